@@ -1,0 +1,6 @@
+//! The chat API: one file per verb.
+
+pub(crate) mod events;
+pub(crate) mod open;
+pub(crate) mod post;
+pub(crate) mod renew;

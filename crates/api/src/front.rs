@@ -1,0 +1,142 @@
+//! What the public doors know: who comes with which token, and what a conversation is.
+
+use std::sync::Arc;
+
+use bots::Shelf;
+use conversations::Conversations;
+use conversations::token::TokenRefused;
+use doors::{Arrival, Decision, Entrance, ResourceNeed};
+use guard::{Actor, Guard, Resource};
+use http::request::Parts;
+use kernel::{BotName, ConversationId, Problem, ProblemKind, TenantId, World};
+use ledger::Token;
+use ledger::catalogue::AccessDenied;
+use store::{Db, Keychain, Via};
+use tokio::sync::watch;
+
+/// The parts of the house that the public doors stand before.
+#[derive(Debug)]
+pub struct FrontParts {
+    /// The tenant of this door.
+    pub tenant: TenantId,
+    /// Who decides.
+    pub guard: Guard,
+    /// Time and ids.
+    pub world: World,
+    /// The memory.
+    pub db: Db,
+    /// The keys, for the events of refusals.
+    pub keys: Keychain,
+    /// The room.
+    pub conversations: Conversations,
+    /// The live bots.
+    pub shelf: Shelf,
+    /// The bot of the page at `/`.
+    pub default_bot: BotName,
+    /// The origin that this door is reached by.
+    pub origin: String,
+    /// Turns true when the process is about to end: streams then close.
+    pub ending: watch::Receiver<bool>,
+    /// The chat page, the widget and the rest of `ui/dist`.
+    pub assets: fn(&str) -> Option<&'static [u8]>,
+}
+
+/// The state behind the public doors.
+#[derive(Debug, Clone)]
+pub struct Front(Arc<FrontParts>);
+
+impl Front {
+    /// The state from its parts.
+    pub fn new(parts: FrontParts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl std::ops::Deref for Front {
+    type Target = FrontParts;
+
+    fn deref(&self) -> &FrontParts {
+        &self.0
+    }
+}
+
+/// The conversation token of a request, if it brings one.
+pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+/// The words for a token that is not good.
+pub(crate) fn token_problem(refused: &TokenRefused) -> Problem {
+    match refused {
+        TokenRefused::Expired { .. } => Problem::new(
+            ProblemKind::Unauthenticated,
+            "The conversation token has expired.",
+            "Exchange it at `POST /chat/v1/conversations/{id}/token`, or open a new conversation.",
+        ),
+        TokenRefused::False => Problem::new(
+            ProblemKind::Unauthenticated,
+            "The conversation token is not valid.",
+            "Open a new conversation and send its token as `authorization: Bearer TOKEN`.",
+        ),
+        TokenRefused::Key => Problem::new(
+            ProblemKind::Unavailable,
+            "Conversation tokens cannot be checked right now.",
+            "Try again in a few seconds.",
+        ),
+    }
+}
+
+impl Entrance for Front {
+    fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    fn world(&self) -> &World {
+        &self.world
+    }
+
+    async fn arrival(&self, parts: &Parts) -> Result<Arrival, Problem> {
+        let Some(token) = bearer(parts) else {
+            return match parts.headers.contains_key(http::header::AUTHORIZATION) {
+                true => Err(token_problem(&TokenRefused::False)),
+                false => Err(Problem::new(
+                    ProblemKind::Unauthenticated,
+                    "This needs a conversation token.",
+                    "Open a conversation and send its token as `authorization: Bearer TOKEN`.",
+                )),
+            };
+        };
+        match self.conversations.visitor(self.tenant, token).await.map_err(|error| Problem::from(&error))? {
+            Ok(visitor) => Ok(Arrival::by_token(visitor.into())),
+            Err(refused) => Err(token_problem(&refused)),
+        }
+    }
+
+    async fn resource(&self, need: &ResourceNeed, actor: &Actor) -> Result<Resource, Problem> {
+        let (tenant, id): (_, ConversationId) = (actor.tenant(), need.parse("id")?);
+        let found = self.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await;
+        let facts = found.map_err(|error| Problem::from(&conversations::ConversationError::from(error)))?;
+        facts.map(|facts| facts.resource()).ok_or_else(|| {
+            Problem::new(ProblemKind::NotFound, "There is no such conversation.", "Open a new conversation.")
+        })
+    }
+
+    async fn record(&self, decision: &Decision<'_>) -> Result<(), Problem> {
+        // What a visitor may do is recorded by the act itself; here only what they may not.
+        let Err(denied) = decision.outcome else { return Ok(()) };
+        let event = AccessDenied {
+            action: decision.act.name(),
+            resource: Token::lossy(decision.resource.kind().name()),
+            rule: Token::lossy(denied.rule()),
+        };
+        let via = Via { request: Some(decision.request), source: None };
+        let written = async {
+            let entry = self.keys.scribe(self.tenant).await?.write(&event, decision.actor, &via)?;
+            self.db.write(move |tx| entry.append(tx)).await?;
+            Ok::<_, conversations::ConversationError>(())
+        };
+        written.await.map_err(|error| Problem::from(&error))
+    }
+}

@@ -1,0 +1,46 @@
+//! The public door: the chat API, the widget that speaks it, and the pages that citations lead to.
+
+mod chat;
+mod cors;
+mod front;
+mod health;
+mod pages;
+mod via;
+
+use doors::{Doors, DoorsError, Flavour, RouteTable};
+use http::Method;
+
+pub use front::{Front, FrontParts};
+
+/// Hangs the public doors.
+///
+/// # Errors
+/// When two routes collide; that is a mistake of ours, and the process must not start.
+pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
+    let (get, post) = (Method::GET, Method::POST);
+    let doors = Doors::<Front>::new()
+        .public(get.clone(), "/", "the chat page is for everybody", pages::chat)
+        .public(get.clone(), "/widget.js", "a script that any page may embed", pages::widget)
+        .public(get.clone(), "/assets/{file}", "the chat page's style and mark", pages::asset)
+        .public(get.clone(), "/docs/{*page}", "what the bot cites must be readable", pages::document)
+        .public(get.clone(), "/healthz", "says only that the process runs", health::alive)
+        .public(get.clone(), "/readyz", "says only whether requests can be served", health::ready)
+        .reading_up_to(128 * 1024)
+        .public(
+            post.clone(),
+            "/chat/v1/conversations",
+            "the bot is named in the body; the handler asks the guard for `chat.open`",
+            chat::open::open,
+        )
+        .public(
+            post.clone(),
+            "/chat/v1/conversations/{id}/token",
+            "an expired token of ours may be exchanged for a while; the handler asks the guard for `chat.read-own`",
+            chat::renew::renew,
+        )
+        .guarded(post, "/chat/v1/conversations/{id}/messages", chat::post::post)
+        .guarded(get, "/chat/v1/conversations/{id}/events", chat::events::events);
+    let (router, table) = doors.hang(front.clone(), Flavour::Page)?;
+    let router = router.layer(axum::middleware::from_fn_with_state(front, cors::cors));
+    Ok((router, table))
+}

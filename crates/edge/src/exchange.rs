@@ -1,0 +1,313 @@
+//! One request and its answer: what is refused before the application sees it, what is taken off and
+//! put on, and the limits of time. The order of the steps is the order of the file.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::uri::Authority;
+use http::{Method, Request, Response, StatusCode, Version};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use kernel::{Problem, ProblemKind};
+use tower_service::Service;
+
+use crate::body::{RequestBody, Verdict};
+use crate::flight::{Activity, Flight};
+use crate::{Limits, Peer, Stats};
+
+/// Browsers that have once been here over TLS come back over TLS (RFC 6797): two years, as the preload
+/// lists ask.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+
+/// Fields by which a proxy would tell the client's address. No proxy stands before this listener, so
+/// whoever sends them lies.
+const SPOOFABLE: [&str; 12] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-forwarded-server",
+    "x-real-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
+    "true-client-ip",
+    "cf-connecting-ip",
+    "proxy",
+];
+/// Fields that only our own rooms may set.
+const OURS: &str = "x-wardroom-";
+
+/// What every request of one connection shares.
+pub(crate) struct Exchange {
+    pub(crate) peer: Peer,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) stats: Arc<Stats>,
+    pub(crate) activity: Arc<Activity>,
+}
+
+impl Exchange {
+    /// Answers one request.
+    pub(crate) async fn answer<S, B>(
+        self: Arc<Self>,
+        service: S,
+        request: Request<Incoming>,
+    ) -> Result<Response<Answer<B>>, Infallible>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let mut flight = self.activity.begin();
+        self.stats.requests.add();
+        let version = request.version();
+        let named = host(&request).is_some_and(|host| host != "localhost");
+        let response = match refusal(&request, &self.limits) {
+            Some(refusal) => {
+                self.stats.refused_requests.add();
+                refusal.response()
+            }
+            None => self.pass(service, request).await,
+        };
+        flight.answered();
+        let mut response = response.map(|content| Answer { content, _flight: flight });
+        let headers = response.headers_mut();
+        // Never for `localhost`: a browser would keep it for every other server of that machine.
+        if named {
+            headers.entry(header::STRICT_TRANSPORT_SECURITY).or_insert(HSTS);
+        }
+        if version == Version::HTTP_2 {
+            headers.remove(header::CONNECTION);
+        }
+        Ok(response)
+    }
+
+    async fn pass<S, B>(&self, mut service: S, request: Request<Incoming>) -> Response<Content<B>>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let verdict = Arc::new(Verdict::default());
+        let mut request = request.map(|body| RequestBody::new(body, &self.limits, Arc::clone(&verdict)));
+        strip(request.headers_mut());
+        request.extensions_mut().insert(self.peer.clone());
+        let work = async move {
+            let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
+            let Ok(response) = service.call(request).await;
+            response
+        };
+        let outcome =
+            tokio::time::timeout(self.limits.request_timeout, AssertUnwindSafe(work).catch_unwind()).await;
+        // A broken limit outranks what the application made of it: it may not know why its read failed.
+        if verdict.too_slow() {
+            self.stats.slow_requests.add();
+            return plain(&Problem::new(
+                ProblemKind::TooSlow,
+                "The body of the request came too slowly.",
+                "Send it again over a better connection.",
+            ));
+        }
+        if verdict.too_large() {
+            self.stats.refused_requests.add();
+            return plain(&too_large(self.limits.body_bytes));
+        }
+        match outcome {
+            Ok(Ok(response)) => response.map(Content::Theirs),
+            Ok(Err(_)) => {
+                tracing::error!(peer = %self.peer.addr, "a request handler panicked");
+                plain(&Problem::new(
+                    ProblemKind::Internal,
+                    "The request could not be completed.",
+                    "Try again; if it happens again, tell the operator.",
+                ))
+            }
+            Err(_) => {
+                self.stats.late_answers.add();
+                plain(&Problem::new(
+                    ProblemKind::Unavailable,
+                    "There was no answer in time.",
+                    "Try again in a moment.",
+                ))
+            }
+        }
+    }
+}
+
+enum Refusal {
+    /// Too many header fields: 431 without a body (RFC 6585), as the HTTP/1.1 parser answers.
+    Fields,
+    Problem(Problem),
+}
+
+impl Refusal {
+    fn response<B>(&self) -> Response<Content<B>> {
+        match self {
+            Self::Fields => {
+                let mut response = Response::new(Content::Ours(Full::default()));
+                *response.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                response
+            }
+            Self::Problem(problem) => plain(problem),
+        }
+    }
+}
+
+/// What is wrong with a request, before its body is read.
+fn refusal(request: &Request<Incoming>, limits: &Limits) -> Option<Refusal> {
+    let headers = request.headers();
+    if headers.len() > limits.header_fields {
+        return Some(Refusal::Fields);
+    }
+    if matches!(*request.method(), Method::CONNECT | Method::TRACE) {
+        return Some(Refusal::Problem(Problem::new(
+            ProblemKind::MethodNotAllowed,
+            "This method is not served.",
+            "Use another method.",
+        )));
+    }
+    let malformed = |detail: &'static str| {
+        let mend = "Send one well-formed request.";
+        Some(Refusal::Problem(Problem::new(ProblemKind::Malformed, detail, mend)))
+    };
+    // Two readings of where a message ends are how requests are smuggled (RFC 9112 section 6.1).
+    if headers.contains_key(header::TRANSFER_ENCODING) && headers.contains_key(header::CONTENT_LENGTH) {
+        return malformed("The request has both a length and a transfer encoding.");
+    }
+    if !host_is_clear(request) {
+        return malformed("The request does not say clearly for which host it is.");
+    }
+    if request.body().size_hint().lower() > limits.body_bytes {
+        return Some(Refusal::Problem(too_large(limits.body_bytes)));
+    }
+    None
+}
+
+/// One host, and the same one in both places that can name it (RFC 9112 section 3.2, RFC 9113 section
+/// 8.3.1).
+fn host_is_clear(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    let authority = request.uri().authority().map(|a| a.as_str());
+    let named = host.and_then(|h| h.to_str().ok()).filter(|h| !h.is_empty());
+    match (named, authority) {
+        _ if more.is_some() => false,
+        (Some(named), Some(authority)) => named.eq_ignore_ascii_case(authority),
+        (Some(named), None) => {
+            named.parse::<Authority>().is_ok_and(|a| !named.contains('@') && !a.host().is_empty())
+        }
+        (None, Some(_)) => host.is_none(),
+        (None, None) => host.is_none() && request.version() == Version::HTTP_10,
+    }
+}
+
+/// The host that the request is for, in lower case and without its port.
+fn host<B>(request: &Request<B>) -> Option<String> {
+    let named = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let host = request.uri().authority().cloned().or_else(named)?;
+    Some(host.host().to_ascii_lowercase())
+}
+
+fn strip(headers: &mut HeaderMap) {
+    for name in SPOOFABLE {
+        headers.remove(name);
+    }
+    let ours: Vec<HeaderName> =
+        headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
+    for name in ours {
+        headers.remove(name);
+    }
+}
+
+fn too_large(most: u64) -> Problem {
+    Problem::new(
+        ProblemKind::TooLarge,
+        format!("The body is larger than {most} bytes."),
+        "Send less at a time.",
+    )
+}
+
+/// A problem as an answer that ends the connection (HTTP/1.1): after a refusal nobody knows where in
+/// the stream of bytes the next request would begin.
+fn plain<B>(problem: &Problem) -> Response<Content<B>> {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let mut response = Response::new(Content::Ours(Full::from(body)));
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// The body of an answer; the request stays in flight until it is dropped.
+pub(crate) struct Answer<B> {
+    content: Content<B>,
+    _flight: Flight,
+}
+
+enum Content<B> {
+    Theirs(B),
+    Ours(Full<Bytes>),
+}
+
+impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match &mut self.content {
+            Content::Theirs(body) => Pin::new(body).poll_frame(cx),
+            Content::Ours(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Theirs(body) => body.is_end_stream(),
+            Content::Ours(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Theirs(body) => body.size_hint(),
+            Content::Ours(body) => body.size_hint(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_is_read_from_either_place_without_its_port() {
+        let of = |uri: &str, field: &str| host(&Request::get(uri).header("host", field).body(()).unwrap());
+        assert_eq!(of("/", "Chat.test:8443").as_deref(), Some("chat.test"));
+        assert_eq!(of("https://Chat.test:8443/", "x").as_deref(), Some("chat.test"));
+        assert_eq!(of("/", "localhost:8443").as_deref(), Some("localhost"));
+        assert_eq!(of("/", "a b"), None);
+    }
+
+    #[test]
+    fn claims_of_an_address_are_stripped_and_nothing_else() {
+        let mut headers = HeaderMap::new();
+        for name in ["x-forwarded-for", "forwarded", "x-wardroom-actor", "x-request-id", "cookie"] {
+            headers.insert(name, HeaderValue::from_static("v"));
+        }
+        strip(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["cookie", "x-request-id"]);
+    }
+}

@@ -1,0 +1,49 @@
+//! The public edge of Wardroom: listeners that speak TLS 1.3 and nothing older, the limits under which
+//! strangers may use them, and the certificates they show.
+//!
+//! ```no_run
+//! use edge::{EdgeError, Limits, Shutdown, Tls, TlsSource};
+//! # use std::convert::Infallible;
+//! # async fn run<S, F>(listener: tokio::net::TcpListener, ca: wire::ca::LocalCa, application: S) -> Result<(), EdgeError>
+//! # where
+//! #     S: tower_service::Service<http::Request<edge::RequestBody>, Response = http::Response<http_body_util::Full<bytes::Bytes>>, Error = Infallible, Future = F> + Clone + Send + 'static,
+//! #     F: Future + Send + Future<Output = Result<http::Response<http_body_util::Full<bytes::Bytes>>, Infallible>>,
+//! # {
+//! # let names = vec![];
+//! let tls = Tls::open(TlsSource::Local { ca, names }, &kernel::World::real()).await?;
+//! let (trigger, shutdown) = Shutdown::new();
+//! let report = edge::serve(listener, tls, Limits::default(), application, shutdown).await?;
+//! # drop(trigger);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The application is any [`tower_service::Service`] from a request to a response; it finds a [`Peer`]
+//! among the request's extensions. Not here: who the peer is as a person, and what it may do. That is
+//! decided at the doors behind this crate.
+
+mod acme;
+mod body;
+mod error;
+mod exchange;
+mod flight;
+mod gate;
+mod limits;
+mod listener;
+mod peer;
+mod plain;
+mod report;
+mod shutdown;
+mod socket;
+mod tls;
+
+pub use acme::{AcmeChallenge, AcmeConfig, Challenges, ExternalAccount};
+pub use body::{BodyError, RequestBody};
+pub use error::EdgeError;
+pub use limits::Limits;
+pub use listener::{Edge, serve};
+pub use peer::{Peer, PeerTls};
+pub use plain::{PlainConfig, serve_plain};
+pub use report::{ServeReport, Stats};
+pub use shutdown::{Shutdown, ShutdownTrigger};
+pub use tls::{Tls, TlsSource, TlsStatus};

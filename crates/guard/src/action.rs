@@ -1,0 +1,153 @@
+//! What may be asked for. One list makes a marker type per action (for [`crate::Permit`]'s type) and a
+//! variant of [`Act`] (for tables, logs and the policies, which know an action by its dotted name).
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::ResourceKind::{self, Account, Bot, Conversation, Release, Tenant};
+use crate::role::NameError;
+
+mod sealed {
+    pub trait Listed {}
+}
+
+/// An action as a type. The trait is sealed: only the actions of this module exist.
+pub trait Action: sealed::Listed + Send + Sync + 'static {
+    /// This action as a value.
+    const ACT: Act;
+
+    /// The dotted name, the same in policies, audit records and `wardroom role explain`.
+    const NAME: &'static str = Self::ACT.name();
+}
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $marker:ident, $name:literal, $group:literal, [$($kind:ident),+];)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub enum $marker {}
+
+            impl sealed::Listed for $marker {}
+
+            impl Action for $marker {
+                const ACT: Act = Act::$marker;
+            }
+        )*
+
+        /// Every action as a value.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Act {
+            $( $(#[$doc])* $marker, )*
+        }
+
+        impl Act {
+            /// All actions, in the order in which the matrix shows them.
+            pub const ALL: &'static [Act] = &[$(Act::$marker),*];
+
+            /// The dotted name. Names never change meaning.
+            pub const fn name(self) -> &'static str {
+                match self { $(Act::$marker => $name,)* }
+            }
+
+            /// The group that begins the name: `transcript` for `transcript.read`.
+            pub const fn group(self) -> &'static str {
+                match self { $(Act::$marker => $group,)* }
+            }
+
+            /// The kinds of resource that this action can be asked about.
+            pub const fn resources(self) -> &'static [ResourceKind] {
+                match self { $(Act::$marker => &[$($kind),+],)* }
+            }
+        }
+    };
+}
+
+actions! {
+    /// Open a conversation with a bot.
+    OpenConversation, "chat.open", "chat", [Bot];
+    /// Say something in one's own conversation.
+    PostMessage, "chat.send", "chat", [Conversation];
+    /// Read one's own conversation, live or again.
+    ReadOwnConversation, "chat.read-own", "chat", [Conversation];
+
+    /// See which conversations there are: times, states, sizes and who answers, never content.
+    ListConversations, "transcript.list", "transcript", [Tenant, Bot, Conversation];
+    /// Open what was said in a conversation. Needs a stated reason.
+    ReadTranscript, "transcript.read", "transcript", [Conversation];
+    /// Answer in a conversation, which takes it if it was waiting.
+    ReplyToConversation, "transcript.reply", "transcript", [Conversation];
+
+    /// See bots, their releases and their tests.
+    ReadBots, "bot.read", "bot", [Tenant, Bot, Release];
+    /// Make or change a bot.
+    UpdateBot, "bot.update", "bot", [Bot];
+    /// Talk to a bot, or to a release of it, where no visitor is.
+    TestBot, "bot.test-sandbox", "bot", [Bot, Release];
+    /// Submit a release for approval.
+    PushRelease, "release.submit", "release", [Bot];
+    /// Approve a release and put it live, or put an earlier one live again.
+    ActivateRelease, "release.approve", "release", [Release];
+
+    /// Read the audit ledger.
+    ReadAudit, "audit.read", "audit", [Tenant];
+    /// Check that the audit ledger is whole.
+    VerifyAudit, "audit.verify", "audit", [Tenant];
+    /// Take a copy of the audit ledger away.
+    ExportAudit, "audit.export", "audit", [Tenant];
+
+    /// See staff accounts, their roles and factors.
+    ReadUsers, "iam.read", "iam", [Tenant, Account];
+    /// Invite a member of staff.
+    InviteUser, "iam.invite", "iam", [Tenant];
+    /// Disable an account, which ends its sessions.
+    DisableUser, "iam.disable", "iam", [Account];
+    /// Grant a role to somebody else.
+    GrantRole, "iam.grant-role", "iam", [Account];
+    /// Take a role away.
+    RevokeRole, "iam.revoke-role", "iam", [Account];
+    /// Remove somebody's second factors so that they must enrol again.
+    ResetFactors, "iam.reset-mfa", "iam", [Account];
+
+    /// See the overview page.
+    ReadOverview, "overview.read", "overview", [Tenant];
+    /// Manage one's own account: factors, sessions, password.
+    ManageOwnAccount, "self.manage", "self", [Account];
+    /// See which keys there are and how old they are, never a key.
+    ReadKeys, "key.list", "key", [Tenant];
+}
+
+impl Act {
+    /// Whether somebody of whom nothing is known may ask for this at all.
+    pub const fn is_for_strangers(self) -> bool {
+        matches!(self, Self::OpenConversation)
+    }
+}
+
+impl fmt::Display for Act {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Act {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Act::ALL.iter().copied().find(|act| act.name() == text).ok_or(NameError { what: "action" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_begins_with_its_group_and_is_read_back() {
+        for act in Act::ALL {
+            assert_eq!(act.name().split_once('.').unwrap().0, act.group());
+            assert_eq!(act.name().parse::<Act>().unwrap(), *act);
+        }
+        assert!("transcript.burn".parse::<Act>().is_err());
+        assert_eq!(<ReadTranscript as Action>::NAME, "transcript.read");
+    }
+}

@@ -1,0 +1,138 @@
+//! Who asks. An actor is a bundle of facts that `identity` (or the door of a service) has proved; it
+//! carries no power of its own.
+
+use std::fmt;
+
+use kernel::{ConversationId, SessionId, SubjectId, TenantId, Timestamp, UserId};
+
+use crate::{Grant, Role};
+
+/// Whoever asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Actor {
+    /// Somebody of whom nothing is known but at whose tenant's door they stand.
+    Anonymous {
+        /// The tenant of the door.
+        tenant: TenantId,
+    },
+    /// A person who chats, known by the token of a conversation.
+    Visitor(Visitor),
+    /// A signed-in member of staff.
+    Staff(Staff),
+    /// One of our own processes, or the person at the machine's command line.
+    Service {
+        /// Which.
+        name: ServiceName,
+        /// The tenant it works for at this moment.
+        tenant: TenantId,
+    },
+}
+
+/// A person who chats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Visitor {
+    /// The tenant whose bot they talk to.
+    pub tenant: TenantId,
+    /// The person.
+    pub subject: SubjectId,
+    /// The one conversation that their token opens.
+    pub conversation: ConversationId,
+}
+
+/// A signed-in member of staff, as the session knows them at this request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staff {
+    /// The person.
+    pub user: UserId,
+    /// The tenant they are signed in to.
+    pub tenant: TenantId,
+    /// The grants that hold now; expired ones must not be among them.
+    pub grants: Vec<Grant>,
+    /// Authenticator assurance level, 1 to 3 (NIST SP 800-63B): 2 is a second factor.
+    pub assurance: u8,
+    /// When they last proved who they are.
+    pub authenticated_at: Timestamp,
+    /// The session.
+    pub session: SessionId,
+}
+
+impl Staff {
+    /// Whether they hold a role, in whatever scope. For showing and hiding links; a decision needs a
+    /// [`crate::Permit`].
+    pub fn holds(&self, role: Role) -> bool {
+        self.grants.iter().any(|grant| grant.role == role)
+    }
+}
+
+/// One of our own processes, or the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ServiceName {
+    /// Terminates TLS and forwards.
+    Edge,
+    /// Holds the rooms, the store and the keys.
+    Core,
+    /// Runs bots and connectors.
+    Engine,
+    /// Whoever can run commands beside the data directory.
+    Operator,
+}
+
+impl ServiceName {
+    /// All of them.
+    pub const ALL: &'static [ServiceName] = &[Self::Edge, Self::Core, Self::Engine, Self::Operator];
+
+    /// The name in policies and audit records.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Edge => "edge",
+            Self::Core => "core",
+            Self::Engine => "engine",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl fmt::Display for ServiceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Actor {
+    /// The tenant on whose behalf they ask.
+    pub const fn tenant(&self) -> TenantId {
+        match self {
+            Self::Anonymous { tenant } | Self::Service { tenant, .. } => *tenant,
+            Self::Visitor(visitor) => visitor.tenant,
+            Self::Staff(staff) => staff.tenant,
+        }
+    }
+
+    /// The member of staff, if it is one.
+    pub const fn staff(&self) -> Option<&Staff> {
+        match self {
+            Self::Staff(staff) => Some(staff),
+            _ => None,
+        }
+    }
+
+    /// The person who chats, if it is one.
+    pub const fn visitor(&self) -> Option<&Visitor> {
+        match self {
+            Self::Visitor(visitor) => Some(visitor),
+            _ => None,
+        }
+    }
+}
+
+impl From<Staff> for Actor {
+    fn from(staff: Staff) -> Self {
+        Self::Staff(staff)
+    }
+}
+
+impl From<Visitor> for Actor {
+    fn from(visitor: Visitor) -> Self {
+        Self::Visitor(visitor)
+    }
+}

@@ -1,0 +1,103 @@
+//! The roles. A role is a name, a policy file of the same name, and a field of `Grants` in the schema;
+//! to add one, add those three.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A text that names nothing in one of this crate's lists.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such {what}")]
+pub struct NameError {
+    pub(crate) what: &'static str,
+}
+
+macro_rules! roles {
+    ($($(#[$doc:meta])* $variant:ident, $name:literal, $display:literal;)*) => {
+        /// A role that a member of staff can hold.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum Role {
+            $( $(#[$doc])* $variant, )*
+        }
+
+        impl Role {
+            /// All roles, in the order in which the matrix shows them.
+            pub const ALL: &'static [Role] = &[$(Role::$variant),*];
+
+            /// The name in policies, in the database and on the command line.
+            pub const fn name(self) -> &'static str {
+                match self { $(Role::$variant => $name,)* }
+            }
+
+            /// The name as people read it.
+            pub const fn display(self) -> &'static str {
+                match self { $(Role::$variant => $display,)* }
+            }
+
+            /// The policy file of this role.
+            pub(crate) const fn policy(self) -> &'static str {
+                match self {
+                    $(Role::$variant => include_str!(concat!("../../../policies/roles/", $name, ".cedar")),)*
+                }
+            }
+        }
+    };
+}
+
+roles! {
+    /// Answers for staff and for what goes live.
+    Owner, "owner", "owner";
+    /// Builds bots; opens no transcripts.
+    BotDeveloper, "bot_developer", "bot developer";
+    /// Answers the conversations assigned to them.
+    SupportAgent, "support_agent", "support agent";
+    /// Opens every conversation of their scope; changes no bots.
+    SupportManager, "support_manager", "support manager";
+    /// Reads the records; changes nothing.
+    Auditor, "compliance_auditor", "auditor";
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Role::ALL.iter().copied().find(|role| role.name() == text).ok_or(NameError { what: "role" })
+    }
+}
+
+impl TryFrom<String> for Role {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        text.parse()
+    }
+}
+
+impl From<Role> for String {
+    fn from(role: Role) -> String {
+        role.name().to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_read_back_from_its_name_and_from_json() {
+        for role in Role::ALL {
+            assert_eq!(role.name().parse::<Role>().unwrap(), *role);
+            let json = serde_json::to_string(role).unwrap();
+            assert_eq!(serde_json::from_str::<Role>(&json).unwrap(), *role);
+        }
+        assert!("root".parse::<Role>().is_err());
+    }
+}

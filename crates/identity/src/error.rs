@@ -1,0 +1,215 @@
+//! What can go wrong at the staff door, and the words for it.
+
+use std::time::Duration;
+
+use kernel::{Problem, ProblemKind};
+use store::StoreError;
+use vault::VaultError;
+
+use crate::passkey::PasskeyError;
+use crate::password::{HashError, NewPassword, PasswordRefused};
+
+/// Why a verb of this room could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// It was refused: whoever asked can know why, and mend it.
+    #[error("refused")]
+    Refused(#[from] Refused),
+    /// The memory.
+    #[error("the store failed")]
+    Store(#[source] StoreError),
+    /// The keys.
+    #[error("the keys failed")]
+    Vault(#[from] VaultError),
+    /// The password hashing.
+    #[error("the password hashing failed")]
+    Hash(#[from] HashError),
+    /// The guard refused what this room does on its own.
+    #[error("an inner permit was refused")]
+    Denied(#[from] guard::Denied),
+    /// A document of our own could not be written or read.
+    #[error("the {0} cannot be written")]
+    Document(&'static str),
+}
+
+/// A refusal that the person can do something about.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The sign-in. One answer for a wrong password, an unknown or disabled account, and a passkey that
+    /// is not ours: whoever guesses learns nothing.
+    #[error("the sign-in was refused")]
+    SignIn,
+    /// Too many attempts failed; none is looked at before this much time has passed.
+    #[error("too many attempts failed")]
+    Throttled {
+        /// How long to wait.
+        wait: Duration,
+    },
+    /// The code is wrong, or was used.
+    #[error("the code is not right")]
+    Code,
+    /// The ceremony took longer than ten minutes, or has moved on.
+    #[error("the ceremony is over")]
+    CeremonyOver,
+    /// The invitation does not exist, was used or withdrawn, or has ended.
+    #[error("the invitation cannot be used")]
+    Invite,
+    /// The invitation is for another address.
+    #[error("the invitation is for another address")]
+    OtherAddress,
+    /// The address has an account.
+    #[error("the address has an account")]
+    AccountExists,
+    /// The chosen password.
+    #[error("the password was refused")]
+    Password(#[from] PasswordRefused),
+    /// The passkey's answer.
+    #[error("the passkey was refused")]
+    Passkey(#[from] PasskeyError),
+    /// Without this person nobody could manage the staff.
+    #[error("this is the last owner")]
+    LastOwner,
+    /// Two duties that one person may not hold.
+    #[error("the roles may not be held together")]
+    Separation(#[from] guard::Conflict),
+    /// A grant or its end is explained by whoever makes it.
+    #[error("a reason is needed")]
+    ReasonNeeded,
+    /// The person does not hold the role there.
+    #[error("the role is not held")]
+    NotHeld,
+    /// There is no such account.
+    #[error("there is no such account")]
+    NoAccount,
+    /// The account is disabled, or holds no role that it could sign in for.
+    #[error("the account cannot be used")]
+    Unusable,
+}
+
+impl From<StoreError> for IdentityError {
+    fn from(error: StoreError) -> Self {
+        match error.refusal::<Refused>() {
+            Some(refused) => Self::Refused(refused.clone()),
+            None => Self::Store(error),
+        }
+    }
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        Self::refuse(refused)
+    }
+}
+
+impl From<&Refused> for Problem {
+    fn from(refused: &Refused) -> Self {
+        use ProblemKind as Kind;
+        use Refused as R;
+        match refused {
+            R::SignIn => Problem::new(
+                Kind::Unauthenticated,
+                "You were not signed in.",
+                "Check what you entered and try again. If it stays, ask an owner to look at your account.",
+            ),
+            R::Throttled { wait } => {
+                let seconds = wait.as_secs().max(1);
+                Problem::new(
+                    Kind::Throttled,
+                    "Too many attempts failed.",
+                    format!("Try again in {seconds} seconds. On a device that you have used before, it is sooner."),
+                )
+            }
+            R::Code => Problem::new(
+                Kind::Invalid,
+                "The code is not right, or was used already.",
+                "Wait for the next code of your app and enter that one; check that the device's clock is right.",
+            ),
+            R::CeremonyOver => Problem::new(
+                Kind::Conflict,
+                "This step took more than ten minutes, or was done in another window.",
+                "Begin again.",
+            ),
+            R::Invite => Problem::new(
+                Kind::NotFound,
+                "This invitation cannot be used: it was used or withdrawn, or has ended.",
+                "Ask whoever invited you for a new one.",
+            ),
+            R::OtherAddress => Problem::new(
+                Kind::Invalid,
+                "This invitation is for another e-mail address.",
+                "Enter the address that the invitation was made for.",
+            ),
+            R::AccountExists => Problem::new(
+                Kind::Conflict,
+                "There is an account with this e-mail address.",
+                "Sign in to it; an owner can grant it a role, or reset its factors.",
+            ),
+            R::Password(why) => Problem::new(
+                Kind::Invalid,
+                format!("This password was refused: {why}."),
+                format!("Choose one of at least {} characters; four or more unrelated words do well.", NewPassword::MIN),
+            ),
+            R::Passkey(_) => Problem::new(
+                Kind::Invalid,
+                "The passkey was not accepted.",
+                "Try again; use a passkey that asks for your fingerprint, face or PIN.",
+            ),
+            R::LastOwner => Problem::new(
+                Kind::Conflict,
+                "This is the last owner; without one nobody could manage the staff.",
+                "Make somebody else an owner first.",
+            ),
+            R::Separation(conflict) => Problem::new(
+                Kind::Conflict,
+                format!("The roles cannot be held together: {conflict}."),
+                "Take the other role away first, or grant this one to somebody else.",
+            ),
+            R::ReasonNeeded => Problem::new(
+                Kind::Invalid,
+                "A change of roles is explained.",
+                "State the reason; it goes into the audit record.",
+            ),
+            R::NotHeld => {
+                Problem::new(Kind::Conflict, "The person does not hold this role.", "Reload the page.")
+            }
+            R::NoAccount => Problem::new(Kind::NotFound, "There is no such account.", "Reload the list."),
+            R::Unusable => Problem::new(
+                Kind::Conflict,
+                "The account is disabled or holds no role.",
+                "Grant it a role first, or invite the person anew.",
+            ),
+        }
+    }
+}
+
+impl From<&IdentityError> for Problem {
+    fn from(error: &IdentityError) -> Self {
+        use IdentityError as E;
+        match error {
+            E::Refused(refused) => refused.into(),
+            E::Store(StoreError::Missing { what: "account" }) => (&Refused::NoAccount).into(),
+            E::Store(StoreError::Full) => Problem::new(
+                ProblemKind::StorageFull,
+                "There is no space left; nothing was changed.",
+                "Try again later. The operator has to free space.",
+            ),
+            E::Store(StoreError::Busy | StoreError::Unavailable | StoreError::Contended | StoreError::ReadOnly) => {
+                Problem::new(
+                    ProblemKind::Unavailable,
+                    "Accounts cannot be reached right now.",
+                    "Try again in a few seconds.",
+                )
+            }
+            E::Vault(VaultError::Provider(_)) => Problem::new(
+                ProblemKind::Unavailable,
+                "The keys cannot be reached right now.",
+                "Try again in a few seconds.",
+            ),
+            E::Store(_) | E::Vault(_) | E::Hash(_) | E::Denied(_) | E::Document(_) => Problem::new(
+                ProblemKind::Internal,
+                "Something failed here.",
+                "Try again; if it stays, tell the operator the request id.",
+            ),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Passwords of local accounts: long, not guessable, hashed with argon2id (RFC 9106) at a cost that is
+//! bounded in how many run at once, so that sign-in attempts cannot exhaust the memory.
+
+use std::sync::Arc;
+
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use kernel::{Secret, World};
+use tokio::sync::Semaphore;
+
+/// A password that was accepted: long enough, short enough, and hard to guess.
+#[derive(Debug)]
+pub struct NewPassword(Secret<String>);
+
+/// Why a password was refused. The words are for the person who chose it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordRefused {
+    /// Fewer characters than [`NewPassword::MIN`].
+    #[error("use at least {min} characters; a sentence is easy to remember", min = NewPassword::MIN)]
+    Short,
+    /// More characters than [`NewPassword::MAX`].
+    #[error("use at most {max} characters", max = NewPassword::MAX)]
+    Long,
+    /// It is on the list of common passwords, close to one, or made of words about the person.
+    #[error("this password is easy to guess{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
+    Guessable {
+        /// What makes it so, if that can be said without repeating it.
+        hint: Option<String>,
+    },
+}
+
+impl NewPassword {
+    /// The fewest characters (ASVS 5.0 6.2.9, NIST SP 800-63B-4 section 3.1.1.2).
+    pub const MIN: usize = 15;
+    /// The most characters: enough for any sentence, little enough to hash.
+    pub const MAX: usize = 128;
+
+    /// Checks a password. `about` are words that an attacker would try first: name, address, product.
+    ///
+    /// The check is offline, against the shipped list of about 30,000 common passwords and patterns of
+    /// the zxcvbn estimator; it does not promise that the password is in no breach list at all.
+    ///
+    /// # Errors
+    /// When it is too short, too long or guessable in fewer than about 10^10 tries.
+    pub fn check(password: Secret<String>, about: &[&str]) -> Result<Self, PasswordRefused> {
+        let characters = password.expose().chars().count();
+        if characters < Self::MIN {
+            return Err(PasswordRefused::Short);
+        }
+        if characters > Self::MAX {
+            return Err(PasswordRefused::Long);
+        }
+        let mut about = about.to_vec();
+        about.push("wardroom");
+        let estimate = zxcvbn::zxcvbn(password.expose(), &about);
+        if estimate.score() < zxcvbn::Score::Four {
+            let hint = estimate
+                .feedback()
+                .and_then(|feedback| feedback.warning())
+                .map(|warning| warning.to_string());
+            return Err(PasswordRefused::Guessable { hint });
+        }
+        Ok(Self(password))
+    }
+}
+
+/// Hashes and verifies, a few at a time.
+#[derive(Debug, Clone)]
+pub struct Passwords {
+    gate: Arc<Semaphore>,
+    cost: Params,
+    decoy: Arc<str>,
+}
+
+/// A hash could not be made or read.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// The hash function refused its parameters, or what is stored is not a hash.
+    #[error("the password hash cannot be computed")]
+    Hash(argon2::password_hash::Error),
+    /// The hashing was stopped because the program ends.
+    #[error("the password hashing was interrupted")]
+    Interrupted,
+}
+
+impl Passwords {
+    /// Memory in KiB, passes and lanes: the second recommended option of RFC 9106 section 4.
+    const COST: (u32, u32, u32) = (64 * 1024, 3, 1);
+    /// How many run at once: 64 MiB each.
+    const AT_ONCE: usize = 4;
+
+    /// A hasher at full cost.
+    ///
+    /// # Errors
+    /// When the hash function refuses its parameters.
+    pub fn new(world: &World) -> Result<Self, HashError> {
+        Self::with_cost(world, Self::COST)
+    }
+
+    fn with_cost(world: &World, (memory, passes, lanes): (u32, u32, u32)) -> Result<Self, HashError> {
+        let cost =
+            Params::new(memory, passes, lanes, Some(32)).map_err(|error| HashError::Hash(error.into()))?;
+        let decoy = digest(&cost, &world.bytes(), "a password that nobody has")?;
+        Ok(Self { gate: Arc::new(Semaphore::new(Self::AT_ONCE)), cost, decoy: decoy.into() })
+    }
+
+    /// The password's hash in PHC form, with a new salt.
+    ///
+    /// # Errors
+    /// When the hash function fails.
+    pub async fn hash(&self, world: &World, password: NewPassword) -> Result<Secret<String>, HashError> {
+        let (salt, cost) = (world.bytes(), self.cost.clone());
+        self.run(move || digest(&cost, &salt, password.0.expose())).await?.map(Secret::new)
+    }
+
+    /// Whether `attempt` is the password with this hash. Without a hash (no such account, or one
+    /// without a password) the same work is done and the answer is no, so that time tells nothing.
+    ///
+    /// # Errors
+    /// When the stored hash cannot be read.
+    pub async fn verify(
+        &self,
+        hash: Option<Secret<String>>,
+        attempt: Secret<String>,
+    ) -> Result<bool, HashError> {
+        let decoy = Arc::clone(&self.decoy);
+        self.run(move || {
+            let stored = hash.as_ref().map_or(decoy.as_ref(), |hash| hash.expose().as_str());
+            let parsed = PasswordHash::new(stored).map_err(HashError::Hash)?;
+            let fits = Argon2::default().verify_password(attempt.expose().as_bytes(), &parsed).is_ok();
+            Ok(fits && hash.is_some())
+        })
+        .await?
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, HashError> {
+        let permit = Arc::clone(&self.gate).acquire_owned().await.map_err(|_| HashError::Interrupted)?;
+        let done = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            work()
+        });
+        done.await.map_err(|_| HashError::Interrupted)
+    }
+}
+
+fn digest(cost: &Params, salt: &[u8; 16], password: &str) -> Result<String, HashError> {
+    let salt = SaltString::encode_b64(salt).map_err(HashError::Hash)?;
+    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.clone());
+    Ok(hasher.hash_password(password.as_bytes(), &salt).map_err(HashError::Hash)?.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> Secret<String> {
+        Secret::new(text.to_owned())
+    }
+
+    #[test]
+    fn short_common_and_personal_passwords_are_refused() {
+        let refused = |text: &str| NewPassword::check(secret(text), &["ada", "lovelace@example.org"]).err();
+        assert_eq!(refused("correct horse"), Some(PasswordRefused::Short));
+        assert_eq!(refused(&"long ".repeat(40)), Some(PasswordRefused::Long));
+        for guessable in
+            ["passwordpassword", "aaaaaaaaaaaaaaaaaaaa", "lovelace@example.org", "qwertyuiopasdfghjkl"]
+        {
+            assert!(matches!(refused(guessable), Some(PasswordRefused::Guessable { .. })), "{guessable}");
+        }
+        assert_eq!(refused("herring tidal copper lantern"), None);
+    }
+
+    #[tokio::test]
+    async fn only_the_right_password_fits_and_no_account_fits_none() {
+        let world = World::real();
+        let passwords = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
+        let password = NewPassword::check(secret("herring tidal copper lantern"), &[]).unwrap();
+        let hash = passwords.hash(&world, password).await.unwrap();
+        assert!(hash.expose().starts_with("$argon2id$v=19$"));
+        let again = || Some(secret(hash.expose()));
+        assert!(passwords.verify(again(), secret("herring tidal copper lantern")).await.unwrap());
+        assert!(!passwords.verify(again(), secret("herring tidal copper lanterm")).await.unwrap());
+        assert!(!passwords.verify(None, secret("a password that nobody has")).await.unwrap());
+    }
+
+    #[test]
+    fn the_full_cost_is_the_second_recommendation_of_rfc_9106() {
+        assert_eq!(Passwords::COST, (65_536, 3, 1));
+    }
+}

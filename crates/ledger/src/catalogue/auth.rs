@@ -1,0 +1,140 @@
+//! Who signs in, who may do what, and who was refused.
+
+use kernel::{InviteId, SessionId, UserId};
+
+use super::{by_name, by_uid, events};
+use crate::jcs::Json;
+use crate::words::{Pseudonym, Token};
+
+events! {
+    /// A member of staff signed in.
+    "AUTH-1001I" "login.succeeded" LoginSucceeded: Authentication 1, Info, Success, Security {
+        /// Who.
+        user: UserId,
+        /// The session that began.
+        session: SessionId,
+        /// How: `password+totp`, `passkey`, `oidc`, `saml`, ...
+        method: &'static str,
+        /// Whether a second factor was asked for and given.
+        mfa: bool,
+    }
+    shape |e| { "user": by_uid(e.user), "session": by_uid(e.session), "is_mfa": Json::Flag(e.mfa) };
+
+    /// A sign-in was refused.
+    "AUTH-1002W" "login.failed" LoginFailed: Authentication 1, Warning, Failure, Security {
+        /// The account that was tried, when it exists.
+        user: Option<UserId>,
+        /// The login name that was typed.
+        login: Pseudonym,
+        /// Why: `password`, `factor`, `unknown`, `disabled`, `throttled`, `assertion`.
+        reason: &'static str,
+        /// How often in a row for this login name.
+        attempt: u64,
+    }
+    shape |e| { "user": e.user.map_or_else(|| by_uid(e.login), by_uid), "status_detail": Json::text(e.reason) };
+
+    /// A session ended.
+    "AUTH-1003I" "session.ended" SessionEnded: Authentication 2, Info, Success, Security {
+        /// Whose.
+        user: UserId,
+        /// The session.
+        session: SessionId,
+        /// Why: `logout`, `idle`, `expired`, `revoked`, `replaced`.
+        why: &'static str,
+    }
+    shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
+
+    /// A member of staff enrolled a factor.
+    "AUTH-1004I" "factor.enrolled" FactorEnrolled: AccountChange 10, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// Which kind: `totp`, `passkey`, `recovery-codes`.
+        factor: &'static str,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// Somebody was invited to the staff.
+    "AUTH-1005I" "user.invited" UserInvited: AccountChange 1, Info, Success, Accountability {
+        /// The account that the invitation makes.
+        user: UserId,
+        /// The invitation.
+        invite: InviteId,
+        /// The role that comes with it.
+        role: Token,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// An invited person took up their account.
+    "AUTH-1006I" "user.enrolled" UserEnrolled: AccountChange 2, Info, Success, Accountability {
+        /// Who.
+        user: UserId,
+        /// The invitation; absent when a directory made the account.
+        invite: Option<InviteId>,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// An account was disabled; its sessions end with it.
+    "AUTH-1007I" "user.disabled" UserDisabled: AccountChange 5, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// How many sessions were ended.
+        sessions_ended: u64,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// A role was granted.
+    "AUTH-1008I" "role.granted" RoleGranted: UserAccess 1, Info, Success, Accountability {
+        /// To whom.
+        user: UserId,
+        /// The role.
+        role: Token,
+        /// Where it holds: `tenant`, or a bot.
+        scope: Token,
+    }
+    shape |e| { "user": by_uid(e.user), "privileges": Json::List(vec![Json::text(e.role.to_string())]) };
+
+    /// A role was taken away.
+    "AUTH-1009I" "role.revoked" RoleRevoked: UserAccess 2, Info, Success, Accountability {
+        /// From whom.
+        user: UserId,
+        /// The role.
+        role: Token,
+        /// Where it held.
+        scope: Token,
+    }
+    shape |e| { "user": by_uid(e.user), "privileges": Json::List(vec![Json::text(e.role.to_string())]) };
+
+    /// Somebody asked for what they may not do, and was refused.
+    "AUTH-1010W" "access.denied" AccessDenied: Api 99, Warning, Failure, Security {
+        /// The action.
+        action: &'static str,
+        /// What it would have been done to.
+        resource: Token,
+        /// The rule that forbade it, or `default` when none allowed it.
+        rule: Token,
+    }
+    shape |e| {
+        "resources": Json::List(vec![by_uid(&e.resource)]),
+        "action_id": Json::whole(2),
+        "policy": by_name(&e.rule),
+        "status_detail": Json::text(e.action),
+    };
+
+    /// All factors of an account were reset by somebody else; its owner must enrol anew.
+    "AUTH-1011I" "factors.reset" FactorsReset: AccountChange 11, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// How many factors were removed.
+        removed: u64,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// A recovery code stood in for a factor, and is spent.
+    "AUTH-1012I" "recovery_code.used" RecoveryCodeUsed: Authentication 99, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// How many codes are left.
+        left: u64,
+    }
+    shape |e| { "user": by_uid(e.user) };
+}

@@ -1,0 +1,142 @@
+//! The edge's verdicts on requests.
+
+use super::events;
+use crate::jcs::Json;
+use crate::words::{Listed, Pseudonym, Token, Word};
+
+/// The method of a request, as far as OCSF tells them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// CONNECT
+    Connect,
+    /// DELETE
+    Delete,
+    /// GET
+    Get,
+    /// HEAD
+    Head,
+    /// OPTIONS
+    Options,
+    /// POST
+    Post,
+    /// PUT
+    Put,
+    /// TRACE
+    Trace,
+    /// PATCH
+    Patch,
+    /// Any other
+    Other,
+}
+
+impl Method {
+    /// The method of that name (RFC 9110: names are case-sensitive).
+    pub fn named(name: &str) -> Self {
+        match name {
+            "CONNECT" => Self::Connect,
+            "DELETE" => Self::Delete,
+            "GET" => Self::Get,
+            "HEAD" => Self::Head,
+            "OPTIONS" => Self::Options,
+            "POST" => Self::Post,
+            "PUT" => Self::Put,
+            "TRACE" => Self::Trace,
+            "PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    /// The name; `OTHER` for what OCSF has no word for.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connect => "CONNECT",
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Trace => "TRACE",
+            Self::Patch => "PATCH",
+            Self::Other => "OTHER",
+        }
+    }
+
+    /// OCSF's `activity_id` in the class HTTP Activity.
+    const fn activity(self) -> u64 {
+        match self {
+            Self::Connect => 1,
+            Self::Delete => 2,
+            Self::Get => 3,
+            Self::Head => 4,
+            Self::Options => 5,
+            Self::Post => 6,
+            Self::Put => 7,
+            Self::Trace => 8,
+            Self::Patch => 9,
+            Self::Other => 99,
+        }
+    }
+}
+
+impl crate::words::sealed::Sealed for Method {}
+
+impl Word for Method {
+    const KIND: &'static str = "method";
+
+    fn to_json(&self) -> Option<Json> {
+        Some(Json::text(self.name()))
+    }
+}
+
+events! {
+    /// A request was refused because a limit was reached. Written once per client and window with the
+    /// number of requests it stands for, so that a flood of requests is not a flood of events.
+    "EDGE-1001W" "request.refused" RequestRefused: Http 99, Warning, Failure, Activity {
+        /// The limit: `connections`, `address`, `prefix`, `route`, `tenant`, ...
+        limit: &'static str,
+        /// The route's template, or `unmatched`.
+        route: Token,
+        /// The method.
+        method: Method,
+        /// How many requests this event stands for.
+        count: u64,
+    }
+    shape |e| {
+        "http_request": http_request(e.method, &e.route),
+        "count": Json::whole(e.count),
+        "action_id": Json::whole(2),
+        "disposition_id": Json::whole(25),
+    }
+    activity |e| e.method.activity();
+
+    /// The web application firewall blocked a request.
+    "EDGE-1003W" "request.blocked" RequestBlocked: Http 99, Warning, Failure, Security {
+        /// The rules that matched.
+        rules: Listed<Token>,
+        /// The anomaly score that they made.
+        score: u64,
+        /// The score from which requests are blocked.
+        threshold: u64,
+        /// The route's template, or `unmatched`.
+        route: Token,
+        /// The method.
+        method: Method,
+        /// The person who chats, when known already.
+        subject: Option<Pseudonym>,
+    }
+    shape |e| {
+        "http_request": http_request(e.method, &e.route),
+        "action_id": Json::whole(2),
+        "disposition_id": Json::whole(2),
+    }
+    activity |e| e.method.activity();
+}
+
+fn http_request(method: Method, route: &Token) -> Json {
+    let mut members = vec![("url", Json::object([("path", Json::text(route.to_string()))]))];
+    if method != Method::Other {
+        members.push(("http_method", Json::text(method.name())));
+    }
+    Json::object(members)
+}

@@ -1,0 +1,129 @@
+//! One entry of every event, in every variant that changes its shape: for `wardroom siem test`, and
+//! for the check of our events by code of others.
+
+use kernel::{BotName, EventId, Id, TenantId, Timestamp};
+
+use super::*;
+use crate::event::{ActorRef, Entry, Event, Header};
+use crate::words::{Listed, Pseudonym, Token};
+
+fn id<T: Id>(n: u8) -> T {
+    // A UUIDv7 of 2026-11-22 with a tail that tells the samples apart.
+    T::from_bytes([0x01, 0x9a, 0xac, 0x5b, 0x2e, 0x00, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, n])
+}
+
+struct Samples {
+    entries: Vec<Entry>,
+}
+
+impl Samples {
+    fn add<E: Event>(&mut self, event: &E) {
+        let n = u8::try_from(self.entries.len()).unwrap_or(u8::MAX);
+        let actor = match n % 5 {
+            0 => ActorRef::Staff(id(200)),
+            1 => ActorRef::Visitor(Pseudonym::from_mac([0xaa; 16])),
+            2 => ActorRef::Service("edge"),
+            3 => ActorRef::Operator,
+            _ => ActorRef::System,
+        };
+        let at = Timestamp::from_millis(1_795_378_500_000 + u64::from(n));
+        let mut header = Header::new(id::<TenantId>(1), id::<EventId>(n), at, actor);
+        // Every other sample has the members that a header may have.
+        if n.is_multiple_of(2) {
+            header.request = Some(id(201));
+            header.source = Some(Pseudonym::from_mac([0xbb; 16]));
+            header.detail = Some([0xcc; 32]);
+        }
+        self.entries.push(Entry::record(event, &header));
+    }
+}
+
+/// The samples, each of a rising time and with an id of its own, all of one tenant.
+pub fn samples() -> Vec<Entry> {
+    let Ok(bot) = BotName::new("front-desk") else { return Vec::new() };
+    let mut all = Samples { entries: Vec::new() };
+    chat(&mut all, &bot);
+    auth(&mut all);
+    bots(&mut all, &bot);
+    machine(&mut all);
+    all.entries
+}
+
+fn chat(all: &mut Samples, bot: &BotName) {
+    let (conversation, message, subject) = (id(10), id(11), Pseudonym::from_mac([0xaa; 16]));
+    all.add(&MessageAccepted { conversation, message, seq: 1, sealed_bytes: 300 });
+    for release in [Some(id(12)), None] {
+        all.add(&ReplySent { conversation, message, seq: 2, sealed_bytes: 420, release, citations: 1 });
+        all.add(&ConversationOpened { conversation, subject, bot: bot.clone(), release });
+    }
+    all.add(&ConversationClosed { conversation, why: "idle", messages: 12 });
+    all.add(&RecordRefused { table: Token::lossy("messages"), row: Token::lossy("019aac5b"), reason: "tag" });
+    all.add(&HandoffRequested { conversation, by: "visitor" });
+    for conversation in [Some(conversation), None] {
+        all.add(&TicketOpened { ticket: id(13), conversation });
+    }
+    all.add(&TranscriptRead { conversation, subjects: Listed::one(subject), messages: 12 });
+    for how in ["list", "search"] {
+        all.add(&TranscriptSearched { how, subjects: Listed::one(subject), found: 1 });
+    }
+}
+
+fn auth(all: &mut Samples) {
+    let (user, session, role) = (id(20), id(21), Token::lossy("agent"));
+    let scope = Token::lossy("tenant");
+    all.add(&LoginSucceeded { user, session, method: "password+totp", mfa: true });
+    for user in [Some(user), None] {
+        let login = Pseudonym::from_mac([0xdd; 16]);
+        all.add(&LoginFailed { user, login, reason: "password", attempt: 3 });
+    }
+    all.add(&SessionEnded { user, session, why: "idle" });
+    all.add(&FactorEnrolled { user, factor: "totp" });
+    all.add(&UserInvited { user, invite: id(22), role: role.clone() });
+    for invite in [Some(id(22)), None] {
+        all.add(&UserEnrolled { user, invite });
+    }
+    all.add(&UserDisabled { user, sessions_ended: 2 });
+    all.add(&RoleGranted { user, role: role.clone(), scope: scope.clone() });
+    all.add(&RoleRevoked { user, role, scope });
+    let resource = Token::lossy("conversation:019aac5b");
+    all.add(&AccessDenied { action: "transcript.read", resource, rule: Token::lossy("default") });
+    all.add(&FactorsReset { user, removed: 2 });
+    all.add(&RecoveryCodeUsed { user, left: 9 });
+}
+
+fn bots(all: &mut Samples, bot: &BotName) {
+    let release = id(12);
+    all.add(&ReleaseMade { bot: bot.clone(), release, sha256: [0x11; 32], tests_passed: 40 });
+    for previous in [Some(id(14)), None] {
+        all.add(&ReleaseActivated { bot: bot.clone(), release, previous });
+    }
+    all.add(&ReleaseRefused { bot: bot.clone(), step: "test", findings: 2 });
+}
+
+fn machine(all: &mut Samples) {
+    let root = [0x22; 32];
+    all.add(&CheckpointSigned { size: 1000, root });
+    all.add(&AuditExported { leaves: 1000, root });
+    all.add(&AuditVerified { leaves: 1000, checkpoints: 3, root });
+    for index in [Some(17), None] {
+        all.add(&AuditVerifyFailed { index, fault: "entry_hash" });
+    }
+    for key in [Some(id(30)), None] {
+        all.add(&KeyRotated { kind: "tenant", key, version: 2, why: "schedule" });
+        all.add(&KeyCreated { kind: "tenant", key, provider: Token::lossy("file-root") });
+        all.add(&KeyRefused { kind: "data", key, reason: "commitment" });
+    }
+    let methods =
+        ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE", "PATCH", "PROPFIND"]
+            .map(Method::named);
+    for method in methods {
+        let route = Token::lossy("/chat/v1/conversations/{id}/messages");
+        all.add(&RequestRefused { limit: "address", route: route.clone(), method, count: 250 });
+        let rules = Listed::one(Token::lossy("942100"));
+        all.add(&RequestBlocked { rules, score: 15, threshold: 5, route, method, subject: None });
+    }
+    all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
+    all.add(&ServiceStopped { role: "all", why: "signal" });
+    all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
+    all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+}

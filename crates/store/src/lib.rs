@@ -1,0 +1,57 @@
+//! The memory of Wardroom: SQL on SQLite or PostgreSQL, the same statements on both.
+//!
+//! Four promises:
+//! - **Content is ciphertext.** No function here takes a plaintext body; content columns are sealed
+//!   before they arrive, and this crate holds no key.
+//! - **Tenant data needs a permit.** Functions over a tenant's rows take the proof that the guard
+//!   allowed the act, and take the tenant from it. The few that cannot say why.
+//! - **Acknowledged is durable.** [`Db::write`] answers after COMMIT, and a job's audit row is
+//!   committed with the job or not at all.
+//! - **A statement is a constant.** SQL is `&'static str`; what people send is only ever a parameter.
+//!
+//! Not promised: that someone who can write to the database's files cannot delete or roll back rows.
+//! Row chains and the ledger's signed checkpoints make that evident afterwards.
+
+mod access;
+mod address;
+mod db;
+mod engine;
+mod error;
+mod job;
+mod keychain;
+mod migrate;
+mod places;
+mod postgres_engine;
+mod scribe;
+mod sqlite_engine;
+mod tx;
+mod value;
+mod words;
+mod writer;
+
+pub mod audit;
+pub mod bots;
+pub mod conversations;
+pub mod credentials;
+pub mod keys;
+pub mod messages;
+pub mod sessions;
+pub mod settings;
+pub mod tenants;
+pub mod tickets;
+pub mod users;
+
+pub use access::{Lists, Opens, Reads, Writes};
+
+pub use address::DbUrl;
+pub use db::{Counts, Db, Options};
+pub use engine::Dialect;
+pub use error::{EngineFault, StoreError};
+pub use keychain::Keychain;
+pub use migrate::{MIGRATIONS, Migration, translate};
+pub use places::SealedColumn;
+pub use scribe::{Scribe, Source, Via, Written};
+pub use tx::{Read, Tx};
+pub use value::{ColumnError, FromValue, Row, ToValue, Value};
+pub use words::Keyed;
+pub use writer::BATCH;

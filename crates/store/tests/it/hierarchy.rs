@@ -1,0 +1,167 @@
+//! The rows of the key hierarchy: generations, rotation, destruction, erasure.
+
+use guard::Role;
+use guard::action::ReadKeys;
+use kernel::{Id, MessageText, SubjectId};
+use store::keys::{self, KeyState};
+use store::{StoreError, messages};
+use vault::Purpose;
+
+use crate::house::{House, both};
+use crate::people::Tenancy;
+
+both!(
+    a_data_key_is_found_by_owner_and_generation,
+    a_rotation_goes_on_until_nothing_is_left_and_then_the_old_version_is_destroyed,
+    an_erased_person_cannot_be_read_and_does_not_come_back,
+    a_rewrapped_row_never_replaces_another_key,
+    records_are_counted_per_key,
+);
+
+async fn a_data_key_is_found_by_owner_and_generation(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (tenant, owner) = (tenancy.tenant, keys::house_of(tenancy.tenant));
+    let first = tenancy.key(&house, Purpose::Settings).await;
+    let second = tenancy.key(&house, Purpose::Settings).await;
+    let other = tenancy.key(&house, Purpose::Ticket).await;
+    assert_eq!((first.generation(), second.generation(), other.generation()), (1, 2, 1));
+    let (newest, old, none) = house
+        .db
+        .read(move |tx| {
+            Ok((
+                keys::newest(tx, tenant, Purpose::Settings, owner)?,
+                keys::of_generation(tx, tenant, Purpose::Settings, owner, 1)?,
+                keys::newest(tx, tenant, Purpose::Backup, owner)?,
+            ))
+        })
+        .await
+        .unwrap();
+    assert_eq!(newest.unwrap().data.key_id, second.id());
+    let old = old.unwrap();
+    assert_eq!(old.data.key_id, first.id());
+    assert_eq!(tenancy.keyring.data_key(&old.link()).unwrap().id(), first.id());
+    assert!(none.is_none());
+
+    let again = house.db.write(move |tx| keys::add_data_key(tx, &old.data, owner, kernel::Timestamp::MAX));
+    assert!(matches!(again.await, Err(StoreError::Conflict { what: "data key" })));
+}
+
+async fn a_rotation_goes_on_until_nothing_is_left_and_then_the_old_version_is_destroyed(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (tenant, keyring, now) = (tenancy.tenant, tenancy.keyring.clone(), tenancy.world.now());
+    let chat = tenancy.chat(&house).await;
+    tenancy.say(&house, &chat, "before").await.unwrap();
+    for purpose in [Purpose::Settings, Purpose::Ticket, Purpose::Bots] {
+        tenancy.key(&house, purpose).await;
+    }
+    let next = keyring.new_tenant_key(tenant, 2).unwrap();
+    house.db.write(move |tx| keys::add_tenant_key(tx, &next, "file", now)).await.unwrap();
+    let busy = house.db.write(move |tx| keys::destroy_tenant_key(tx, tenant, 1, now)).await;
+    assert!(matches!(busy, Err(StoreError::Conflict { .. })), "it still wraps keys");
+
+    // One row at a time, as if the process ended after each: the work is found again from the rows.
+    let mut steps = 0;
+    loop {
+        let keyring = keyring.clone();
+        let left = house
+            .db
+            .write(move |tx| {
+                let (subjects, data) = keys::to_rewrap(tx, tenant, 2, 1)?;
+                let from = keys::tenant_key(tx, tenant, 1)?.unwrap();
+                let to = keys::active_tenant_key(tx, tenant)?.unwrap();
+                if let Some(row) = subjects.first() {
+                    let new = keyring.rewrap_subject_key(&from, row, &to).map_err(StoreError::refuse)?;
+                    assert!(keys::rewrapped_subject_key(tx, &new, row.wrapped_by)?);
+                } else if let Some(row) = data.first() {
+                    let chain = vault::KeyChain { tenant: &from, subject: None, data: row };
+                    let new = keyring.rewrap_data_key(&chain, &to).map_err(StoreError::refuse)?;
+                    assert!(keys::rewrapped_data_key(tx, &new, 1)?);
+                }
+                Ok(subjects.len() + data.len())
+            })
+            .await
+            .unwrap();
+        if left == 0 {
+            break;
+        }
+        steps += 1;
+    }
+    assert_eq!(steps, 4, "one subject key and three data keys");
+    house.db.write(move |tx| keys::destroy_tenant_key(tx, tenant, 1, now)).await.unwrap();
+    tenancy.keyring.forget_all();
+
+    let permit = tenancy.permit::<ReadKeys>(&tenancy.operator(), &tenancy.whole());
+    let list = house.db.read(move |tx| keys::list(tx, &permit)).await.unwrap();
+    let seen: Vec<_> = list.iter().map(|key| (key.version, key.state, key.wraps)).collect();
+    assert_eq!(seen, [(2, KeyState::Active, 4), (1, KeyState::Destroyed, 0)]);
+
+    // What was sealed before opens under the key that was wrapped anew.
+    let id = chat.id;
+    let chain = house.db.read(move |tx| keys::newest(tx, tenant, Purpose::Conversation, id.to_bytes())).await;
+    let chain = chain.unwrap().unwrap();
+    assert_eq!(chain.tenant.version, 2);
+    let key = tenancy.keyring.data_key(&chain.link()).unwrap();
+    let permit = tenancy.says(&chat);
+    let rows = house.db.read(move |tx| messages::list(tx, &permit, 0, 10)).await.unwrap();
+    let text: MessageText = key.open(&rows[0].place(), &rows[0].record).unwrap();
+    assert_eq!(text.as_str(), "before");
+}
+
+async fn an_erased_person_cannot_be_read_and_does_not_come_back(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let chat = tenancy.chat(&house).await;
+    let bystander = tenancy.chat(&house).await;
+    tenancy.say(&house, &chat, "forget me").await.unwrap();
+    tenancy.say(&house, &bystander, "not me").await.unwrap();
+
+    let subject: SubjectId = chat.subject;
+    let gone = house.db.write(move |tx| keys::erase_subject(tx, tenant, subject, now)).await.unwrap();
+    assert_eq!(gone, 1);
+    let again = house.db.write(move |tx| keys::erase_subject(tx, tenant, subject, now)).await.unwrap();
+    assert_eq!(again, 0);
+
+    let (erased, other, chain, list) = house
+        .db
+        .read(move |tx| {
+            Ok((
+                keys::newest(tx, tenant, Purpose::Conversation, chat.id.to_bytes())?,
+                keys::newest(tx, tenant, Purpose::Conversation, bystander.id.to_bytes())?,
+                messages::verify_chain(tx, tenant, chat.id)?,
+                keys::erasures(tx, tenant)?,
+            ))
+        })
+        .await
+        .unwrap();
+    assert!(erased.is_none() && other.is_some());
+    assert_eq!(chain, 1, "the rows are still there and still whole");
+    assert_eq!(list, [(subject, now)]);
+
+    let back = tenancy.try_chat(&house, subject).await;
+    assert!(matches!(back, Err(StoreError::Conflict { what: "erased subject" })));
+}
+
+async fn a_rewrapped_row_never_replaces_another_key(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (tenant, owner) = (tenancy.tenant, keys::house_of(tenancy.tenant));
+    tenancy.key(&house, Purpose::Settings).await;
+    let chain = house.db.read(move |tx| keys::newest(tx, tenant, Purpose::Settings, owner)).await;
+    let mut forged = chain.unwrap().unwrap().data;
+    forged.commitment = [0; 32];
+    forged.blob = vec![0; 73];
+    let replaced = house.db.write(move |tx| keys::rewrapped_data_key(tx, &forged, 1)).await.unwrap();
+    assert!(!replaced);
+}
+
+async fn records_are_counted_per_key(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (tenant, key) = (tenancy.tenant, tenancy.key(&house, Purpose::Ticket).await.id());
+    for (more, total) in [(1, 1), (41, 42)] {
+        let count = house.db.write(move |tx| keys::count_records(tx, tenant, key, more)).await.unwrap();
+        assert_eq!(count, total);
+    }
+    // Whoever may not see keys has no permit, and without one the list cannot be asked for.
+    let agent = tenancy.staff(Role::SupportAgent);
+    let now = guard::Circumstances::at(tenancy.world.now());
+    assert!(crate::people::guard().permit::<ReadKeys>(&agent, &tenancy.whole(), &now).is_err());
+}

@@ -1,0 +1,129 @@
+//! `wardroom audit ...`: prove the log, take it away, look at its end.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::process::ExitCode;
+
+use guard::Permit;
+use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
+use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
+use ledger::{Record, SignedCheckpoint, VerifierKey};
+use store::audit::{self as rows, Walks};
+use store::{Db, StoreError};
+
+use crate::Failure;
+use crate::cli::Place;
+use crate::config::Config;
+use crate::wiring::Foundation;
+
+/// Leaves that are read at once.
+const PAGE: u32 = 1000;
+
+/// `audit verify`
+pub(crate) async fn verify(
+    place: &Place,
+    config: &Config,
+    export: Option<&Path>,
+    key: Option<&str>,
+    since: Option<&Path>,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let beside = export.map_or_else(|| place.data.join("audit.vkey"), |export| export.join("vkey"));
+    let text = match key {
+        Some(key) => key.to_owned(),
+        None => std::fs::read_to_string(&beside).map_err(|error| {
+            format!("cannot read the log's public key `{}`: {error}; give it with --key", beside.display())
+        })?,
+    };
+    let keys: Result<Vec<_>, _> =
+        text.lines().filter(|line| !line.trim().is_empty()).map(VerifierKey::parse).collect();
+    let mut expect = Expect::signed_by(keys?);
+    if let Some(since) = since {
+        expect.earlier.push(std::fs::read_to_string(since)?);
+    }
+    let report = match export {
+        Some(export) => verify::directory(export, &expect)?,
+        None => {
+            let base = Foundation::open(&place.data, config, false).await?;
+            expect.tenant = Some(base.tenant);
+            stored(&base, &expect).await?
+        }
+    };
+    match json {
+        true => println!("{}", serde_json::to_string(&report)?),
+        false => {
+            println!("{report}");
+            if key.is_none() {
+                println!(
+                    "the key was read from `{}`; note it elsewhere and give it with --key",
+                    beside.display()
+                );
+            }
+        }
+    }
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Verifies the log of a deployment.
+pub(crate) async fn stored(base: &Foundation, expect: &Expect) -> Result<VerifyReport, Failure> {
+    let permit: Permit<VerifyAudit> = base.leave()?;
+    let (leaves, checkpoints) = whole(&base.db, permit).await?;
+    let checkpoints = checkpoints.into_iter().map(|(_, note)| Ok::<_, Infallible>(note));
+    let Ok(report) = verify::stored(leaves.into_iter().map(Ok), checkpoints, expect);
+    Ok(report)
+}
+
+/// The leaves and checkpoints of a log, read in pages of one state each; what is appended meanwhile comes
+/// along or not.
+async fn whole<A: Walks>(
+    db: &Db,
+    permit: Permit<A>,
+) -> Result<(Vec<StoredLeaf>, Vec<(u64, String)>), StoreError> {
+    let permit = std::sync::Arc::new(permit);
+    let inside = std::sync::Arc::clone(&permit);
+    // Checkpoints first: then every one of them lies within the leaves that are read after.
+    let checkpoints = db.read(move |tx| rows::checkpoints(tx, &inside)).await?;
+    let mut leaves: Vec<StoredLeaf> = Vec::new();
+    loop {
+        let (from, inside) = (leaves.last().map_or(0, |leaf| leaf.index + 1), std::sync::Arc::clone(&permit));
+        let page = db.read(move |tx| rows::walk(tx, &inside, from, PAGE)).await?;
+        if page.is_empty() {
+            return Ok((leaves, checkpoints));
+        }
+        let stored =
+            |leaf: rows::Leaf| StoredLeaf { index: leaf.index, hash: leaf.leaf_hash, json: leaf.json };
+        leaves.extend(page.into_iter().map(stored));
+    }
+}
+
+/// `audit export`
+pub(crate) async fn export(data: &Path, config: &Config, out: &Path) -> Result<ExitCode, Failure> {
+    let base = Foundation::open(data, config, false).await?;
+    let permit: Permit<ExportAudit> = base.leave()?;
+    let key = VerifierKey::parse(std::fs::read_to_string(data.join("audit.vkey"))?.trim())?;
+    let (leaves, checkpoints) = whole(&base.db, permit).await?;
+    let keys = [key];
+    let checkpoints: Result<Vec<_>, _> =
+        checkpoints.iter().map(|(_, note)| SignedCheckpoint::open(note, &keys)).collect();
+    let leaves = leaves.into_iter().map(Ok::<_, Infallible>);
+    let report = ledger::export(out, leaves, &checkpoints?, &keys)?;
+    println!("{} leaves under root {} are in `{}`", report.leaves, report.root, out.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `audit tail`
+pub(crate) async fn tail(data: &Path, config: &Config, lines: u32) -> Result<ExitCode, Failure> {
+    let base = Foundation::open(data, config, false).await?;
+    let permit: Permit<ReadAudit> = base.leave()?;
+    let filter = rows::Filter { limit: lines.min(1000), ..rows::Filter::default() };
+    let leaves = base.db.read(move |tx| rows::list(tx, &permit, &filter)).await?;
+    for leaf in leaves.into_iter().rev() {
+        let name = leaf
+            .json
+            .as_deref()
+            .and_then(|json| Record::parse(json).ok())
+            .map_or("unreadable", |record| record.info().name);
+        println!("{:>8}  {}  {}  {name}", leaf.index, leaf.at.rfc3339(), leaf.code);
+    }
+    Ok(ExitCode::SUCCESS)
+}

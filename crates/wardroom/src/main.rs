@@ -1,0 +1,103 @@
+//! Wardroom: the secure-by-default platform for an enterprise's chatbots, in one binary.
+//!
+//! This crate is the house around the rooms: the command line, the configuration, and the wiring.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool speaks to its terminal")]
+
+mod adapters;
+mod audit;
+mod bot;
+mod checkpoints;
+mod cli;
+mod config;
+mod datadir;
+mod posture;
+mod samples;
+mod up;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place, RoleCommand};
+use config::Config;
+
+/// What a command that cannot go on says: each cause on its line, the last with the mend.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("wardroom: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match runtime.block_on(run(cli.command)) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("wardroom: {failure}");
+            let mut cause = failure.source();
+            while let Some(error) = cause {
+                eprintln!("  because {error}");
+                cause = error.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Up { place, listen, console, json } => {
+            let mut config = read(&place)?;
+            config.public.listen = listen.unwrap_or(config.public.listen);
+            config.console.listen = console.unwrap_or(config.console.listen);
+            up::up(&place.data, config, json).await
+        }
+        Command::Config(ConfigCommand::Check { place }) => {
+            read(&place)?;
+            println!("the configuration is good");
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Show { place }) => {
+            print!("{}", toml::to_string_pretty(&read(&place)?)?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bot(command) => match command {
+            BotCommand::New { name, dir } => bot::new(&name, dir),
+            BotCommand::Check { dir, json } => bot::check(&dir, json),
+            BotCommand::Test { dir, json } => bot::test(&dir, json),
+            BotCommand::Push { dir, place } => bot::push(&dir, &place.data, &read(&place)?).await,
+            BotCommand::List { place, json } => bot::list(&place.data, &read(&place)?, json).await,
+        },
+        Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
+        Command::Audit(command) => match command {
+            AuditCommand::Verify { place, export, key, since, json } => {
+                audit::verify(
+                    &place,
+                    &read(&place)?,
+                    export.as_deref(),
+                    key.as_deref(),
+                    since.as_deref(),
+                    json,
+                )
+                .await
+            }
+            AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
+            AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
+        },
+        Command::Role(RoleCommand::List) => {
+            print!("{}", guard::Guard::embedded()?.matrix());
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor { place, json } => posture::doctor(&place.data, &read(&place)?, json).await,
+    }
+}
+
+/// The configuration in force at a place.
+fn read(place: &Place) -> Result<Config, Failure> {
+    let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
+    Ok(Config::read(&path, place.config.is_some())?)
+}

@@ -1,0 +1,81 @@
+//! What comes in wrong gets a clear answer, and nothing is lost by it.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::house::House;
+use crate::visitor::Visitor;
+
+/// Asserts that an answer is a problem with this status whose detail has `words`.
+async fn problem(response: reqwest::Response, status: u16, words: &str) {
+    assert_eq!(response.status(), StatusCode::from_u16(status).unwrap(), "{words}");
+    assert_eq!(response.headers()["content-type"], "application/problem+json", "{words}");
+    assert!(response.headers().contains_key("x-request-id"));
+    let body: Value = response.json().await.unwrap();
+    assert_eq!(body["status"], status);
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.to_lowercase().contains(words), "`{detail}` should say `{words}`");
+    assert!(!body["mend"].as_str().unwrap().is_empty(), "{body}");
+}
+
+#[tokio::test]
+async fn every_bad_request_gets_a_problem_that_says_what_and_how_to_mend() {
+    let temp = tempfile::tempdir().unwrap();
+    let house = House::start(&temp.path().join("data"));
+    let visitor = Visitor::open(&house.ready).await;
+    let other = Visitor::open(&house.ready).await;
+    let base = &house.ready.public;
+    let raw = |part: String, token: Option<String>, kind: &'static str, body: Vec<u8>| {
+        let mut request = visitor.client.post(part).header("content-type", kind).body(body);
+        if let Some(token) = token {
+            request = request.bearer_auth(token);
+        }
+        request.send()
+    };
+    let messages = || visitor.url("messages");
+    let token = || Some(visitor.token.clone());
+    let json_type = "application/json";
+
+    let long = serde_json::to_vec(&json!({ "text": "x".repeat(8001) })).unwrap();
+    let cases: Vec<(Option<String>, &'static str, Vec<u8>, u16, &str)> = vec![
+        (token(), json_type, b"{".to_vec(), 400, "json"),
+        (token(), json_type, br#"{"text": 5}"#.to_vec(), 400, "text"),
+        (token(), json_type, br#"{"text": "a", "txet": "b"}"#.to_vec(), 400, "txet"),
+        (token(), json_type, br#"{}"#.to_vec(), 400, "text"),
+        (token(), json_type, b"{\"text\": \"\xff\"}".to_vec(), 400, "utf-8"),
+        (token(), json_type, br#"{"text": "a\u0000b"}"#.to_vec(), 422, "control"),
+        (token(), json_type, br#"{"text": "   "}"#.to_vec(), 422, "empty"),
+        (token(), json_type, long, 422, "8000"),
+        (token(), json_type, vec![b' '; 2 << 20], 413, "large"),
+        (token(), "text/plain", b"hello".to_vec(), 415, "json"),
+        (None, json_type, br#"{"text": "a"}"#.to_vec(), 401, "token"),
+        (Some("wct1_AAAA".into()), json_type, br#"{"text": "a"}"#.to_vec(), 401, "token"),
+        (Some(other.token.clone()), json_type, br#"{"text": "a"}"#.to_vec(), 404, ""),
+    ];
+    for (token, kind, body, status, words) in cases {
+        problem(raw(messages(), token, kind, body).await.unwrap(), status, words).await;
+    }
+
+    let absent = format!("{base}/chat/v1/conversations/0198c0de-1234-7abc-8def-0123456789ab/messages");
+    problem(raw(absent, token(), json_type, br#"{"text":"a"}"#.to_vec()).await.unwrap(), 404, "").await;
+    let no_bot = br#"{"bot": "nobody"}"#.to_vec();
+    problem(raw(format!("{base}/chat/v1/conversations"), None, json_type, no_bot).await.unwrap(), 404, "")
+        .await;
+    problem(visitor.client.get(format!("{base}/nowhere")).send().await.unwrap(), 404, "").await;
+    let wrong = visitor.client.request(Method::DELETE, messages()).send().await.unwrap();
+    problem(wrong, 405, "method").await;
+
+    // After all that the conversation goes on.
+    assert!(visitor.ask("What is Wardroom?").await["text"].as_str().is_some());
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_in_the_middle_of_an_answer_finds_it_whole_later() {
+    let temp = tempfile::tempdir().unwrap();
+    let house = House::start(&temp.path().join("data"));
+    let visitor = Visitor::open(&house.ready).await;
+    let seq = visitor.say("What is Wardroom?").await;
+    visitor.events(Some(&seq.to_string()), |event| event.kind == "delta").await;
+    let answer = visitor.events(Some(&seq.to_string()), |event| event.kind == "message").await.pop().unwrap();
+    assert_eq!(answer.data["role"], "bot");
+}

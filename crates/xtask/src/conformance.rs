@@ -1,0 +1,208 @@
+//! The judgement of other people's tools: graders, validators and a real browser, run against the real
+//! binary in a data directory of its own.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::Value;
+
+use crate::Outcome;
+use crate::steps::{ask, call, call_in};
+
+/// The suites: name, what judges.
+const SUITES: &[(&str, &str)] = &[
+    ("tls", "testssl.sh and sslyze (Mozilla's modern profile) grade the listeners"),
+    ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
+    ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("browser", "Chromium uses the widget and the chat page"),
+];
+
+/// Those that `cargo xtask test` runs.
+pub(crate) const ALWAYS: &[&str] = &["tls", "events", "audit", "browser"];
+
+/// Runs one suite, or lists them.
+pub(crate) fn run(words: &[&str]) -> Outcome {
+    match words {
+        ["tls"] => tls(),
+        ["events"] => events(),
+        ["audit"] => audit(),
+        ["browser"] => browser(),
+        [] => {
+            for (name, what) in SUITES {
+                println!("  {name:<8} {what}");
+            }
+            Ok(())
+        }
+        _ => Err("no such suite; `cargo xtask conformance` lists them".to_owned()),
+    }
+}
+
+/// Where suites keep what they install and write; it may be thrown away.
+fn workshop(name: &str) -> Result<PathBuf, String> {
+    let folder = crate::root().join("target/conformance").join(name);
+    std::fs::create_dir_all(&folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A running deployment. It is ended, in good order, when dropped.
+struct Running {
+    child: Child,
+    data: PathBuf,
+    ready: Value,
+}
+
+impl Running {
+    /// Builds the debug binary and starts it on a fresh data directory.
+    fn start(name: &str) -> Result<Self, String> {
+        call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+        let data = workshop(name)?.join("data");
+        let _ = std::fs::remove_dir_all(&data);
+        Self::again(data)
+    }
+
+    /// Starts the debug binary on a data directory as it is.
+    fn again(data: PathBuf) -> Result<Self, String> {
+        let mut child = Command::new(binary()?)
+            .args(["up", "--json", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data"])
+            .arg(&data)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("cannot start the binary: {error}"))?;
+        let mut line = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
+        }
+        let ready = serde_json::from_str(&line).map_err(|_| "the binary did not start".to_owned());
+        let mut running = Self { child, data, ready: Value::Null };
+        running.ready = ready?;
+        Ok(running)
+    }
+
+    fn text(&self, name: &str) -> Result<&str, String> {
+        self.ready[name].as_str().ok_or_else(|| format!("the binary did not tell `{name}`"))
+    }
+
+    fn stop(mut self) -> Outcome {
+        call("kill", &["-INT", &self.child.id().to_string()])?;
+        let status = self.child.wait().map_err(|error| error.to_string())?;
+        if status.success() { Ok(()) } else { Err(format!("the binary ended with {status}")) }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The debug binary.
+fn binary() -> Result<PathBuf, String> {
+    let metadata = ask("cargo", &["metadata", "--format-version=1", "--no-deps", "--offline"])?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
+    let target = metadata["target_directory"].as_str().ok_or("cargo does not tell its target directory")?;
+    Ok(Path::new(target).join("debug/wardroom"))
+}
+
+fn shown(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+/// A virtual environment with one package.
+fn python(name: &str, package: &str) -> Result<PathBuf, String> {
+    let folder = workshop("python")?.join(name);
+    if !folder.join("bin/pip").exists() {
+        call("python3", &["-m", "venv", &shown(&folder)])?;
+    }
+    let pip = shown(&folder.join("bin/pip"));
+    call(&pip, &["install", "--quiet", "--disable-pip-version-check", package])?;
+    Ok(folder)
+}
+
+fn tls() -> Outcome {
+    let grader = python("sslyze", "sslyze==6.3.1")?;
+    let running = Running::start("tls")?;
+    for door in ["public", "console"] {
+        let Ok(address) = running.text(door) else { continue };
+        let port = address.rsplit(':').next().unwrap_or_default();
+        let status = Command::new("bash")
+            .args(["conformance/edge/tls.sh", "localhost", port, running.text("ca")?])
+            .env("SSLYZE", grader.join("bin/sslyze"))
+            .current_dir(crate::root())
+            .status()
+            .map_err(|error| error.to_string())?;
+        if !status.success() {
+            return Err(format!("the {door} listener was graded down"));
+        }
+    }
+    running.stop()
+}
+
+fn events() -> Outcome {
+    let samples = ask("cargo", &["run", "--quiet", "--package", "wardroom-ledger", "--example", "samples"])?;
+    let mut judge = Command::new("bash")
+        .arg("conformance/ledger/ocsf.sh")
+        .arg(workshop("ocsf")?)
+        .current_dir(crate::root())
+        .stdin(Stdio::piped())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    if let Some(mut stdin) = judge.stdin.take() {
+        stdin.write_all(samples.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    let status = judge.wait().map_err(|error| error.to_string())?;
+    if status.success() { Ok(()) } else { Err("an event does not fit the schema".to_owned()) }
+}
+
+fn audit() -> Outcome {
+    let running = Running::start("audit")?;
+    let data = running.data.clone();
+    running.stop()?;
+    let export = workshop("audit")?.join("export");
+    let _ = std::fs::remove_dir_all(&export);
+    let wardroom = shown(&binary()?);
+    let (data, export) = (shown(&data), shown(&export));
+    call(&wardroom, &["audit", "export", "--data", &data, &export])?;
+    call(&wardroom, &["audit", "verify", "--export", &export])?;
+    let venv = shown(&workshop("aics")?);
+    call("bash", &["conformance/ledger/audit_outside.sh", &export, &venv])
+}
+
+fn browser() -> Outcome {
+    let folder = crate::root().join("conformance/browser");
+    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    call_in(&folder, "npm", &["test", "--silent"])?;
+    let pictures = shown(&workshop("pictures")?);
+    call_in(&folder, "node", &["islands.mjs", &pictures])?;
+    let running = Running::start("browser")?;
+    let data = running.data.clone();
+    running.stop()?;
+    let bot = embeddable_bot()?;
+    call(&shown(&binary()?), &["bot", "push", &shown(&bot), "--data", &shown(&data)])?;
+    let running = Running::again(data)?;
+    let questions = [
+        "How are messages encrypted at rest?",
+        "Which databases does Wardroom run on?",
+        "Who may read transcripts?",
+    ];
+    let mut args = vec!["widget.mjs", running.text("public")?, running.text("ca")?, &pictures];
+    args.extend(questions);
+    call_in(&folder, "node", &args)?;
+    running.stop()
+}
+
+/// The default bot, with the page that the test embeds it in among its allowed origins.
+fn embeddable_bot() -> Result<PathBuf, String> {
+    let copy = workshop("browser")?.join("bot");
+    let _ = std::fs::remove_dir_all(&copy);
+    call("cp", &["-r", "bots/front-desk", &shown(&copy)])?;
+    let path = copy.join("bot.toml");
+    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
+    let lines = text.lines().filter(|line| !line.starts_with("allowed_origins"));
+    let text: Vec<&str> =
+        ["allowed_origins = [\"http://localhost:18780\"]"].into_iter().chain(lines).collect();
+    std::fs::write(&path, text.join("\n")).map_err(|error| error.to_string())?;
+    Ok(copy)
+}

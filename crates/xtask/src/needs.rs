@@ -1,0 +1,70 @@
+//! What the tests need of the machine. As root on Debian or Ubuntu it is installed; otherwise the
+//! person is told what to install, once and completely.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::Outcome;
+
+/// A file that shows that a package is installed, and the Debian package that brings it.
+const NEEDS: &[(&str, &str)] = &[
+    ("/usr/bin/chromium", "chromium"),
+    ("/usr/bin/certutil", "libnss3-tools"),
+    ("/usr/bin/pebble", "pebble"),
+    ("/usr/bin/softhsm2-util", "softhsm2"),
+    ("/usr/bin/testssl", "testssl.sh"),
+    ("/usr/bin/python3", "python3-venv"),
+    ("/usr/bin/openssl", "openssl"),
+];
+
+fn missing() -> Vec<&'static str> {
+    let mut packages: Vec<&str> =
+        NEEDS.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
+    if !has_postgres() {
+        packages.push("postgresql");
+    }
+    packages
+}
+
+fn has_postgres() -> bool {
+    let Ok(versions) = std::fs::read_dir("/usr/lib/postgresql") else { return false };
+    versions.flatten().any(|version| version.path().join("bin/initdb").exists())
+}
+
+/// Makes sure that everything is there.
+pub(crate) fn ensure() -> Outcome {
+    for tool in ["node", "npm"] {
+        if Command::new(tool).arg("--version").output().is_err() {
+            return Err(format!("`{tool}` is missing: install Node.js 20 or newer with npm"));
+        }
+    }
+    let packages = missing();
+    if packages.is_empty() {
+        println!("everything is installed");
+        return Ok(());
+    }
+    let root = crate::steps::ask("id", &["-u"]).is_ok_and(|id| id.trim() == "0");
+    if !root || !Path::new("/usr/bin/apt-get").exists() {
+        return Err(format!(
+            "please install: {}  (apt-get install {})",
+            packages.join(", "),
+            packages.join(" ")
+        ));
+    }
+    println!("installing {}", packages.join(", "));
+    let apt = |args: &[&str]| {
+        let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).status();
+        match status {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(format!("apt-get {} failed", args.join(" "))),
+        }
+    };
+    apt(&["update", "-qq"])?;
+    let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
+    install.extend(&packages);
+    apt(&install)?;
+    match missing() {
+        none if none.is_empty() => Ok(()),
+        still => Err(format!("still missing after the installation: {}", still.join(", "))),
+    }
+}
