@@ -196,7 +196,6 @@ fn contact_slot(page: &Page<'_>, contact: Text, slots: &[Slot]) -> String {
 fn placeholders(page: &Page<'_>, text: &Text, slots: &[Slot]) {
     let mut rest = text.value.as_str();
     while let Some((_, after)) = rest.split_once('{') {
-        rest = after;
         let Some((name, behind)) = after.split_once('}') else { return };
         let is_name =
             !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');

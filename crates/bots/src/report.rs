@@ -158,7 +158,7 @@ pub(crate) fn nearest<'k>(found: &str, known: impl IntoIterator<Item = &'k str>)
 }
 
 /// The mend for a word that is not known here: the nearest one, or the list of them.
-pub(crate) fn meant<'k>(found: &str, known: &[&'k str]) -> String {
+pub(crate) fn meant(found: &str, known: &[&str]) -> String {
     match nearest(found, known.iter().copied()) {
         Some(word) => format!("did you mean `{word}`?"),
         None if known.is_empty() => "remove it".to_owned(),

@@ -52,7 +52,10 @@ struct Subject {
 }
 
 impl Subject {
-    fn measure(&self, figures: &mut serde_json::Map<String, serde_json::Value>) -> Result<(), Box<dyn Error>> {
+    fn measure(
+        &self,
+        figures: &mut serde_json::Map<String, serde_json::Value>,
+    ) -> Result<(), Box<dyn Error>> {
         let mut note = |what: &str, value: f64, digits: usize| {
             println!("  {what:<44} {value:>12.digits$}");
             figures.insert(format!("{}_{}", self.name, what.replace([' ', '-'], "_")), value.into());
@@ -81,7 +84,11 @@ impl Subject {
         note("calibration error", calibration_error(&answers), 4);
         let kept = |answer: &Answer| answer.in_scope;
         note("kept by its own floor", share(&answers, kept), 4);
-        note("right of those kept by its own floor", share(&answers, |a| kept(a) && a.right) / share(&answers, kept), 4);
+        note(
+            "right of those kept by its own floor",
+            share(&answers, |a| kept(a) && a.right) / share(&answers, kept),
+            4,
+        );
 
         if let Some((validation, outside)) = &self.scope {
             let outside = ask(&model, outside);

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn spellings_of_the_same_words_fold_to_one() {
         assert_eq!(key("  I CAN’T find\tmy ｃａｒｄ!! "), "i can't find my card");
-        assert_eq!(key("Straße, ﬁn­ance… №5"), "straße fin ance no5");
+        assert_eq!(key("Straße, ﬁn\u{AD}ance… №5"), "straße fin ance no5");
         assert_eq!(key("'quoted' — e\u{301}t\u{e9}"), "quoted été");
     }
 

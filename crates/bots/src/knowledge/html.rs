@@ -11,7 +11,7 @@ const DROPPED: &[&str] = &[
     "script", "style", "nav", "footer", "template", "noscript", "svg", "math", "iframe", "object", "video",
     "audio", "canvas", "button", "select", "textarea", "dialog",
 ];
-/// Classes and roles of the same: menus, page heads and feet, tables of contents.
+/// Classes and roles of the same: menus, page heads and feet, tables of contents, indexes of words.
 const DROPPED_WORDS: &[&str] = &[
     "navheader",
     "navfooter",
@@ -20,6 +20,7 @@ const DROPPED_WORDS: &[&str] = &[
     "breadcrumb",
     "breadcrumbs",
     "toc",
+    "indexdiv",
     "cookie-banner",
     "navigation",
     "banner",

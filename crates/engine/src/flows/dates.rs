@@ -48,8 +48,11 @@ pub(super) fn read(text: &str, today: Date, side: Side, phrases: &Phrases) -> Re
     }
     let last = words.iter().any(|word| phrases.last.contains(word));
     let ago = words.iter().any(|word| phrases.ago.contains(word));
-    let known = |word: &&str| phrases.filler.contains(word) || phrases.last.contains(word) || phrases.ago.contains(word);
-    let core: Vec<&str> = words.iter().filter(|word| !known(word) || phrases.days.contains(word)).copied().collect();
+    let known = |word: &&str| {
+        phrases.filler.contains(word) || phrases.last.contains(word) || phrases.ago.contains(word)
+    };
+    let core: Vec<&str> =
+        words.iter().filter(|word| !known(word) || phrases.days.contains(word)).copied().collect();
 
     if let Some(read) = distance(&words, today, ago, phrases) {
         return read;

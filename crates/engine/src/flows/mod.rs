@@ -80,8 +80,7 @@ pub(crate) enum Heard {
 
 /// Starts a flow.
 pub(crate) fn start(flow: &Flow, context: Context<'_>) -> Said {
-    let open =
-        Open { flow: flow.name.clone(), values: BTreeMap::new(), step: Step::Confirm, misses: 0 };
+    let open = Open { flow: flow.name.clone(), values: BTreeMap::new(), step: Step::Confirm, misses: 0 };
     let mut said = proceed(flow, open, context);
     if let Some(intro) = &flow.intro {
         said.text = format!("{intro}\n\n{}", said.text);
@@ -93,7 +92,11 @@ pub(crate) fn start(flow: &Flow, context: Context<'_>) -> Said {
 pub(crate) fn hear(flow: &Flow, open: Open, answer: &str, context: Context<'_>) -> Heard {
     let said = key(answer);
     if context.phrases.cancel.contains(&said.as_str()) {
-        return Heard::Step(Said { text: fill(flow, &open, &flow.cancelled, Shown::Labels), open: None, act: None });
+        return Heard::Step(Said {
+            text: fill(flow, &open, &flow.cancelled, Shown::Labels),
+            open: None,
+            act: None,
+        });
     }
     match open.step.clone() {
         Step::Slot(name) => match flow.slots.iter().find(|slot| slot.name == name) {
@@ -121,7 +124,11 @@ fn hear_slot(flow: &Flow, slot: &Slot, mut open: Open, answer: &str, context: Co
             open.values.insert(slot.name.clone(), Some(value));
             open.misses = 0;
             let step = proceed(flow, open, context);
-            if matches!(slot.kind, SlotKind::Text { .. }) { Heard::Perhaps { step, again } } else { Heard::Step(step) }
+            if matches!(slot.kind, SlotKind::Text { .. }) {
+                Heard::Perhaps { step, again }
+            } else {
+                Heard::Step(step)
+            }
         }
         Err(wrong) => {
             // The bot's own words where it has them; but they cannot know which two dates were meant.

@@ -44,7 +44,9 @@ pub(super) fn read(kind: &SlotKind, answer: &str, around: Around<'_>) -> Result<
         SlotKind::Phone => phone(answer).ok_or_else(|| none(phrases.not_phone)),
         SlotKind::Date { past, future } => date(answer, Side { past: *past, future: *future }, around),
         SlotKind::Number { min, max, integer } => number(answer, (*min, *max), *integer, phrases),
-        SlotKind::Choice { options } => choice(options, answer, phrases).ok_or_else(|| none(phrases.not_choice)),
+        SlotKind::Choice { options } => {
+            choice(options, answer, phrases).ok_or_else(|| none(phrases.not_choice))
+        }
     }
 }
 
@@ -281,9 +283,13 @@ mod tests {
     #[test]
     fn numbers_are_read_with_the_marks_of_their_language() {
         let kind = SlotKind::Number { min: Some(0.0), max: Some(10_000.0), integer: false };
-        for (answer, kept) in
-            [("1,234.50", "1234.5"), ("about 50 euros", "50"), ("€12.30", "12.3"), ("seven", "7"), ("1 500", "1500")]
-        {
+        for (answer, kept) in [
+            ("1,234.50", "1234.5"),
+            ("about 50 euros", "50"),
+            ("€12.30", "12.3"),
+            ("seven", "7"),
+            ("1 500", "1500"),
+        ] {
             assert_eq!(reads(&kind, answer).unwrap(), kept, "{answer}");
         }
         for bad in ["3 or 4", "-1", "20000", "none", "1,23,45.6"] {

@@ -63,8 +63,12 @@ impl Calibration {
         }
         let [best, lead, offset] = curve;
         // A higher score never makes an answer less likely to be right.
-        let mut fitted =
-            Self { best: best.max(0.1) as f32, lead: lead.max(0.0) as f32, offset: offset as f32, floor: -2.0 };
+        let mut fitted = Self {
+            best: best.max(0.1) as f32,
+            lead: lead.max(0.0) as f32,
+            offset: offset as f32,
+            floor: -2.0,
+        };
         let mut scores: Vec<f32> =
             texts.iter().filter(|text| text.in_scope).map(|text| text.margins.best).collect();
         scores.sort_by(f32::total_cmp);
@@ -97,8 +101,12 @@ impl Calibration {
     }
 
     pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, ModelError> {
-        let curve =
-            Self { best: reader.real()?, lead: reader.real()?, offset: reader.real()?, floor: reader.real()? };
+        let curve = Self {
+            best: reader.real()?,
+            lead: reader.real()?,
+            offset: reader.real()?,
+            floor: reader.real()?,
+        };
         let sane = curve.best >= 0.0 && curve.lead >= 0.0;
         if sane { Ok(curve) } else { Err(ModelError::Damaged) }
     }
@@ -163,7 +171,9 @@ mod tests {
     #[test]
     fn the_curve_says_how_often_the_classifier_is_right() {
         let texts: Vec<HeldOut> = (0..1000)
-            .map(|at| if at % 2 == 0 { held_out(0.5, 0.9, at % 20 != 0) } else { held_out(-0.5, 0.1, at % 10 == 1) })
+            .map(|at| {
+                if at % 2 == 0 { held_out(0.5, 0.9, at % 20 != 0) } else { held_out(-0.5, 0.1, at % 10 == 1) }
+            })
             .collect();
         let curve = Calibration::fit(&texts, 0.05);
         assert!((curve.probability(Margins { best: 0.5, lead: 0.9 }) - 0.9).abs() < 0.02);
@@ -180,7 +190,8 @@ mod tests {
 
     #[test]
     fn the_floor_rejects_the_share_asked_for() {
-        let texts: Vec<HeldOut> = (0..200).map(|at| held_out(at as f32 / 100.0 - 1.0, 0.1, at > 20)).collect();
+        let texts: Vec<HeldOut> =
+            (0..200).map(|at| held_out(at as f32 / 100.0 - 1.0, 0.1, at > 20)).collect();
         let curve = Calibration::fit(&texts, 0.05);
         let rejected = texts.iter().filter(|text| text.margins.best < curve.floor()).count();
         assert_eq!(rejected, 10);

@@ -1,5 +1,6 @@
-//! What a bot knows: its passages in an index in memory, searched by words (BM25), and quoted, never
-//! rewritten. No clear text is written to disk.
+//! What a bot knows: its passages in an index in memory, searched by words (BM25), looked at closely
+//! with their pages, and quoted, never rewritten. No clear text is written to disk. It finds words and
+//! their inflections, not meanings: a question in other words than the text's may miss it.
 
 mod language;
 mod quote;
@@ -29,11 +30,25 @@ const MOST_TERMS: usize = 64;
 /// Memory for building an index. It is given back when the index stands.
 const BUILD_BYTES: usize = 15_000_000;
 
-/// How much more a word in the document's title counts than one in the text.
-fn tune(n:&str,d:f32)->f32{static C:std::sync::OnceLock<HashMap<String,String>>=std::sync::OnceLock::new();C.get_or_init(||std::env::vars().collect()).get(n).and_then(|v|v.parse().ok()).unwrap_or(d)}
-const TITLE: f32 = 1.5;
-/// The same for the headings above a passage.
-const HEADINGS: f32 = 1.5;
+/// How much a word in the document's title counts besides what it counts in the passage; and one in
+/// the headings above a passage.
+const TITLE: f32 = 0.5;
+const HEADINGS: f32 = 0.5;
+
+/// How much of a passage's score hangs on the share of the question that it covers.
+const COVERED: f32 = 0.6;
+/// How much a passage gains when neighbours of the question are neighbours in it.
+const TOGETHER: f32 = 0.5;
+/// How much the whole page counts, next to the passage.
+const PAGE: f32 = 1.0;
+/// How much a page's first passage gains, which says what the page is about.
+const LEADS: f32 = 0.15;
+/// How much a passage gains when the whole title is in the question.
+const TITLED: f32 = 0.3;
+
+/// What a word counts that people say of anything, and a guess at a misspelling.
+const LIGHT: f32 = 0.4;
+const GUESSED: f32 = 0.7;
 
 /// The passages of one bot, ready to be searched.
 pub struct Knowledge {
@@ -49,7 +64,10 @@ pub struct Knowledge {
 
 impl std::fmt::Debug for Knowledge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Knowledge").field("passages", &self.release.passages.len()).field("bytes", &self.bytes).finish()
+        f.debug_struct("Knowledge")
+            .field("passages", &self.release.passages.len())
+            .field("bytes", &self.bytes)
+            .finish()
     }
 }
 
@@ -85,12 +103,12 @@ pub struct KnowledgeError(#[from] TantivyError);
 #[derive(Debug, Clone, PartialEq)]
 struct Asked {
     term: String,
-    /// What it says by its rarity.
+    /// What it says, by its rarity and its part.
     weight: f32,
-    /// How much of that counts: less for words that people say of anything, and for guesses.
+    /// How much of its rarity counts: less for words that people say of anything.
     part: f32,
-    /// Whether it was put in the place of a misspelling.
-    guessed: bool,
+    /// How much it counts when it is found: less when it was put in the place of a misspelling.
+    sure: f32,
 }
 
 impl Knowledge {
@@ -114,8 +132,16 @@ impl Knowledge {
         };
         let mut analyzer = language::analyzer(&release.manifest.language);
         let light = language::light(&mut analyzer, &release.manifest.language);
-        let mut knowledge =
-            Self { release, analyzer, spelling: Spelling::default(), terms: Terms::default(), light, fields, reader: None, bytes: 0 };
+        let mut knowledge = Self {
+            release,
+            analyzer,
+            spelling: Spelling::default(),
+            terms: Terms::default(),
+            light,
+            fields,
+            reader: None,
+            bytes: 0,
+        };
         if !knowledge.release.passages.is_empty() {
             knowledge.build(schema.build())?;
         }
@@ -131,8 +157,8 @@ impl Knowledge {
             .tokenizers(tokenizers)
             .single_segment_index_writer(directory.clone(), BUILD_BYTES)?;
         for (place, passage) in (0u64..).zip(self.release.passages.iter()) {
-            let [title, headings, text] =
-                [&passage.title, &passage.headings.join("\n"), &passage.text].map(|text| crate::text::fold(text));
+            let [title, headings, text] = [&passage.title, &passage.headings.join("\n"), &passage.text]
+                .map(|text| language::prepare(text));
             let mut document = TantivyDocument::default();
             document.add_text(self.fields.all, format!("{title}\n{headings}\n{text}"));
             document.add_text(self.fields.title, title);
@@ -184,19 +210,14 @@ impl Knowledge {
         let searcher = reader.searcher();
         let top = TopDocs::with_limit(CLOSE_LOOK).order_by_score();
         let numbers: Vec<Option<u32>> = asked.iter().map(|asked| self.terms.number(&asked.term)).collect();
-        let parts: Vec<f32> = asked.iter().map(|asked| asked.part).collect();
-        let mut page_scores: HashMap<usize, f32> = HashMap::new();
+        let mut around = HashMap::new();
         let mut close = Vec::new();
         for (score, address) in searcher.search(&self.query(&asked), &top)? {
             let segment = searcher.segment_reader(address.segment_ord);
             let place = segment.fast_fields().u64("place")?.first(address.doc_id);
             let Some(place) = place.and_then(|place| usize::try_from(place).ok()) else { continue };
             let Some(passage) = self.release.passages.get(place) else { continue };
-            let (covered, near) = self.terms.look(place, &numbers);
-            let coverage = worth(&asked, covered);
-            let page = self.terms.page_of(place).unwrap_or_default();
-            let around = *page_scores.entry(page).or_insert_with(|| self.terms.page_score(page, &numbers, &parts));
-            let score = score * (tune("A", 0.4) + (1.0-tune("A", 0.4)) * coverage) * (1.0 + tune("MU", 0.5) * worth(&asked, near)) + tune("LA", 1.0) * around;
+            let (score, coverage) = self.look(place, score, &asked, &numbers, &mut around);
             close.push((score, coverage, passage));
         }
         close.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -221,6 +242,29 @@ impl Knowledge {
         Ok(found.collect())
     }
 
+    /// A close look at one passage: its score, and the share of the question that it covers. `around`
+    /// keeps the scores of pages from one passage to the next.
+    fn look(
+        &self,
+        place: usize,
+        score: f32,
+        asked: &[Asked],
+        numbers: &[Option<u32>],
+        around: &mut HashMap<usize, f32>,
+    ) -> (f32, f32) {
+        let (covered, near) = self.terms.look(place, numbers);
+        let coverage = worth(asked, covered);
+        let page = self.terms.page_of(place).unwrap_or_default();
+        let around = *around.entry(page).or_insert_with(|| {
+            let parts: Vec<f32> = asked.iter().map(|asked| asked.part * asked.sure).collect();
+            self.terms.page_score(page, numbers, &parts)
+        });
+        let passage = score * (1.0 - COVERED + COVERED * coverage) * (1.0 + TOGETHER * worth(asked, near));
+        let lead = if self.terms.leads(place) { LEADS } else { 0.0 };
+        let titled = TITLED * self.terms.title_share(page, numbers);
+        ((passage + PAGE * around) * (1.0 + lead) * (1.0 + titled), coverage)
+    }
+
     /// The terms of a question, each once, with misspellings put right.
     fn asked(&self, analyzer: &mut TextAnalyzer, question: &str) -> Vec<Asked> {
         let count = self.release.passages.len() as f32;
@@ -233,8 +277,9 @@ impl Knowledge {
                 let seen = self.spelling.seen(&term) as f32;
                 // The rarity of BM25.
                 let weight = (1.0 + (count - seen + 0.5) / (seen + 0.5)).ln();
-                let part = if self.light.contains(&term) { tune("LI", 0.4) } else { 1.0 } * if guessed { 0.7 } else { 1.0 };
-                asked.push(Asked { term, weight: weight * part, part, guessed });
+                let part = if self.light.contains(&term) { LIGHT } else { 1.0 };
+                let sure = if guessed { GUESSED } else { 1.0 };
+                asked.push(Asked { term, weight: weight * part, part, sure });
             }
         }
         asked
@@ -242,11 +287,13 @@ impl Knowledge {
 
     fn query(&self, asked: &[Asked]) -> BooleanQuery {
         let mut clauses: Vec<(Occur, Box<dyn Query>)> = Vec::with_capacity(asked.len() * 3);
-        for Asked { term, part, .. } in asked {
-            let fields = [(self.fields.all, 1.0), (self.fields.title, tune("TI",TITLE)), (self.fields.headings, tune("HE",HEADINGS))];
+        for Asked { term, part, sure, .. } in asked {
+            let fields =
+                [(self.fields.all, 1.0), (self.fields.title, TITLE), (self.fields.headings, HEADINGS)];
             for (field, boost) in fields {
                 let query = TermQuery::new(Term::from_field_text(field, term), IndexRecordOption::WithFreqs);
-                clauses.push((Occur::Should, Box::new(BoostQuery::new(Box::new(query), boost * part))));
+                clauses
+                    .push((Occur::Should, Box::new(BoostQuery::new(Box::new(query), boost * part * sure))));
             }
         }
         BooleanQuery::new(clauses)
@@ -272,9 +319,8 @@ fn covers(analyzer: &mut TextAnalyzer, asked: &[Asked], text: &str) -> u64 {
 /// The share of the question's weight that a set of terms has.
 fn worth(asked: &[Asked], covered: u64) -> f32 {
     let all: f32 = asked.iter().map(|asked| asked.weight).sum();
-    let bits = asked.iter().enumerate().filter(|(at, _)| covered >> at & 1 == 1);
-    // A guess at a misspelling may be wrong, and counts for less.
-    let found: f32 = bits.map(|(_, asked)| if asked.guessed { asked.weight * 0.8 } else { asked.weight }).sum();
+    let bits = asked.iter().zip(0..64).filter(|(_, at)| covered >> at & 1 == 1);
+    let found: f32 = bits.map(|(asked, _)| asked.weight * asked.sure).sum();
     if all > 0.0 { found / all } else { 0.0 }
 }
 

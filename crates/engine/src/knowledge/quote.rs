@@ -137,7 +137,11 @@ mod tests {
 
     fn quote(text: &str, words: &[&str]) -> String {
         let covers = |part: &str| {
-            words.iter().enumerate().filter(|(_, word)| part.contains(**word)).fold(0, |set, (at, _)| set | 1 << at)
+            words
+                .iter()
+                .enumerate()
+                .filter(|(_, word)| part.contains(**word))
+                .fold(0, |set, (at, _)| set | 1 << at)
         };
         best(text, covers, |set| set.count_ones() as f32 / words.len() as f32)
     }

@@ -41,7 +41,8 @@ impl Spelling {
             known.clear();
             known.extend(candidate.chars());
             let Some(edits) = edits(&letters, &known, most) else { continue };
-            let better = near.is_none_or(|(least, often, _)| edits < least || (edits == least && *seen > often));
+            let better =
+                near.is_none_or(|(least, often, _)| edits < least || (edits == least && *seen > often));
             if better {
                 near = Some((edits, *seen, candidate));
             }
@@ -65,7 +66,8 @@ fn edits(a: &[char], b: &[char], most: usize) -> Option<usize> {
         row.push(i + 1);
         for (j, y) in b.iter().enumerate() {
             let at = |row: &[usize], j: usize| row.get(j).copied().unwrap_or(usize::MAX - 1);
-            let mut cost = (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
+            let mut cost =
+                (at(&last, j) + usize::from(x != y)).min(at(&last, j + 1) + 1).min(at(&row, j) + 1);
             let swapped = j > 0 && previous == Some(y) && b.get(j - 1) == Some(x);
             if swapped {
                 cost = cost.min(at(&before, j - 1) + 1);

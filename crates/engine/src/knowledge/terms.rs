@@ -25,6 +25,8 @@ pub(super) struct Terms {
     /// The page of each passage, and the passages of each page. Passages of one page stand together.
     page_of: Vec<usize>,
     pages: Vec<Range<usize>>,
+    /// The terms of each page's title.
+    titles: Vec<Vec<u32>>,
     /// For each term, the number of pages that have it.
     on_pages: Vec<u32>,
     /// Terms per page, on average.
@@ -39,8 +41,10 @@ impl Terms {
         let mut seen_on: Vec<usize> = Vec::new();
         for (place, passage) in passages.iter().enumerate() {
             let page = page(passage);
+            let mut fresh = false;
             if last != Some(page) {
                 terms.pages.push(place..place);
+                fresh = true;
                 last = Some(page);
             }
             let page = terms.pages.len() - 1;
@@ -64,6 +68,11 @@ impl Terms {
                     *count += 1;
                 }
                 sequence.push(number);
+            }
+            if fresh {
+                let title = language::terms(analyzer, &passage.title);
+                let title = title.iter().filter_map(|term| terms.number(term)).collect();
+                terms.titles.push(title);
             }
             terms.passages.push(sequence.into_boxed_slice());
         }
@@ -90,7 +99,8 @@ impl Terms {
         for (at, number) in self.passages.get(place).into_iter().flatten().enumerate() {
             let Some(which) = asked.iter().position(|asked| *asked == Some(*number)) else { continue };
             covered |= 1 << which.min(63);
-            for (neighbour, bit) in [(which.checked_sub(1), which.wrapping_sub(1)), (Some(which + 1), which)] {
+            for (neighbour, bit) in [(which.checked_sub(1), which.wrapping_sub(1)), (Some(which + 1), which)]
+            {
                 let seen = neighbour.and_then(|neighbour| last_at.get(neighbour).copied().flatten());
                 if seen.is_some_and(|seen| at - seen <= NEAR) {
                     near |= 1 << bit.min(63);
@@ -103,7 +113,8 @@ impl Terms {
         (covered, near)
     }
 
-    /// How well a whole page matches the asked terms (BM25 with pages for documents).
+    /// How well a whole page matches the asked terms (BM25 with pages for documents), each counting by
+    /// its part.
     pub(super) fn page_score(&self, page: usize, asked: &[Option<u32>], parts: &[f32]) -> f32 {
         let Some(range) = self.pages.get(page) else { return 0.0 };
         let passages = self.passages.get(range.clone()).unwrap_or_default();
@@ -120,13 +131,35 @@ impl Terms {
             }
         }
         let norm = K1 * (1.0 - B + B * length as f32 / self.page_length.max(1.0));
-        let pages = self.pages.len() as f32;
         let scores = asked.iter().zip(counts).zip(parts).map(|((number, count), part)| {
-            let on = number.and_then(|number| self.on_pages.get(number as usize)).copied().unwrap_or(0) as f32;
-            let rarity = (1.0 + (pages - on + 0.5) / (on + 0.5)).ln();
-            part * rarity * (1.0 + K1) * count as f32 / (count as f32 + norm)
+            part * self.rarity(*number) * (1.0 + K1) * count as f32 / (count as f32 + norm)
         });
         scores.sum()
+    }
+
+    /// The share of a page's title that is in the question, each term weighed by its rarity.
+    pub(super) fn title_share(&self, page: usize, asked: &[Option<u32>]) -> f32 {
+        let (mut all, mut found) = (0.0, 0.0);
+        for number in self.titles.get(page).into_iter().flatten() {
+            let rarity = self.rarity(Some(*number));
+            all += rarity;
+            if asked.contains(&Some(*number)) {
+                found += rarity;
+            }
+        }
+        if all > 0.0 { found / all } else { 0.0 }
+    }
+
+    /// Whether a passage is the first of its page, which says what the page is about.
+    pub(super) fn leads(&self, place: usize) -> bool {
+        self.page_of(place).and_then(|page| self.pages.get(page)).is_some_and(|range| range.start == place)
+    }
+
+    /// The rarity of BM25, over pages.
+    fn rarity(&self, number: Option<u32>) -> f32 {
+        let pages = self.pages.len() as f32;
+        let on = number.and_then(|number| self.on_pages.get(number as usize)).copied().unwrap_or(0) as f32;
+        (1.0 + (pages - on + 0.5) / (on + 0.5)).ln()
     }
 
     /// About how many bytes of memory it takes.
@@ -145,4 +178,36 @@ pub(super) fn page(passage: &Passage) -> &str {
 /// A passage with what stands above it.
 pub(super) fn whole(passage: &Passage) -> String {
     format!("{}\n{}\n{}", passage.title, passage.headings.join("\n"), passage.text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passage(url: &str, title: &str, text: &str) -> Passage {
+        Passage { title: title.into(), headings: vec![], url: url.into(), text: text.into() }
+    }
+
+    #[test]
+    fn a_close_look_sees_which_terms_stand_together() {
+        let mut analyzer = language::analyzer("en");
+        let passages = [
+            passage("/a#1", "Locks", "A lost card is blocked at once."),
+            passage("/a#2", "Locks", "Cards."),
+            passage(
+                "/b",
+                "Fees",
+                "A card costs nothing. Many other words stand between it and whatever was lost.",
+            ),
+        ];
+        let terms = Terms::new(&mut analyzer, &passages);
+        let asked = [terms.number("lost"), terms.number("card"), terms.number("lock"), terms.number("moon")];
+        assert_eq!(asked[3], None);
+        assert_eq!(terms.look(0, &asked), (0b111, 0b011));
+        assert_eq!(terms.look(2, &asked), (0b011, 0b000));
+        assert_eq!((terms.page_of(1), terms.page_of(2)), (Some(0), Some(1)));
+        assert_eq!((terms.leads(0), terms.leads(1), terms.leads(2)), (true, false, true));
+        assert_eq!((terms.title_share(0, &asked), terms.title_share(1, &asked)), (1.0, 0.0));
+        assert!(terms.page_score(0, &asked, &[1.0; 4]) > terms.page_score(1, &asked, &[1.0; 4]));
+    }
 }

@@ -86,7 +86,8 @@ impl<'t> Turn<'t> {
         let (otherwise, again, aside) = match heard {
             Heard::Step(said) => return Self::form(flow, said),
             Heard::Perhaps { step, again } => {
-                let aside = if self.is_question() { self.aside(flow, true) } else { self.wish_for_a_person() };
+                let aside =
+                    if self.is_question() { self.aside(flow, true) } else { self.wish_for_a_person() };
                 (step, again, aside)
             }
             Heard::Miss { retry, again } => (retry, again, self.aside(flow, self.is_question())),

@@ -42,7 +42,8 @@ impl LoadedRelease {
             if let Response::Flow { flow } = &intent.response
                 && !release.flows.iter().any(|known| known.name == *flow)
             {
-                let refused = format!("the intent `{}` starts the flow `{flow}`, which is not there", intent.name);
+                let refused =
+                    format!("the intent `{}` starts the flow `{flow}`, which is not there", intent.name);
                 return Err(EngineError::Release(refused));
             }
         }
@@ -54,7 +55,8 @@ impl LoadedRelease {
         let knowledge =
             Knowledge::new(Arc::clone(&release)).map_err(|error| EngineError::Release(error.to_string()))?;
         let phrases = phrases::of(&release.manifest.language);
-        let texts: usize = release.passages.iter().map(|passage| passage.text.len() + passage.title.len()).sum();
+        let texts: usize =
+            release.passages.iter().map(|passage| passage.text.len() + passage.title.len()).sum();
         // The classifier in memory is about three times its bytes.
         let bytes = texts + knowledge.index_bytes() + release.model.len() * 4;
         Ok(Self { release, model, knowledge, phrases, intents, bytes })

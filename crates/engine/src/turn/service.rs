@@ -155,7 +155,10 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
         }
         let space = rest.char_indices().find(|(at, c)| *at >= DELTA && c.is_whitespace());
         // A text without spaces is cut anywhere, ten groups' length at a time.
-        let cut = space.map(|(at, _)| at).into_iter().chain(rest.char_indices().map(|(at, _)| at).find(|at| *at >= DELTA * 10));
+        let cut = space
+            .map(|(at, _)| at)
+            .into_iter()
+            .chain(rest.char_indices().map(|(at, _)| at).find(|at| *at >= DELTA * 10));
         let (piece, left) = rest.split_at_checked(cut.min().unwrap_or(rest.len()))?;
         rest = left;
         Some(piece)

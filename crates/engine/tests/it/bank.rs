@@ -132,7 +132,11 @@ fn flows() -> Vec<Flow> {
                 Slot {
                     retry: Some("I need a number that we can call back.".into()),
                     optional: true,
-                    ..slot("phone", "On which number can we call you? Say skip to leave it out.", SlotKind::Phone)
+                    ..slot(
+                        "phone",
+                        "On which number can we call you? Say skip to leave it out.",
+                        SlotKind::Phone,
+                    )
                 },
                 slot("email", "Where do we write to?", SlotKind::Email),
             ],
@@ -151,11 +155,11 @@ fn flows() -> Vec<Flow> {
             intro: None,
             slots: vec![
                 slot("what", "What went wrong?", SlotKind::Text { max: 500 }),
-                slot("score", "From 1 to 5, how bad is it?", SlotKind::Number {
-                    min: Some(1.0),
-                    max: Some(5.0),
-                    integer: true,
-                }),
+                slot(
+                    "score",
+                    "From 1 to 5, how bad is it?",
+                    SlotKind::Number { min: Some(1.0), max: Some(5.0), integer: true },
+                ),
             ],
             confirm: None,
             outcome: Outcome::Handoff { text: "I hand this to a colleague: {what} ({score} of 5)".into() },

@@ -94,12 +94,18 @@ fn what_the_bank_knows_is_quoted_and_cited() {
 
 #[test]
 fn who_asks_for_a_person_gets_one_where_there_is_one() {
-    insta::assert_snapshot!("with_people", transcript(&loaded(), &["human", "I would rather speak with a person"]));
+    insta::assert_snapshot!(
+        "with_people",
+        transcript(&loaded(), &["human", "I would rather speak with a person"])
+    );
     let mut release = release();
     release.manifest.handoff.enabled = false;
     let loaded = LoadedRelease::new(Arc::new(release)).unwrap();
     insta::assert_snapshot!(
         "without_people",
-        transcript(&loaded, &["human", "which horse won the derby?", "yes", "I want to complain", "all", "5"])
+        transcript(
+            &loaded,
+            &["human", "which horse won the derby?", "yes", "I want to complain", "all", "5"]
+        )
     );
 }

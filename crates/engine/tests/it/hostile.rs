@@ -26,7 +26,10 @@ fn a_state_of_somebody_else_is_refused() {
         r#"{"v":1,"m":{"flow":{"flow":"lost_card","values":{},"step":{"slot":"iban"},"misses":0}}}"#,
     ] {
         let state = TurnState(state.as_bytes().to_vec());
-        assert!(matches!(answer(&loaded, &request("hello", Some(state.clone()))), Err(EngineError::State)), "{state:?}");
+        assert!(
+            matches!(answer(&loaded, &request("hello", Some(state.clone()))), Err(EngineError::State)),
+            "{state:?}"
+        );
     }
 }
 
@@ -57,12 +60,17 @@ fn what_cannot_be_trained_is_refused_with_its_name() {
     let options = Options::default();
     assert_eq!(train(&[], &options), Err(TrainError::Nothing));
     assert_eq!(train(&[("a", &["?!"])], &options), Err(TrainError::NoExample { label: "a".into() }));
-    assert_eq!(train(&[("a", &["x"]), ("a", &["y"])], &options), Err(TrainError::Twice { label: "a".into() }));
+    assert_eq!(
+        train(&[("a", &["x"]), ("a", &["y"])], &options),
+        Err(TrainError::Twice { label: "a".into() })
+    );
 }
 
 #[test]
 fn a_model_cut_anywhere_is_refused() {
-    let bytes = train(&[("a", &["one two", "two three"]), ("b", &["red green", "blue"])], &Options::default()).unwrap();
+    let bytes =
+        train(&[("a", &["one two", "two three"]), ("b", &["red green", "blue"])], &Options::default())
+            .unwrap();
     assert!(Model::decode(&bytes).is_ok());
     for length in 0..bytes.len() {
         assert!(Model::decode(&bytes[..length]).is_err(), "{length}");
@@ -73,7 +81,8 @@ fn a_model_cut_anywhere_is_refused() {
 #[test]
 fn very_long_and_very_odd_messages_are_answered() {
     let loaded = loaded();
-    for text in ["x".repeat(8000), "?".repeat(8000), "a b ".repeat(2000), "🙂".repeat(4000), "ﷺ".repeat(8000)] {
+    for text in ["x".repeat(8000), "?".repeat(8000), "a b ".repeat(2000), "🙂".repeat(4000), "ﷺ".repeat(8000)]
+    {
         let Ok(text) = MessageText::new(&text) else { continue };
         let reply = answer(&loaded, &wire::turn::TurnRequest { text, ..request("x", None) }).unwrap();
         assert!(!reply.text.as_str().is_empty());

@@ -68,7 +68,10 @@ fn strangers_are_mostly_sent_away() {
 
 #[test]
 fn a_bot_with_one_intent_knows_a_stranger() {
-    let bytes = train(&[("reset", &["reset my password", "I forgot my password", "new password please"])], &Options::default());
+    let bytes = train(
+        &[("reset", &["reset my password", "I forgot my password", "new password please"])],
+        &Options::default(),
+    );
     let model = Model::decode(&bytes.unwrap()).unwrap();
     assert_eq!(taken(&model, "I forgot the password"), Some("reset"));
     assert_eq!(taken(&model, "where is the canteen"), None);
@@ -82,13 +85,16 @@ fn the_same_examples_make_the_same_bytes() {
 
 #[test]
 fn what_is_told_to_be_out_of_scope_is() {
-    let intents: &[(&str, &[&str])] =
-        &[("hours", &["when are you open", "opening hours", "are you open now"]), ("lost", &["lost my card", "card stolen"])];
+    let intents: &[(&str, &[&str])] = &[
+        ("hours", &["when are you open", "opening hours", "are you open now"]),
+        ("lost", &["lost my card", "card stolen"]),
+    ];
     let trained = |outside: &[&str]| {
         let out_of_scope = outside.iter().map(|text| (*text).to_owned()).collect();
         Model::decode(&train(intents, &Options { out_of_scope, ..Options::default() }).unwrap()).unwrap()
     };
     let probability = |model: &Model| model.predict("open a bottle").unwrap().probability;
-    let (without, with) = (trained(&[]), trained(&["open a tin", "open the door", "open the bottle of wine"]));
+    let (without, with) =
+        (trained(&[]), trained(&["open a tin", "open the door", "open the bottle of wine"]));
     assert!(probability(&with) < probability(&without));
 }

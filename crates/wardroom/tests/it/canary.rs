@@ -25,7 +25,7 @@ fn betrayals(folder: &Path, canaries: &[String]) -> Vec<String> {
     found
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_canary_is_in_the_clear_in_the_data_directory() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");

@@ -12,9 +12,7 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) public: String,
-    pub(crate) console: String,
     pub(crate) ca: PathBuf,
-    pub(crate) enrolment: Option<String>,
 }
 
 /// A running process. It is killed when dropped.

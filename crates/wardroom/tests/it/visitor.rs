@@ -124,7 +124,7 @@ impl Visitor {
 
 fn parse(block: &str) -> Option<Event> {
     let mut event = Event { id: String::new(), kind: String::new(), data: Value::Null };
-    for line in block.lines() {
+    for line in block.trim_end().lines() {
         match line.split_once(": ")? {
             ("id", id) => event.id = id.to_owned(),
             ("event", kind) => event.kind = kind.to_owned(),

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::house::{House, wardroom};
 use crate::visitor::Visitor;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_gets_a_streamed_and_cited_answer_that_can_be_read_again() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
