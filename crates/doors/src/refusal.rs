@@ -7,7 +7,7 @@ use kernel::{Problem, ProblemKind, RequestId};
 /// A [`Problem`] on its way out. Handlers return `Result<_, Refusal>` and use `?` on problems.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
-    problem: Problem,
+    problem: Box<Problem>,
     retry_after: Option<u32>,
 }
 
@@ -27,7 +27,7 @@ impl Refusal {
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, retry_after: None }
+        Self { problem: Box::new(problem), retry_after: None }
     }
 }
 
@@ -42,7 +42,7 @@ impl IntoResponse for Refusal {
         if self.problem.kind() == ProblemKind::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer realm="wardroom""#));
         }
-        response.extensions_mut().insert(self.problem);
+        response.extensions_mut().insert(*self.problem);
         response
     }
 }

@@ -70,9 +70,7 @@ impl Inner {
         let key = self.key().await?;
         let (sealed, generation) = (seal(&key, tenant, id, expires, step)?, key.generation());
         self.db
-            .write(move |tx| {
-                sessions::begin_ceremony(tx, tenant, id, T::KIND, &sealed, generation, expires)
-            })
+            .write(move |tx| sessions::begin_ceremony(tx, tenant, id, T::KIND, &sealed, generation, expires))
             .await?;
         Ok(CeremonyId(Secret::new(id)))
     }
@@ -85,7 +83,8 @@ impl Inner {
         let (seen, generation) = self
             .db
             .write(move |tx| {
-                let Some((sealed, generation)) = sessions::take_ceremony(tx, tenant, id, T::KIND, now)? else {
+                let Some((sealed, generation)) = sessions::take_ceremony(tx, tenant, id, T::KIND, now)?
+                else {
                     return Err(Refused::CeremonyOver.into());
                 };
                 let until = now.after(LIFE);
@@ -128,10 +127,11 @@ impl<T: Step> Open<T> {
 
     /// Puts the ceremony back with its state as it is now, under the same id and with the same end.
     pub(crate) fn refile(&self, tx: &mut Tx<'_>, key: &DataKey) -> Result<(), StoreError> {
-        let sealed = seal(key, self.tenant, self.id, self.expires, &self.step).map_err(|error| match error {
-            IdentityError::Vault(error) => StoreError::refuse(error),
-            _ => StoreError::Malformed { what: "ceremony" },
-        })?;
+        let sealed =
+            seal(key, self.tenant, self.id, self.expires, &self.step).map_err(|error| match error {
+                IdentityError::Vault(error) => StoreError::refuse(error),
+                _ => StoreError::Malformed { what: "ceremony" },
+            })?;
         let generation = key.generation();
         sessions::begin_ceremony(tx, self.tenant, self.id, T::KIND, &sealed, generation, self.expires)
     }

@@ -350,8 +350,8 @@ fn still_without_factors(
     user: UserId,
 ) -> Result<(), StoreError> {
     let active = users::find(tx, tenant, user)?.is_some_and(|user| user.state == UserState::Active);
-    let bare = credentials::totp(tx, tenant, user)?.is_none()
-        && credentials::passkeys(tx, tenant, user)?.is_empty();
+    let bare =
+        credentials::totp(tx, tenant, user)?.is_none() && credentials::passkeys(tx, tenant, user)?.is_empty();
     if active && bare { Ok(()) } else { Err(Refused::Invite.into()) }
 }
 

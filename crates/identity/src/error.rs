@@ -116,7 +116,9 @@ impl From<&Refused> for Problem {
                 Problem::new(
                     Kind::Throttled,
                     "Too many attempts failed.",
-                    format!("Try again in {seconds} seconds. On a device that you have used before, it is sooner."),
+                    format!(
+                        "Try again in {seconds} seconds. On a device that you have used before, it is sooner."
+                    ),
                 )
             }
             R::Code => Problem::new(
@@ -147,7 +149,10 @@ impl From<&Refused> for Problem {
             R::Password(why) => Problem::new(
                 Kind::Invalid,
                 format!("This password was refused: {why}."),
-                format!("Choose one of at least {} characters; four or more unrelated words do well.", NewPassword::MIN),
+                format!(
+                    "Choose one of at least {} characters; four or more unrelated words do well.",
+                    NewPassword::MIN
+                ),
             ),
             R::Passkey(_) => Problem::new(
                 Kind::Invalid,
@@ -193,13 +198,13 @@ impl From<&IdentityError> for Problem {
                 "There is no space left; nothing was changed.",
                 "Try again later. The operator has to free space.",
             ),
-            E::Store(StoreError::Busy | StoreError::Unavailable | StoreError::Contended | StoreError::ReadOnly) => {
-                Problem::new(
-                    ProblemKind::Unavailable,
-                    "Accounts cannot be reached right now.",
-                    "Try again in a few seconds.",
-                )
-            }
+            E::Store(
+                StoreError::Busy | StoreError::Unavailable | StoreError::Contended | StoreError::ReadOnly,
+            ) => Problem::new(
+                ProblemKind::Unavailable,
+                "Accounts cannot be reached right now.",
+                "Try again in a few seconds.",
+            ),
             E::Vault(VaultError::Provider(_)) => Problem::new(
                 ProblemKind::Unavailable,
                 "The keys cannot be reached right now.",
@@ -211,5 +216,44 @@ impl From<&IdentityError> for Problem {
                 "Try again; if it stays, tell the operator the request id.",
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_says_how_to_mend_it_and_none_says_what_was_wrong_with_a_sign_in() {
+        let all = [
+            (Refused::SignIn, 401),
+            (Refused::Throttled { wait: Duration::from_millis(1500) }, 429),
+            (Refused::Code, 422),
+            (Refused::CeremonyOver, 409),
+            (Refused::Invite, 404),
+            (Refused::OtherAddress, 422),
+            (Refused::AccountExists, 409),
+            (Refused::Password(PasswordRefused::Short), 422),
+            (Refused::Passkey(PasskeyError::Origin), 422),
+            (Refused::LastOwner, 409),
+            (Refused::ReasonNeeded, 422),
+            (Refused::NotHeld, 409),
+            (Refused::NoAccount, 404),
+            (Refused::Unusable, 409),
+        ];
+        for (refused, status) in all {
+            let problem = serde_json::to_value(Problem::from(&refused)).unwrap();
+            assert_eq!(problem["status"], status, "{refused:?}");
+            assert!(problem["mend"].as_str().unwrap().ends_with('.'), "{refused:?}");
+        }
+        let sign_in = serde_json::to_string(&Problem::from(&Refused::SignIn)).unwrap();
+        assert!(!sign_in.contains("password") && !sign_in.contains("unknown"));
+    }
+
+    #[test]
+    fn a_refusal_inside_a_job_comes_out_as_itself() {
+        let through = IdentityError::from(StoreError::from(Refused::LastOwner));
+        assert!(matches!(through, IdentityError::Refused(Refused::LastOwner)));
+        assert!(matches!(IdentityError::from(StoreError::Busy), IdentityError::Store(StoreError::Busy)));
     }
 }

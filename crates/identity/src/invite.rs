@@ -86,7 +86,7 @@ impl Identity {
                     return Ok(false);
                 }
                 let earlier = users::invites(tx, &reads)?;
-                for old in earlier.iter().filter(|old| old.invited_by.is_none() && old.used.is_none()) {
+                for old in earlier.iter().filter(|old| is_first(old)) {
                     users::withdraw_invite(tx, &invites, old.id)?;
                 }
                 users::invite(tx, &invites, &invite, hash)?;
@@ -174,6 +174,14 @@ impl Identity {
     }
 }
 
+/// Whether an unused invitation is one of the first owner: other invitations last longer.
+fn is_first(invite: &Invite) -> bool {
+    invite.used.is_none()
+        && invite.email.is_none()
+        && invite.grant == Grant::everywhere(Role::Owner)
+        && invite.expires.since(invite.created) == FIRST_LIFE
+}
+
 /// An invitation that is not filed yet.
 pub(crate) struct Draft {
     pub(crate) invite: Invite,
@@ -227,7 +235,9 @@ impl Inner {
         let key: &DataKey = &*self.key_at(*generation).await?;
         match key.open(&users::invite_place(invite.tenant, invite.id), sealed) {
             Ok(email) => Ok(For::Newcomer(Some(email))),
-            Err(VaultError::Refused) => Ok(For::Again(key.open(&again_place(invite.tenant, invite.id), sealed)?)),
+            Err(VaultError::Refused) => {
+                Ok(For::Again(key.open(&again_place(invite.tenant, invite.id), sealed)?))
+            }
             Err(error) => Err(error.into()),
         }
     }

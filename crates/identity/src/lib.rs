@@ -86,22 +86,20 @@ impl Identity {
         relying_party: RelyingParty,
     ) -> Result<Self, IdentityError> {
         let passwords = Passwords::new(&world)?;
-        Ok(Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords })))
+        Ok(Self::with_hasher(db, keys, guard, world, tenant, relying_party, passwords))
     }
 
     /// The same with a hasher of another cost, for rehearsals.
-    #[must_use]
-    pub fn hashing_with(self, passwords: Passwords) -> Self {
-        let Inner { db, keys, guard, world, tenant, relying_party, .. } = &*self.0;
-        Self(Arc::new(Inner {
-            db: db.clone(),
-            keys: keys.clone(),
-            guard: guard.clone(),
-            world: world.clone(),
-            tenant: *tenant,
-            relying_party: relying_party.clone(),
-            passwords,
-        }))
+    pub fn with_hasher(
+        db: Db,
+        keys: Keychain,
+        guard: Guard,
+        world: World,
+        tenant: TenantId,
+        relying_party: RelyingParty,
+        passwords: Passwords,
+    ) -> Self {
+        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords }))
     }
 
     /// The tenant whose staff sign in here.

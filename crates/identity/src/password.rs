@@ -97,7 +97,12 @@ impl Passwords {
         Self::with_cost(world, Self::COST)
     }
 
-    fn with_cost(world: &World, (memory, passes, lanes): (u32, u32, u32)) -> Result<Self, HashError> {
+    /// A hasher at another cost: memory in KiB, passes, lanes. For rehearsals, where a thousand sign-ins
+    /// must not take minutes; nothing that is exposed should use it.
+    ///
+    /// # Errors
+    /// When the hash function refuses its parameters.
+    pub fn with_cost(world: &World, (memory, passes, lanes): (u32, u32, u32)) -> Result<Self, HashError> {
         let cost =
             Params::new(memory, passes, lanes, Some(32)).map_err(|error| HashError::Hash(error.into()))?;
         let decoy = digest(&cost, &world.bytes(), "a password that nobody has")?;

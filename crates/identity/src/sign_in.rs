@@ -182,8 +182,7 @@ impl Inner {
     }
 
     async fn find_login(&self, login: &str) -> Result<Found, IdentityError> {
-        let (tenant, blind) =
-            (self.tenant, self.index().await?.blind_index("user.email", login.as_bytes())?);
+        let (tenant, blind) = (self.tenant, self.index().await?.blind_index("user.email", login.as_bytes())?);
         let (user, password, ready) = self
             .db
             .read(move |tx| {

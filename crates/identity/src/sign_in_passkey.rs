@@ -85,12 +85,8 @@ impl Identity {
             open.take(tx, now)?;
             let lane: Vec<_> = source.into_iter().collect();
             let (wait, failures) = throttle::standing(tx, tenant, &lane, now)?;
-            let failed = |reason, attempt: u32| LoginFailed {
-                user: who,
-                login,
-                reason,
-                attempt: u64::from(attempt),
-            };
+            let failed =
+                |reason, attempt: u32| LoginFailed { user: who, login, reason, attempt: u64::from(attempt) };
             if !wait.is_zero() {
                 nobody.note(tx, &failed("throttled", failures))?;
                 return Ok(Err(Refused::Throttled { wait }));

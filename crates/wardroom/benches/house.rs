@@ -2,6 +2,13 @@
 //! and what an idle stream costs. Run by `cargo xtask bench house`.
 
 #![expect(clippy::print_stdout, reason = "a measurement prints its table")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a measurement stops at the first surprise"
+)]
 #![expect(clippy::disallowed_methods, reason = "a measurement reads the real clock")]
 
 #[path = "../tests/it/house.rs"]

@@ -24,7 +24,7 @@ pub(crate) fn new(name: &BotName, dir: Option<PathBuf>) -> Result<ExitCode, Fail
         return Err(format!("`{}` is there already; choose another folder with --dir", dir.display()).into());
     }
     for file in scaffold(name) {
-        let path = dir.join(&file.path);
+        let path = dir.join(file.path);
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)?;
         }

@@ -13,18 +13,20 @@ use crate::steps::{ask, call, call_in};
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
     ("tls", "testssl.sh and sslyze (Mozilla's modern profile) grade the listeners"),
+    ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("browser", "Chromium uses the widget and the chat page"),
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["tls", "events", "audit", "browser"];
+pub(crate) const ALWAYS: &[&str] = &["tls", "acme", "events", "audit", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
     match words {
         ["tls"] => tls(),
+        ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
         ["browser"] => browser(),

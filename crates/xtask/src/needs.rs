@@ -12,9 +12,11 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/certutil", "libnss3-tools"),
     ("/usr/bin/pebble", "pebble"),
     ("/usr/bin/softhsm2-util", "softhsm2"),
+    ("/usr/bin/pkcs11-tool", "opensc"),
     ("/usr/bin/testssl", "testssl.sh"),
     ("/usr/bin/python3", "python3-venv"),
     ("/usr/bin/openssl", "openssl"),
+    ("/usr/share/doc/postgresql-doc-15/html", "postgresql-doc-15"),
 ];
 
 fn missing() -> Vec<&'static str> {

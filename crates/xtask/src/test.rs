@@ -13,21 +13,13 @@ pub(crate) fn run(fast: bool) -> Outcome {
     });
     steps.step("tidy", || tidy::run(false));
     steps.step("user interface", ui::check);
-    steps.step("unit and integration tests", tests);
-    steps.step("documentation examples", || call("cargo", &["test", "--quiet", "--workspace", "--doc"]));
+    // Plain `cargo test`: a test binary starts one PostgreSQL for all its tests, which a runner with a
+    // process per test would start a hundred times.
+    steps.step("tests", || call("cargo", &["test", "--quiet", "--workspace", "--no-fail-fast"]));
     if !fast {
         for suite in conformance::ALWAYS {
             steps.step(&format!("conformance {suite}"), || conformance::run(&[suite]));
         }
     }
     steps.summary()
-}
-
-fn tests() -> Outcome {
-    // nextest runs each test in its own process and shows progress; plain `cargo test` does as well.
-    if crate::steps::ask("cargo", &["nextest", "--version"]).is_ok() {
-        call("cargo", &["nextest", "run", "--workspace", "--no-fail-fast", "--status-level", "fail"])
-    } else {
-        call("cargo", &["test", "--workspace", "--no-fail-fast"])
-    }
 }

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 use crate::house::House;
 use crate::visitor::Visitor;
 
+/// Token, content type, body; status and words of the answer.
+type Case<'a> = (Option<String>, &'static str, Vec<u8>, u16, &'a str);
+
 /// Asserts that an answer is a problem with this status whose detail has `words`.
 async fn problem(response: reqwest::Response, status: u16, words: &str) {
     assert_eq!(response.status(), StatusCode::from_u16(status).unwrap(), "{words}");
@@ -38,7 +41,7 @@ async fn every_bad_request_gets_a_problem_that_says_what_and_how_to_mend() {
     let json_type = "application/json";
 
     let long = serde_json::to_vec(&json!({ "text": "x".repeat(8001) })).unwrap();
-    let cases: Vec<(Option<String>, &'static str, Vec<u8>, u16, &str)> = vec![
+    let cases: [Case<'_>; 13] = [
         (token(), json_type, b"{".to_vec(), 400, "too early"),
         (token(), json_type, br#"{"text": 5}"#.to_vec(), 400, "text"),
         (token(), json_type, br#"{"text": "a", "txet": "b"}"#.to_vec(), 400, "unknown field"),

@@ -1,7 +1,16 @@
 //! The whole house from outside: the real binary, real TLS, real files.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise, helpers included"
+)]
+
 mod bad_input;
 mod canary;
+#[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod kill;
 mod start;

@@ -1,0 +1,214 @@
+//! The people who work here: who they are, taking somebody out, and making somebody enrol anew.
+
+use guard::action::{DisableUser, InviteUser, ReadUsers, ResetFactors};
+use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role};
+use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
+use ledger::catalogue::{FactorsReset, UserDisabled};
+use store::users::{self, GrantRow, User, UserState};
+use store::{Read, StoreError, Via, credentials};
+
+use crate::invite::{self, Draft, For};
+use crate::session::{account, end_all};
+use crate::{Identity, IdentityError, Inner, Refused};
+
+/// A member of staff, for the list.
+#[derive(Debug, Clone)]
+pub struct UserView {
+    /// The account.
+    pub id: UserId,
+    /// The name.
+    pub name: DisplayName,
+    /// The address.
+    pub email: Email,
+    /// Whether they may sign in.
+    pub state: UserState,
+    /// When the account was made.
+    pub created: Timestamp,
+    /// When they last signed in.
+    pub last_login: Option<Timestamp>,
+    /// What they hold now.
+    pub grants: Vec<Grant>,
+    /// What they sign in with.
+    pub factors: Factors,
+}
+
+/// What somebody signs in with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Factors {
+    /// A password with a confirmed authenticator app.
+    pub totp: bool,
+    /// How many passkeys.
+    pub passkeys: usize,
+    /// How many recovery codes are left.
+    pub recovery_codes: u64,
+}
+
+impl Factors {
+    /// Whether they can sign in at all.
+    pub fn any(&self) -> bool {
+        self.totp || self.passkeys > 0
+    }
+}
+
+impl Identity {
+    /// All members of staff, the oldest account first; or the permit's one.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn users(&self, permit: Permit<ReadUsers>) -> Result<Vec<UserView>, IdentityError> {
+        let (inner, now) = (&self.0, self.0.world.now());
+        let tenant = inner.tenant;
+        let rows = inner.db.read(move |tx| {
+            let mut rows = Vec::new();
+            for user in users::list(tx, &permit)? {
+                let grants = users::grants_of(tx, tenant, user.id, now)?;
+                let totp = credentials::totp(tx, tenant, user.id)?;
+                let factors = Factors {
+                    totp: totp.is_some_and(|totp| totp.confirmed.is_some()),
+                    passkeys: credentials::passkeys(tx, tenant, user.id)?.len(),
+                    recovery_codes: credentials::recovery_codes_left(tx, tenant, user.id)?,
+                };
+                rows.push((user, grants, factors));
+            }
+            Ok(rows)
+        });
+        let mut shown = Vec::new();
+        for (user, grants, factors) in rows.await? {
+            let who = inner.who(&user).await?;
+            let User { id, state, created, last_login, .. } = user;
+            let (name, email) = (who.name, who.email);
+            shown.push(UserView { id, name, email, state, created, last_login, grants, factors });
+        }
+        Ok(shown)
+    }
+
+    /// Every grant with its story, ended ones too; or those of the permit's account. Reasons stay
+    /// sealed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn grants(&self, permit: Permit<ReadUsers>) -> Result<Vec<GrantRow>, IdentityError> {
+        Ok(self.0.db.read(move |tx| users::grants(tx, &permit)).await?)
+    }
+
+    /// Disables an account. Its sessions end with it.
+    ///
+    /// # Errors
+    /// [`Refused::LastOwner`], [`Refused::NoAccount`].
+    pub async fn disable(&self, permit: Permit<DisableUser>, via: &Via) -> Result<(), IdentityError> {
+        let inner = &self.0;
+        let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
+        let pen = inner.pen(permit.actor().clone(), via).await?;
+        let reads = inner.also::<ReadUsers>(permit.actor())?;
+        let job = inner.db.write(move |tx| {
+            if users::find(tx, tenant, user)?.is_none() {
+                return Err(Refused::NoAccount.into());
+            }
+            not_the_last(tx, &reads, user, now)?;
+            let sessions_ended = end_all(tx, &pen, (tenant, user), None, now)?;
+            users::set_state(tx, &permit, UserState::Disabled)?;
+            pen.note(tx, &UserDisabled { user, sessions_ended })
+        });
+        Ok(job.await?)
+    }
+
+    /// Removes every factor of an account, ends its sessions, and gives the secret of an invitation with
+    /// which its owner, and only that account, enrols anew. Earlier such invitations are withdrawn. The
+    /// password stays, and opens nothing by itself.
+    ///
+    /// # Errors
+    /// [`Refused::NoAccount`]; [`Refused::Unusable`] when the account is disabled or holds no role.
+    pub async fn reset_factors(
+        &self,
+        permit: Permit<ResetFactors>,
+        via: &Via,
+    ) -> Result<Secret<String>, IdentityError> {
+        let inner = &self.0;
+        let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
+        let found = inner.db.read(move |tx| {
+            Ok(users::find(tx, tenant, user)?.zip(Some(users::grants_of(tx, tenant, user, now)?)))
+        });
+        let (row, grants) = found.await?.ok_or(Refused::NoAccount)?;
+        let grant = grants.into_iter().next().filter(|_| row.state == UserState::Active);
+        let email = inner.who(&row).await?.email;
+        let pen = inner.pen(permit.actor().clone(), via).await?;
+        let (reads, invites) =
+            (inner.also::<ReadUsers>(permit.actor())?, inner.also::<InviteUser>(permit.actor())?);
+        let earlier = inner.invites_again(&reads, &email).await?;
+        let Draft { mut invite, hash, secret, .. } =
+            inner.draft_again(grant.ok_or(Refused::Unusable)?, email).await?;
+        invite.invited_by = permit.actor().staff().map(|staff| staff.user);
+        let job = inner.db.write(move |tx| {
+            let totp = credentials::totp(tx, tenant, user)?.is_some();
+            let passkeys = credentials::passkeys(tx, tenant, user)?.len() as u64;
+            let codes = credentials::recovery_codes_left(tx, tenant, user)?;
+            users::reset_factors(tx, &permit)?;
+            end_all(tx, &pen, (tenant, user), None, now)?;
+            let removed = u64::from(totp) + passkeys + codes;
+            pen.note(tx, &FactorsReset { user, removed })?;
+            for old in &earlier {
+                match users::withdraw_invite(tx, &invites, *old) {
+                    Ok(()) | Err(StoreError::Missing { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            users::invite(tx, &invites, &invite, hash)?;
+            invite::note(&pen, tx, &invite, user)
+        });
+        job.await?;
+        Ok(secret)
+    }
+}
+
+impl Inner {
+    /// A permit that somebody needs over the house besides the one they came with.
+    pub(crate) fn also<A: Action>(&self, actor: &Actor) -> Result<Permit<A>, IdentityError> {
+        let at = Circumstances::at(self.world.now());
+        Ok(self.guard.permit::<A>(actor, &Resource::Tenant(self.tenant), &at)?)
+    }
+
+    /// The unused invitations to enrol the account of this address anew.
+    async fn invites_again(
+        &self,
+        reads: &Permit<ReadUsers>,
+        email: &Email,
+    ) -> Result<Vec<kernel::InviteId>, IdentityError> {
+        let permit = self.also::<ReadUsers>(reads.actor())?;
+        let mut found = Vec::new();
+        for invite in self.db.read(move |tx| users::invites(tx, &permit)).await? {
+            if invite.used.is_none()
+                && let For::Again(other) = self.whom(&invite).await?
+                && other == *email
+            {
+                found.push(invite.id);
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Everybody who is an owner of the whole house now and may sign in.
+pub(crate) fn owners(
+    tx: &mut Read<'_>,
+    permit: &Permit<ReadUsers>,
+    now: Timestamp,
+) -> Result<Vec<UserId>, StoreError> {
+    let mut owners = Vec::new();
+    for user in users::list(tx, permit)? {
+        let grants = users::grants_of(tx, user.tenant, user.id, now)?;
+        if user.state == UserState::Active && grants.contains(&Grant::everywhere(Role::Owner)) {
+            owners.push(user.id);
+        }
+    }
+    Ok(owners)
+}
+
+/// Refuses when nobody but `user` is an owner.
+pub(crate) fn not_the_last(
+    tx: &mut Read<'_>,
+    permit: &Permit<ReadUsers>,
+    user: UserId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if owners(tx, permit, now)? == [user] { Err(Refused::LastOwner.into()) } else { Ok(()) }
+}

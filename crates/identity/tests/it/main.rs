@@ -1,0 +1,17 @@
+//! The staff door against a real database and a clock that is set by hand.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "what a helper of a test cannot do fails the test"
+)]
+
+mod authenticator;
+mod enrolment;
+mod house;
+mod privacy;
+mod sessions;
+mod sign_in;
+mod staff;
+mod throttle;
