@@ -149,6 +149,33 @@ impl Shelf {
         Ok(Pushed { id, version })
     }
 
+    /// Puts the permit's release live, in the database and in memory: an earlier one again, or one that
+    /// somebody else submitted.
+    ///
+    /// # Errors
+    /// When there is no such release, it does not open, or the store or the keys fail; then nothing has
+    /// changed.
+    pub async fn activate(&self, permit: Permit<ActivateRelease>, via: &Via) -> Result<(), ShelfError> {
+        let missing = || StoreError::Missing { what: "release" };
+        let bot = permit.resource().bot().cloned().ok_or_else(missing)?;
+        let id = permit.resource().release().ok_or_else(missing)?;
+        // Opened first: what does not open must not go live.
+        let release = self.release(id).await?.ok_or_else(missing)?;
+        let event =
+            ReleaseActivated { bot: bot.clone(), release: id, previous: self.live(&bot).map(|(id, _)| id) };
+        let entry = self.0.keys.scribe(self.0.tenant).await?.write(&event, permit.actor(), via)?;
+        let now = self.0.world.now();
+        self.0
+            .db
+            .write(move |tx| {
+                rows::activate(tx, &permit, now)?;
+                entry.append(tx)
+            })
+            .await?;
+        self.put_live(bot, id, release);
+        Ok(())
+    }
+
     /// The live release of a bot.
     pub fn live(&self, bot: &BotName) -> Option<(ReleaseId, Arc<Release>)> {
         self.0.live.read().unwrap_or_else(PoisonError::into_inner).get(bot).cloned()

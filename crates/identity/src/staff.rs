@@ -1,6 +1,6 @@
 //! The people who work here: who they are, taking somebody out, and making somebody enrol anew.
 
-use guard::action::{DisableUser, InviteUser, ReadUsers, ResetFactors};
+use guard::action::{DisableUser, InviteUser, ManageOwnAccount, ReadUsers, ResetFactors};
 use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role};
 use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
 use ledger::catalogue::{FactorsReset, UserDisabled};
@@ -62,12 +62,7 @@ impl Identity {
             let mut rows = Vec::new();
             for user in users::list(tx, &permit)? {
                 let grants = users::grants_of(tx, tenant, user.id, now)?;
-                let totp = credentials::totp(tx, tenant, user.id)?;
-                let factors = Factors {
-                    totp: totp.is_some_and(|totp| totp.confirmed.is_some()),
-                    passkeys: credentials::passkeys(tx, tenant, user.id)?.len(),
-                    recovery_codes: credentials::recovery_codes_left(tx, tenant, user.id)?,
-                };
+                let factors = factors_of(tx, tenant, user.id)?;
                 rows.push((user, grants, factors));
             }
             Ok(rows)
@@ -80,6 +75,15 @@ impl Identity {
             shown.push(UserView { id, name, email, state, created, last_login, grants, factors });
         }
         Ok(shown)
+    }
+
+    /// What the permit's account signs in with.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn factors(&self, permit: Permit<ManageOwnAccount>) -> Result<Factors, IdentityError> {
+        let (tenant, user) = (self.0.tenant, account(permit.resource())?);
+        Ok(self.0.db.read(move |tx| factors_of(tx, tenant, user)).await?)
     }
 
     /// Every grant with its story, ended ones too; or those of the permit's account. Reasons stay
@@ -185,6 +189,15 @@ impl Inner {
         }
         Ok(found)
     }
+}
+
+fn factors_of(tx: &mut Read<'_>, tenant: kernel::TenantId, user: UserId) -> Result<Factors, StoreError> {
+    let totp = credentials::totp(tx, tenant, user)?;
+    Ok(Factors {
+        totp: totp.is_some_and(|totp| totp.confirmed.is_some()),
+        passkeys: credentials::passkeys(tx, tenant, user)?.len(),
+        recovery_codes: credentials::recovery_codes_left(tx, tenant, user)?,
+    })
 }
 
 /// Everybody who is an owner of the whole house now and may sign in.

@@ -5,10 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bots::{Runner, Shelf, Trainer, TrainingSet};
+use console::{Activation, Releases};
 use conversations::{BotFuture, Bots, ConversationError};
 use engine::intents::{self, Options};
 use engine::turn::{LoadedRelease, answer};
+use guard::Permit;
+use guard::action::ActivateRelease;
 use kernel::{BotName, ReleaseId, TenantId};
+use store::Via;
 use wire::release::Release;
 use wire::turn::{EngineError, Reply, TurnRequest};
 
@@ -60,5 +64,14 @@ impl Bots for ShelfBots {
                 .map_err(|error| ConversationError::Bots(Box::<dyn Error + Send + Sync>::from(error)))?;
             Ok(found.map(|release| (id, release)))
         })
+    }
+}
+
+/// The shelf as what puts releases live for the console.
+pub(crate) struct ShelfReleases(pub(crate) Shelf);
+
+impl Releases for ShelfReleases {
+    fn activate(&self, permit: Permit<ActivateRelease>, via: Via) -> Activation<'_> {
+        Box::pin(async move { self.0.activate(permit, &via).await })
     }
 }

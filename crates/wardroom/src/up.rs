@@ -4,11 +4,15 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::{Front, FrontParts};
 use axum::extract::Request;
+use console::{Desk, DeskParts};
 use edge::{Edge, Limits, Peer, Shutdown, Tls, TlsSource};
+use identity::Identity;
+use identity::passkey::RelyingParty;
 use ledger::Token;
 use ledger::catalogue::{ServiceStarted, ServiceStopped};
 use rustls_pki_types::{DnsName, ServerName};
@@ -17,6 +21,7 @@ use tokio::net::TcpListener;
 use tower::ServiceExt;
 use wire::ca::LocalCa;
 
+use crate::adapters::ShelfReleases;
 use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
@@ -52,26 +57,26 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     let address = public.local_addr()?;
     let origin =
         config.public.origin.clone().unwrap_or_else(|| format!("https://localhost:{}", address.port()));
-    let front = Front::new(FrontParts {
-        tenant: base.tenant,
-        guard: base.guard.clone(),
-        world: base.world.clone(),
-        db: base.db.clone(),
-        keys: base.keys.clone(),
-        conversations: house.conversations.clone(),
-        shelf: house.shelf.clone(),
-        default_bot: config.bots.default.clone(),
-        origin: origin.clone(),
-        ending: shutdown.receiver(),
-        assets: samples::asset,
-    });
+    let front = front(&house, &config, origin.clone(), &shutdown);
     let (router, _) = api::doors(front)?;
+    let staff = listen(config.console.listen).await?;
+    let staff_port = staff.local_addr()?.port();
+    let staff_origin =
+        config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
+    let identity = identity(&base, &staff_origin).await?;
+    let enrolment = identity.first_owner_invite().await?;
+    let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
+    let desk = desk(&house, &config, identity.clone(), staff_origin.clone(), &signer, &certificates);
+    let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
-    let edge = Edge::new(certificates.tls.clone(), limits)?;
-    let doors = tokio::spawn(edge.serve(public, with_source(router), shutdown.clone()));
+    let edge = |tls: &Tls| Edge::new(tls.clone(), limits.clone());
+    let doors = tokio::spawn(edge(&certificates.tls)?.serve(public, with_source(router), shutdown.clone()));
+    let staff_doors =
+        tokio::spawn(edge(&certificates.tls)?.serve(staff, with_source(console), shutdown.clone()));
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
 
-    let ready = Ready { public: origin, ca: certificates.ca, findings: posture::of_config(&config) };
+    let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
+    let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
     if json {
         println!("{}", ready.json());
     } else {
@@ -82,6 +87,7 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     say("\nstopping: open conversations are told, answers in the making are finished");
     trigger.stop();
     doors.await??;
+    staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
     signing.abort();
     stopped(&base).await?;
@@ -92,18 +98,28 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
 /// What a person needs to know once the doors are open.
 struct Ready {
     public: String,
+    console: String,
+    /// The one-time link for the first owner, while there is none.
+    enrolment: Option<String>,
     ca: Option<PathBuf>,
     findings: Vec<posture::Finding>,
 }
 
 impl Ready {
     fn json(&self) -> serde_json::Value {
-        serde_json::json!({ "ready": true, "public": self.public, "ca": self.ca })
+        serde_json::json!({
+            "ready": true, "public": self.public, "console": self.console, "enrolment": self.enrolment, "ca": self.ca,
+        })
     }
 
     fn show(&self) {
         println!("\n  Wardroom is open.\n");
         println!("  Chat       {}/", self.public);
+        println!("  Console    {}/", self.console);
+        if let Some(link) = &self.enrolment {
+            println!("  First owner, once, within a day:");
+            println!("             {link}");
+        }
         if let Some(ca) = &self.ca {
             println!("  Trust      {}", ca.display());
             println!(
@@ -144,6 +160,77 @@ impl Certificates {
         let source = TlsSource::Local { ca, names };
         Ok(Self { tls: Tls::open(source, &base.world).await?, ca: Some(path) })
     }
+}
+
+/// The room of staff accounts; passkeys are bound to the console's host name.
+async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+    let party = RelyingParty::of_origin(origin).ok_or_else(|| {
+        format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
+    })?;
+    let (db, keys, guard, world) =
+        (base.db.clone(), base.keys.clone(), base.guard.clone(), base.world.clone());
+    Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
+}
+
+/// The public doors' state.
+fn front(house: &House, config: &Config, origin: String, shutdown: &Shutdown) -> Front {
+    let base = &house.base;
+    Front::new(FrontParts {
+        tenant: base.tenant,
+        guard: base.guard.clone(),
+        world: base.world.clone(),
+        db: base.db.clone(),
+        keys: base.keys.clone(),
+        conversations: house.conversations.clone(),
+        shelf: house.shelf.clone(),
+        default_bot: config.bots.default.clone(),
+        origin,
+        ending: shutdown.receiver(),
+        assets: samples::asset,
+    })
+}
+
+/// The staff doors' state.
+fn desk(
+    house: &House,
+    config: &Config,
+    identity: Identity,
+    origin: String,
+    signer: &ledger::Signer,
+    certificates: &Certificates,
+) -> Desk {
+    let base = &house.base;
+    let (status, config) = (certificates.tls.status(), config.clone());
+    let posture = move || {
+        let status = status.borrow();
+        let findings = posture::of_config(&config);
+        let finding = |finding: posture::Finding| console::Finding { what: finding.what, mend: finding.mend };
+        console::Posture {
+            tls: console::TlsPosture {
+                versions: "TLS 1.3".to_owned(),
+                groups: "X25519MLKEM768, X25519, P-256".to_owned(),
+                issuer: status.source.to_owned(),
+                ends: status.not_after,
+            },
+            findings: findings.into_iter().map(finding).collect(),
+        }
+    };
+    Desk::new(DeskParts {
+        tenant: base.tenant,
+        guard: base.guard.clone(),
+        world: base.world.clone(),
+        db: base.db.clone(),
+        keys: base.keys.clone(),
+        identity,
+        conversations: house.conversations.clone(),
+        shelf: house.shelf.clone(),
+        releases: Arc::new(ShelfReleases(house.shelf.clone())),
+        engine: Arc::clone(&house.engine) as Arc<dyn wire::turn::EngineService>,
+        log_keys: vec![signer.verifier_key().clone()],
+        origin,
+        assets: samples::asset,
+        posture: Arc::new(posture),
+    })
 }
 
 async fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
@@ -207,4 +294,35 @@ fn logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_routes_are_those_that_are_drawn() {
+        let temp = tempfile::tempdir().unwrap();
+        let (dir, config) = (DataDir::hold(&temp.path().join("data")).unwrap(), Config::default());
+        dir.folder("keys").unwrap();
+        let base = Foundation::open(dir.path(), &config, true).await.unwrap();
+        let house = House::on(base.clone()).await.unwrap();
+        let certificates = Certificates::open(&dir, &config, &base).await.unwrap();
+        let origin = "https://localhost".to_owned();
+        let (_trigger, shutdown) = Shutdown::new();
+        let (_, public) = api::doors(front(&house, &config, origin.clone(), &shutdown)).unwrap();
+        let identity = identity(&base, &origin).await.unwrap();
+        let signer = checkpoints::signer(&base).await.unwrap();
+        let desk = desk(&house, &config, identity, origin, &signer, &certificates);
+        let (_, staff) = console::doors(desk).unwrap();
+        let drawn = format!(
+            "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \
+             file.\n\nPublic door\n\n{public}\nStaff door\n\n{staff}"
+        );
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/architecture/routes.txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, &drawn).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), drawn);
+    }
 }

@@ -27,11 +27,12 @@ pub(crate) struct Foundation {
 }
 
 /// The rooms of the `core` role.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct House {
     pub(crate) base: Foundation,
     pub(crate) shelf: Shelf,
     pub(crate) conversations: Conversations,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// The deployment does not exist yet, and this command does not make one.
@@ -108,15 +109,16 @@ impl House {
     /// Puts the rooms on the foundation.
     pub(crate) async fn on(base: Foundation) -> Result<Self, Failure> {
         let shelf = base.shelf().await?;
+        let engine = Arc::new(Engine::default());
         let conversations = Conversations::new(
             base.db.clone(),
             base.keys.clone(),
             base.guard.clone(),
             base.world.clone(),
-            Arc::new(Engine::default()),
+            Arc::clone(&engine) as Arc<dyn wire::turn::EngineService>,
             Arc::new(ShelfBots(shelf.clone())),
         );
-        Ok(Self { base, shelf, conversations })
+        Ok(Self { base, shelf, conversations, engine })
     }
 }
 

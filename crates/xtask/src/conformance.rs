@@ -16,7 +16,7 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
-    ("browser", "Chromium uses the widget and the chat page"),
+    ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
 
 /// Those that `cargo xtask test` runs.
@@ -192,6 +192,16 @@ fn browser() -> Outcome {
     let mut args = vec!["widget.mjs", running.text("public")?, running.text("ca")?, &pictures];
     args.extend(questions);
     call_in(&folder, "node", &args)?;
+    let (console, link) = (running.text("console")?, running.text("enrolment")?);
+    let status = Command::new("node")
+        .args(["console.mjs", console, link, running.text("ca")?, &pictures])
+        .env("PUBLIC_URL", running.text("public")?)
+        .current_dir(&folder)
+        .status()
+        .map_err(|error| format!("cannot start node: {error}"))?;
+    if !status.success() {
+        return Err("the console was not as a person needs it".to_owned());
+    }
     running.stop()
 }
 

@@ -155,6 +155,8 @@ async fn people_see_and_end_their_own_sessions() {
     let signed = house.signed(&third).await;
     let may = || house.permit::<ManageOwnAccount>(&signed.actor.clone().into(), &house.account(ada.user));
     assert_eq!(house.identity.sessions(may()).await.unwrap().len(), 3);
+    let factors = house.identity.factors(may()).await.unwrap();
+    assert_eq!((factors.any(), factors.totp, factors.passkeys, factors.recovery_codes), (true, true, 0, 10));
     assert!(house.identity.end_session(may(), second.session, &Via::default()).await.unwrap());
     assert!(!house.identity.end_session(may(), second.session, &Via::default()).await.unwrap());
     assert_eq!(house.identity.session(&second.secret).await.unwrap().unwrap_err(), Why::Ended);

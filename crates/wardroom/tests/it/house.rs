@@ -12,6 +12,8 @@ use serde::Deserialize;
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Ready {
     pub(crate) public: String,
+    pub(crate) console: String,
+    pub(crate) enrolment: Option<String>,
     pub(crate) ca: PathBuf,
 }
 

@@ -13,6 +13,8 @@ async fn the_first_start_makes_everything_and_the_second_changes_nothing() {
     let first = House::start(&data);
     assert_eq!(fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(data.join("keys/root.key")).unwrap().mode() & 0o777, 0o600);
+    let enrolment = first.ready.enrolment.as_deref().unwrap();
+    assert!(enrolment.starts_with(&format!("{}/enrol#", first.ready.console)), "the first owner can enrol");
     let ca = fs::read(&first.ready.ca).unwrap();
     assert_eq!(first.interrupt(), 0);
     let second = House::start(&data);

@@ -1,0 +1,305 @@
+// Drives the staff console of a running Wardroom with a real browser.
+//
+//   node console.mjs BASE_URL ENROL_LINK CA_FILE OUT_DIR
+//
+// ENROL_LINK is the first owner's invitation. PUBLIC_URL, when set, is the public door: one question is
+// asked there first, so that there is a conversation to open; otherwise one must be there. BOT (default
+// front-desk) must be live. Screenshots go to OUT_DIR. The last line is "N passed, N failed".
+
+import { mkdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { addAuthenticator, totp } from "./lib/authenticator.mjs";
+import { openBrowser } from "./lib/browser.mjs";
+import { ask } from "./lib/chat.mjs";
+import { Checks, expect } from "./lib/checks.mjs";
+import { inspect } from "./lib/pages.mjs";
+import { Watch } from "./lib/watch.mjs";
+
+const [address, link, ca, out] = process.argv.slice(2);
+if (!address || !link || !ca || !out) {
+  console.error("usage: node console.mjs BASE_URL ENROL_LINK CA_FILE OUT_DIR");
+  process.exit(2);
+}
+const base = new URL(address).origin;
+const bot = process.env.BOT ?? "front-desk";
+mkdirSync(out, { recursive: true });
+const checks = new Checks();
+const check = checks.check.bind(checks);
+const PASSWORD = "herring tidal copper lantern";
+const STEP = 30_000;
+const opened = [];
+
+/** A browser of one person, with nothing of another's in it. */
+async function person(name, options = {}) {
+  const { browser, close } = await openBrowser([ca], options);
+  opened.push(close);
+  const watch = await Watch.over(browser, [base]);
+  return { name, email: `${name}@desk.example`, browser, watch, page: await browser.newPage() };
+}
+
+const at = (who) => new URL(who.page.url()).pathname;
+const heading = (who) => who.page.locator("h1").first().innerText();
+const go = (who, path) => who.page.goto(base + path);
+/** The status of a page that is refused, where the browser's own complaint about it is no fault. */
+const refused = (who, path) => who.watch.expecting(async () => (await go(who, path)).status());
+const press = (who, name) => who.page.getByRole("button", { name, exact: true }).first().click();
+
+async function took(who, path) {
+  await who.page.waitForURL((url) => url.pathname === path, { timeout: 20_000 });
+}
+
+async function begin(who, invitation) {
+  await who.page.goto(invitation);
+  const { page } = who;
+  if (who.scripts !== false) {
+    await page.waitForFunction(() => document.querySelector("#code").value !== "");
+    expect(new URL(page.url()).hash === "", "the secret is still in the address");
+  } else {
+    await page.fill("#code", new URL(invitation).hash.slice(1));
+  }
+  await page.fill("#name", who.name);
+  await page.fill("#email", who.email);
+  await press(who, "Go on");
+  await took(who, "/enrol/factor");
+}
+
+async function enrolByPassword(who, invitation, look = async () => {}) {
+  await begin(who, invitation);
+  await look("enrol-factor");
+  await who.page.fill("#password", PASSWORD);
+  await who.page.fill("#again", PASSWORD);
+  await press(who, "Go on");
+  await who.page.locator("#letters").waitFor();
+  await look("enrol-app");
+  who.seed = await who.page.locator("#letters").innerText();
+  await who.page.fill("#code", totp(who.seed));
+  await press(who, "Finish");
+  await codesShown(who, look);
+}
+
+async function enrolByPasskey(who, invitation) {
+  who.authenticator = await addAuthenticator(who.page);
+  await begin(who, invitation);
+  await press(who, "Make a passkey");
+  await codesShown(who);
+}
+
+async function codesShown(who, look = async () => {}) {
+  await took(who, "/enrol/codes");
+  expect((await who.page.locator(".codes li").count()) === 10, "there are not ten recovery codes");
+  await look("enrol-codes");
+  await who.page.getByRole("link", { name: "I have kept them" }).click();
+  await took(who, "/");
+}
+
+async function signOut(who) {
+  await press(who, "Sign out");
+  await took(who, "/sign-in");
+}
+
+async function signInByPassword(who) {
+  await go(who, "/sign-in");
+  await who.page.fill("#login", who.email);
+  await who.page.fill("#password", PASSWORD);
+  await press(who, "Go on");
+  await took(who, "/sign-in/code");
+  // The code of this moment was used to enrol, and is good once; the next one is taken too.
+  await who.page.fill("#code", totp(who.seed, { at: Date.now() + STEP }));
+  await press(who, "Sign in");
+  await took(who, "/");
+}
+
+async function invite(owner, role, email = "") {
+  await go(owner, "/users");
+  await owner.page.fill("#email", email);
+  await owner.page.selectOption("#role", role);
+  await press(owner, "Invite");
+  return owner.page.locator("#link").innerText();
+}
+
+const clean = (who) => {
+  const faults = who.watch.take();
+  expect(faults.length === 0, `${who.name}: ${faults.join("\n")}`);
+};
+
+const owner = await person("owner");
+const look = (who) => (name) => inspect(who.page, who.watch, out, name);
+const invitations = {};
+
+if (process.env.PUBLIC_URL) {
+  await check("somebody asks the bot a question", async () => {
+    const { browser, close } = await openBrowser([ca]);
+    opened.push(close);
+    const page = await browser.newPage();
+    await page.goto(process.env.PUBLIC_URL);
+    await ask(page, "What is Wardroom?");
+  });
+}
+
+await check("whoever is signed out is led to the sign-in page", async () => {
+  await go(owner, "/audit");
+  expect(at(owner) === "/sign-in", owner.page.url());
+  await look(owner)("sign-in");
+});
+
+const enrolled = await check("the first owner enrols with a password and an app", () => enrolByPassword(owner, link, look(owner)), { seconds: 120 });
+if (!enrolled) {
+  console.error("without an owner nothing else can be looked at");
+  for (const close of opened) await close();
+  process.exit(checks.close());
+}
+await check("the invitation is good once", async () => {
+  const second = await person("second");
+  await second.page.goto(link);
+  await second.page.fill("#name", "Second");
+  await second.page.fill("#email", second.email);
+  await second.watch.expecting(() => Promise.all([second.page.waitForResponse((r) => r.request().method() === "POST"), press(second, "Go on")]));
+  await second.page.getByRole("alert").first().waitFor();
+  expect((await second.page.locator("#error").innerText()).includes("cannot be used"), "it was used twice");
+});
+
+await check("the overview tells what protects this deployment", async () => {
+  const cards = await owner.page.locator(".card h2").allInnerTexts();
+  for (const wanted of ["Connections", "Encryption at rest", "Audit log", "People", "Bots", "Conversations"]) {
+    expect(cards.includes(wanted), `there is no card ${wanted}: ${cards}`);
+  }
+  await look(owner)("overview");
+});
+
+await check("the owner signs out, and in again with password and code", async () => {
+  await signOut(owner);
+  await signInByPassword(owner);
+});
+
+await check("the owner invites a manager, a developer and an auditor", async () => {
+  for (const role of ["support_manager", "bot_developer", "compliance_auditor"]) {
+    invitations[role] = await invite(owner, role);
+    expect(invitations[role].startsWith(`${base}/enrol#`), invitations[role]);
+  }
+  await look(owner)("invitation");
+  await go(owner, "/users");
+  await look(owner)("users");
+});
+
+const manager = await person("manager");
+let transcript = "";
+await check("the manager enrols with a passkey, and signs in with it", async () => {
+  await enrolByPasskey(manager, invitations.support_manager);
+  await signOut(manager);
+  await press(manager, "Use a passkey");
+  await took(manager, "/");
+});
+
+await check("a passkey whose holder does not verify signs nobody in", async () => {
+  await signOut(manager);
+  await manager.authenticator.verify(false);
+  await press(manager, "Use a passkey");
+  await manager.page.locator("wr-passkey [role=alert]").filter({ hasText: /\S/ }).waitFor({ timeout: 30_000 });
+  expect(at(manager) === "/sign-in", "it signed in");
+  await manager.authenticator.verify(true);
+  await press(manager, "Use a passkey");
+  await took(manager, "/");
+});
+
+await check("the manager opens a transcript for a reason", async () => {
+  await go(manager, "/conversations");
+  await look(manager)("conversations");
+  await manager.page.locator("tbody a").first().click();
+  transcript = at(manager);
+  await look(manager)("conversation");
+  await manager.page.fill("#reason", "ticket 4711");
+  await press(manager, "Open the transcript");
+  await manager.page.locator(".line").first().waitFor();
+  expect((await heading(manager)) === "Transcript", "it did not open");
+  await look(manager)("transcript");
+  await go(manager, "/tickets");
+  await look(manager)("tickets");
+});
+
+await check("the manager changes no bot", async () => {
+  expect((await refused(manager, "/bots")) === 403, "the list of bots was shown");
+  expect((await refused(manager, `/bots/${bot}`)) === 404, "the bot was shown");
+  await look(manager)("problem");
+  await go(manager, "/");
+  expect((await manager.page.locator(".rail a[href='/bots']").count()) === 0, "the link is shown");
+});
+
+const developer = await person("developer");
+await check("the developer enrols, and tries a bot", async () => {
+  await enrolByPassword(developer, invitations.bot_developer);
+  await go(developer, `/bots/${bot}`);
+  await look(developer)("bot");
+  await developer.page.fill("#trial-text", "What is Wardroom?");
+  await press(developer, "Send");
+  await developer.page.getByRole("heading", { name: `Trial of ${bot}` }).waitFor();
+  expect((await developer.page.locator(".line").count()) === 3, "there is no answer");
+  await look(developer)("trial");
+});
+
+await check("the developer reads no transcript, and is not told that there is one", async () => {
+  expect((await refused(developer, "/conversations")) === 403, "the list was shown");
+  expect(transcript !== "", "the manager found no conversation");
+  expect((await refused(developer, transcript)) === 404, "the conversation was shown");
+  await go(developer, "/");
+  expect((await developer.page.locator(".rail a[href='/conversations']").count()) === 0, "the link is shown");
+});
+
+await check("without scripts the developer signs in all the same", async () => {
+  const plain = await person("plain", { javaScriptEnabled: false });
+  Object.assign(plain, { email: developer.email, seed: developer.seed });
+  await signInByPassword(plain);
+  await go(plain, "/account");
+  expect((await plain.page.locator("tbody tr").count()) === 2, "there should be two sessions");
+  await press(plain, "Sign out everywhere");
+  await took(plain, "/sign-in");
+  await go(developer, "/account");
+  expect(at(developer) === "/sign-in", "the other session goes on");
+});
+
+const auditor = await person("auditor");
+await check("the auditor sees who opened the transcript, and proves the log", async () => {
+  await enrolByPasskey(auditor, invitations.compliance_auditor);
+  await go(auditor, "/audit?code=CHAT-1008");
+  expect((await auditor.page.locator("tbody tr").count()) >= 1, "there is no entry");
+  const row = await auditor.page.locator("tbody tr").first().innerText();
+  expect(row.includes("transcript.read") && row.includes(transcript.split("/").pop()), row);
+  expect(!row.includes("4711"), "the reason stands in the open");
+  await go(auditor, "/audit?code=AUTH-1010");
+  expect((await auditor.page.locator("tbody tr").count()) >= 4, "the refusals are not recorded");
+  await go(auditor, "/audit");
+  await look(auditor)("audit");
+  await press(auditor, "Verify");
+  await auditor.page.getByText("The log is whole").waitFor();
+  await look(auditor)("verified");
+  await go(auditor, "/audit");
+  const [download] = await Promise.all([auditor.page.waitForEvent("download"), press(auditor, "Export")]);
+  const lines = readFileSync(await download.path(), "utf8").trim().split("\n").map((line) => JSON.parse(line));
+  expect(lines[0].index === 0 && lines.some((line) => line.checkpoint), "the export is not whole");
+});
+
+await check("the owner sees a person and ends nothing by mistake", async () => {
+  await go(owner, "/users");
+  await owner.page.getByRole("link", { name: "developer", exact: true }).click();
+  await look(owner)("user");
+  await press(owner, "Disable");
+  await owner.page.locator("dialog[open]").waitFor();
+  await owner.page.locator("dialog[open]").getByRole("button", { name: "Cancel" }).click();
+  expect((await owner.page.locator("dl.facts .badge").first().innerText()) === "Active", "it was disabled");
+  await go(owner, "/account");
+  await look(owner)("account");
+});
+
+await check("on a narrow window the rail opens by its button", async () => {
+  await owner.page.setViewportSize({ width: 360, height: 740 });
+  await go(owner, "/");
+  await press(owner, "Menu");
+  await owner.page.getByRole("link", { name: "People", exact: true }).waitFor({ state: "visible" });
+  await owner.page.screenshot({ path: join(out, "rail-360.png") });
+});
+
+for (const who of [owner, manager, developer, auditor]) {
+  await check(`no page of the ${who.name} caused an error, a violation or a foreign request`, async () => clean(who));
+}
+
+for (const close of opened) await close();
+process.exit(checks.close());

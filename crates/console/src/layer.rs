@@ -1,0 +1,70 @@
+//! The outermost layer: people read problems as pages, programs as JSON, and whoever is signed out is
+//! led to the sign-in page.
+
+use askama::Template;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::Response;
+use doors::problem_of;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use kernel::{Problem, ProblemKind};
+
+/// A problem as a page.
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    title: &'a str,
+    detail: &'a str,
+    mend: &'a str,
+    request: &'a str,
+}
+
+/// Shows problems as pages.
+pub(crate) async fn pages(request: Request, next: Next) -> Response {
+    let person = reads_pages(request.headers());
+    // A page is somewhere to come back to; a form is not.
+    let way_back = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+    // The frame's `no-referrer` makes browsers send `origin: null` with every form (Fetch, "append a
+    // request Origin header"), and a form without an origin is refused. This tells other sites as little.
+    response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    match problem_of(&response) {
+        Some(problem) if person => shown(problem.clone(), response, way_back),
+        _ => response,
+    }
+}
+
+/// Whether whoever asks wants to read a page. Our scripts ask for JSON by name.
+fn reads_pages(headers: &HeaderMap) -> bool {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
+    !accept.split(',').any(|kind| kind.trim().starts_with("application/json"))
+}
+
+fn shown(problem: Problem, response: Response, way_back: Option<String>) -> Response {
+    let (mut parts, body) = response.into_parts();
+    if problem.kind() == ProblemKind::Unauthenticated {
+        parts.status = StatusCode::SEE_OTHER;
+        let there = match way_back.as_deref() {
+            None | Some("/") => "/sign-in".to_owned(),
+            Some(path) => format!("/sign-in?next={path}"),
+        };
+        let there = HeaderValue::from_str(&there).unwrap_or(HeaderValue::from_static("/sign-in"));
+        parts.headers.insert(header::LOCATION, there);
+        for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::WWW_AUTHENTICATE] {
+            parts.headers.remove(name);
+        }
+        return Response::from_parts(parts, Body::empty());
+    }
+    let request = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
+    let page = ProblemPage {
+        title: problem.kind().title(),
+        detail: problem.detail(),
+        mend: problem.mend(),
+        request,
+    };
+    let Ok(html) = page.render() else { return Response::from_parts(parts, body) };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    Response::from_parts(parts, Body::from(html))
+}

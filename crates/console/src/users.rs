@@ -1,0 +1,304 @@
+//! People: who works here, what they hold, inviting somebody and taking somebody out.
+
+use askama::Template;
+use axum::extract::State;
+use doors::{Authorized, Form, Path, Query};
+use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
+use guard::{Act, Circumstances, Grant, Permit, Resource, Role, Scope};
+use identity::{Factors, UserState, UserView};
+use kernel::{BotName, Email, InviteId, Problem, Secret, UserId};
+use serde::Deserialize;
+
+use crate::Desk;
+use crate::audit::Nothing;
+use crate::desk::roles;
+use crate::page::{Shell, When, html, may, may_to, see, shell};
+use crate::trouble::{Answer, Trouble, invalid, nothing};
+use crate::via::ByDoor;
+
+/// What a page was reached by.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Wanted {
+    done: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "users.html")]
+struct List {
+    shell: Shell,
+    rows: Vec<Row>,
+    invites: Vec<Invite>,
+    roles: Vec<(&'static str, &'static str)>,
+    invites_people: bool,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    email: String,
+    roles: Vec<String>,
+    active: bool,
+    strong: bool,
+    factors: String,
+    created: When,
+    last_login: Option<When>,
+}
+
+struct Invite {
+    id: String,
+    role: String,
+    email: String,
+    created: When,
+    expires: When,
+    state: &'static str,
+    open: bool,
+}
+
+impl From<&UserView> for Row {
+    fn from(user: &UserView) -> Self {
+        Self {
+            id: user.id.to_string(),
+            name: user.name.as_str().to_owned(),
+            email: user.email.as_str().to_owned(),
+            roles: user.grants.iter().map(in_words).collect(),
+            active: user.state == UserState::Active,
+            strong: user.factors.any(),
+            factors: factors(&user.factors),
+            created: When(user.created),
+            last_login: user.last_login.map(When),
+        }
+    }
+}
+
+/// A grant as people read it.
+pub(crate) fn in_words(grant: &Grant) -> String {
+    match &grant.scope {
+        Scope::Tenant => grant.role.display().to_owned(),
+        Scope::Bot(bot) => format!("{} of {bot}", grant.role.display()),
+    }
+}
+
+/// Factors as people read them.
+pub(crate) fn factors(factors: &Factors) -> String {
+    let mut words = Vec::new();
+    if factors.totp {
+        words.push("password and app".to_owned());
+    }
+    match factors.passkeys {
+        0 => {}
+        1 => words.push("one passkey".to_owned()),
+        many => words.push(format!("{many} passkeys")),
+    }
+    if words.is_empty() {
+        return "none: must enrol again".to_owned();
+    }
+    words.push(format!("{} recovery codes", factors.recovery_codes));
+    words.join(", ")
+}
+
+/// `GET /users`
+pub(crate) async fn list(
+    leave: Authorized<ReadUsers>,
+    State(desk): State<Desk>,
+    Query(wanted): Query<Wanted>,
+) -> Answer {
+    let shell = shell(&desk, &leave, "People", "/users").after(wanted.done.as_deref());
+    let permit = leave.into_permit();
+    let invites_people = may(&desk, permit.actor(), Act::InviteUser);
+    let now = desk.world.now();
+    let again: Permit<ReadUsers> =
+        desk.guard.permit(permit.actor(), &Resource::Tenant(desk.tenant), &Circumstances::at(now))?;
+    let rows = desk.identity.users(permit).await?.iter().map(Row::from).collect();
+    let invites = desk.identity.invites(again).await?.into_iter().take(50).map(|invite| {
+        let state = match (invite.used, invite.view.expires > now) {
+            (Some(_), _) => "used",
+            (None, true) => "open",
+            (None, false) => "ended",
+        };
+        Invite {
+            id: invite.id.to_string(),
+            role: in_words(&invite.view.grant),
+            email: invite
+                .view
+                .email
+                .map_or("whoever has the link".to_owned(), |email| email.as_str().to_owned()),
+            created: When(invite.created),
+            expires: When(invite.view.expires),
+            state,
+            open: state == "open",
+        }
+    });
+    let invites = invites.collect();
+    html(&List { shell, rows, invites, roles: roles(), invites_people })
+}
+
+/// Whom to invite as what.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InviteForm {
+    email: String,
+    role: String,
+    bot: String,
+}
+
+/// The grant that a form names; an empty bot means all of them.
+fn grant_of(role: &str, bot: &str) -> Result<Grant, Problem> {
+    let choose = |what| invalid(format!("There is no such {what}."), "Choose one of the list.");
+    let role: Role = role.parse().map_err(|_| choose("role"))?;
+    let scope = match bot.trim() {
+        "" => Scope::Tenant,
+        bot => Scope::Bot(BotName::new(bot).map_err(|_| choose("bot"))?),
+    };
+    Ok(Grant { role, scope })
+}
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage {
+    shell: Shell,
+    heading: &'static str,
+    about: String,
+    link: String,
+}
+
+/// `POST /invites`: the link is in the answer, once.
+pub(crate) async fn invite(
+    leave: Authorized<InviteUser>,
+    State(desk): State<Desk>,
+    ByDoor(via): ByDoor,
+    Form(form): Form<InviteForm>,
+) -> Answer {
+    let shell = shell(&desk, &leave, "Invitation", "/users");
+    let grant = grant_of(&form.role, &form.bot)?;
+    let email = Some(form.email.trim()).filter(|email| !email.is_empty()).map(Email::new).transpose()?;
+    let about = in_words(&grant);
+    let secret = desk.identity.invite(leave.into_permit(), grant, email, &via).await?;
+    let link = link(&desk, &secret);
+    html(&LinkPage {
+        shell,
+        heading: "Invitation made",
+        about: format!("It makes an account with the role {about}."),
+        link,
+    })
+}
+
+/// The address of an invitation. The secret stands in the fragment, which browsers send to nobody.
+fn link(desk: &Desk, secret: &Secret<String>) -> String {
+    format!("{}/enrol#{}", desk.origin, secret.expose())
+}
+
+/// `POST /invites/{invite}/withdraw`
+pub(crate) async fn withdraw(
+    leave: Authorized<InviteUser>,
+    State(desk): State<Desk>,
+    Path(invite): Path<InviteId>,
+    Form(Nothing {}): Form<Nothing>,
+) -> Answer {
+    desk.identity.withdraw_invite(leave.into_permit(), invite).await?;
+    see("/users?done=withdrawn")
+}
+
+#[derive(Template)]
+#[template(path = "user.html")]
+struct One {
+    shell: Shell,
+    row: Row,
+    held: Vec<Held>,
+    roles: Vec<(&'static str, &'static str)>,
+    grants: bool,
+    disables: bool,
+    resets: bool,
+}
+
+struct Held {
+    role: &'static str,
+    bot: String,
+    words: String,
+}
+
+/// `GET /users/{id}`
+pub(crate) async fn one(
+    leave: Authorized<ReadUsers>,
+    State(desk): State<Desk>,
+    Path(_): Path<UserId>,
+    Query(wanted): Query<Wanted>,
+) -> Answer {
+    let shell = shell(&desk, &leave, "Person", "/users").after(wanted.done.as_deref());
+    let permit = leave.into_permit();
+    let able = |act| may_to(&desk, permit.actor(), act, permit.resource());
+    let (grants, disables, resets) = (able(Act::GrantRole), able(Act::DisableUser), able(Act::ResetFactors));
+    let user = desk.identity.users(permit).await?.into_iter().next().ok_or_else(nothing)?;
+    let held = user.grants.iter().map(|grant| Held {
+        role: grant.role.name(),
+        bot: match &grant.scope {
+            Scope::Tenant => String::new(),
+            Scope::Bot(bot) => bot.to_string(),
+        },
+        words: in_words(grant),
+    });
+    let held = held.collect();
+    html(&One { shell, row: Row::from(&user), held, roles: roles(), grants, disables, resets })
+}
+
+/// Which role, where and why. The reason is read by the door and is in the permit.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RoleForm {
+    role: String,
+    bot: String,
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+/// `POST /users/{id}/grant`
+pub(crate) async fn grant(
+    leave: Authorized<GrantRole>,
+    State(desk): State<Desk>,
+    Path(id): Path<UserId>,
+    ByDoor(via): ByDoor,
+    Form(form): Form<RoleForm>,
+) -> Answer {
+    let grant = grant_of(&form.role, &form.bot)?;
+    desk.identity.grant(leave.into_permit(), grant, None, &via).await?;
+    see(&format!("/users/{id}?done=granted"))
+}
+
+/// `POST /users/{id}/revoke`
+pub(crate) async fn revoke(
+    leave: Authorized<RevokeRole>,
+    State(desk): State<Desk>,
+    Path(id): Path<UserId>,
+    ByDoor(via): ByDoor,
+    Form(form): Form<RoleForm>,
+) -> Answer {
+    let grant = grant_of(&form.role, &form.bot)?;
+    desk.identity.revoke(leave.into_permit(), grant, &via).await?;
+    see(&format!("/users/{id}?done=revoked"))
+}
+
+/// `POST /users/{id}/disable`
+pub(crate) async fn disable(
+    leave: Authorized<DisableUser>,
+    State(desk): State<Desk>,
+    Path(id): Path<UserId>,
+    ByDoor(via): ByDoor,
+    Form(Nothing {}): Form<Nothing>,
+) -> Answer {
+    desk.identity.disable(leave.into_permit(), &via).await?;
+    see(&format!("/users/{id}?done=disabled"))
+}
+
+/// `POST /users/{id}/reset`: the link to enrol anew is in the answer, once.
+pub(crate) async fn reset(
+    leave: Authorized<ResetFactors>,
+    State(desk): State<Desk>,
+    ByDoor(via): ByDoor,
+    Form(Nothing {}): Form<Nothing>,
+) -> Result<axum::response::Response, Trouble> {
+    let shell = shell(&desk, &leave, "Factors reset", "/users");
+    let secret = desk.identity.reset_factors(leave.into_permit(), &via).await?;
+    let about =
+        "The sessions have ended. With this link, and only for that account, new factors are enrolled.";
+    html(&LinkPage { shell, heading: "Factors reset", about: about.to_owned(), link: link(&desk, &secret) })
+}

@@ -1,0 +1,170 @@
+//! From an invitation to a session and out again, as a browser without scripts does it.
+
+use aws_lc_rs::hmac;
+use axum::body::Body;
+use guard::Role;
+use http::{Request, StatusCode};
+
+use crate::house::{House, Page, jar};
+
+const PASSWORD: &str = "herring tidal copper lantern";
+
+/// The code of an authenticator app for a seed in letters (RFC 6238), `later` steps from now.
+fn code(letters: &str, house: &House, later: u64) -> String {
+    let mut bits = String::new();
+    for letter in letters.chars().filter(|c| !c.is_whitespace()) {
+        let digit = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap();
+        bits.push_str(&format!("{digit:05b}"));
+    }
+    let seed: Vec<u8> = bits
+        .as_bytes()
+        .chunks_exact(8)
+        .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
+        .collect();
+    let step = house.world.now().as_millis() / 30_000 + later;
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &seed), &step.to_be_bytes());
+    let at = usize::from(tag.as_ref()[19] & 15);
+    let four: [u8; 4] = tag.as_ref()[at..at + 4].try_into().unwrap();
+    format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
+}
+
+async fn get(house: &House, path: &str, cookies: &str) -> Page {
+    house.send(Request::get(path).header("cookie", cookies).body(Body::empty()).unwrap()).await
+}
+
+fn token(page: &Page) -> String {
+    page.between(r#"name="csrf_token" value=""#, "\"").to_owned()
+}
+
+#[tokio::test]
+async fn the_first_owner_enrols_signs_out_and_signs_in_again() {
+    let house = House::open().await;
+    let secret = house.identity.first_owner_invite().await.unwrap().unwrap();
+    let first = get(&house, "/enrol", "").await;
+    assert_eq!(first.status, StatusCode::OK);
+    let (cookies, csrf) = (jar(&[&first]), token(&first));
+    let who = [("name", "Ines Aalto"), ("email", "ines@desk.example"), ("csrf_token", &csrf)];
+
+    let wrong = [&who[..], &[("code", "wrong")]].concat();
+    let refused = house.post_with("/enrol", &cookies, &wrong).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(refused.text.contains("cannot be used") && refused.text.contains("Ines Aalto"));
+
+    let right = [&who[..], &[("code", secret.expose().as_str())]].concat();
+    let begun = house.post_with("/enrol", &cookies, &right).await;
+    assert_eq!(begun.location(), "/enrol/factor", "{}", begun.text);
+    let cookies = jar(&[&first, &begun]);
+    let choice = get(&house, "/enrol/factor", &cookies).await;
+    assert!(choice.text.contains("wr-passkey") && choice.text.contains("as owner"));
+
+    let weak = [("password", "short"), ("again", "short"), ("csrf_token", csrf.as_str())];
+    assert!(
+        house.post_with("/enrol/password", &cookies, &weak).await.text.contains("at least 15 characters")
+    );
+    let strong = [("password", PASSWORD), ("again", PASSWORD), ("csrf_token", csrf.as_str())];
+    assert_eq!(house.post_with("/enrol/password", &cookies, &strong).await.location(), "/enrol/factor");
+    let setup = get(&house, "/enrol/factor", &cookies).await;
+    assert!(setup.text.contains("<svg") && !setup.text.contains(PASSWORD));
+    let letters = setup.between(r#"<code id="letters">"#, "</code>").to_owned();
+
+    let now = code(&letters, &house, 0);
+    let done = house.post_with("/enrol/code", &cookies, &[("code", &now), ("csrf_token", &csrf)]).await;
+    assert_eq!(done.location(), "/enrol/codes", "{}", done.text);
+    let cookies = jar(&[&first, &begun, &done]);
+    let codes = get(&house, "/enrol/codes", &cookies).await;
+    assert_eq!(codes.text.matches("<li>").count(), 10, "{}", codes.text);
+    let recovery = codes.between("<li>", "</li>").to_owned();
+    assert_eq!(get(&house, "/enrol/codes", &cookies).await.location(), "/", "they are shown once");
+    let home = get(&house, "/", &cookies).await;
+    assert_eq!(home.status, StatusCode::OK);
+
+    let out = house.post_with("/sign-out", &cookies, &[("csrf_token", &token(&home))]).await;
+    assert_eq!(out.location(), "/sign-in");
+    assert_eq!(get(&house, "/", &cookies).await.location(), "/sign-in");
+
+    // In again: with a password and the app's next code, then with a recovery code.
+    let next = code(&letters, &house, 1);
+    for (kind, code) in [("app", next.as_str()), ("recovery", recovery.as_str())] {
+        let door = get(&house, "/sign-in?next=/users", "").await;
+        let (cookies, csrf) = (jar(&[&door]), token(&door));
+        let fields = [
+            ("login", "ines@desk.example"),
+            ("password", PASSWORD),
+            ("next", "/users"),
+            ("csrf_token", &csrf),
+        ];
+        let half = house.post_with("/sign-in", &cookies, &fields).await;
+        assert_eq!(half.location(), "/sign-in/code?next=/users", "{}", half.text);
+        let cookies = jar(&[&door, &half]);
+        assert_eq!(
+            get(&house, "/users", &cookies).await.location(),
+            "/sign-in?next=/users",
+            "half way is not in"
+        );
+        let fields = [("code", code), ("kind", kind), ("next", "/users"), ("csrf_token", &csrf)];
+        let inside = house.post_with("/sign-in/code", &cookies, &fields).await;
+        assert_eq!(inside.location(), "/users", "{kind}: {}", inside.text);
+        let cookies = jar(&[&door, &half, &inside]);
+        assert!(get(&house, "/users", &cookies).await.text.contains("Ines Aalto"));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_read_the_same() {
+    let house = House::open().await;
+    house.staff("owner", &[Role::Owner]).await;
+    let door = get(&house, "/sign-in", "").await;
+    let (cookies, csrf) = (jar(&[&door]), token(&door));
+    let mut answers = Vec::new();
+    for login in ["owner@desk.example", "nobody@desk.example"] {
+        let fields = [("login", login), ("password", PASSWORD), ("next", "/"), ("csrf_token", &csrf)];
+        let page = house.post_with("/sign-in", &cookies, &fields).await;
+        assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+        answers.push(page.between(r#"role="alert" id="error">"#, "</div>").to_owned());
+    }
+    assert_eq!(answers[0], answers[1]);
+    let codes = house.codes().await;
+    assert_eq!(codes[..2], ["AUTH-1002W", "AUTH-1002W"]);
+}
+
+#[tokio::test]
+async fn an_owner_invites_and_the_link_is_shown_once() {
+    let house = House::open().await;
+    let owner = house.staff("owner", &[Role::Owner]).await;
+    let fields = [("email", "lee@desk.example"), ("role", "support_manager"), ("bot", "")];
+    let made = house.post("/invites", &owner, &fields).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    let link = made.between(r#"<code id="link">"#, "</code>").to_owned();
+    assert!(link.starts_with("https://desk.example:9443/enrol#"), "{link}");
+    let people = house.get("/users", &owner).await;
+    assert!(
+        people.text.contains("lee@desk.example") && !people.text.contains(link.rsplit('#').next().unwrap())
+    );
+    let invite = people.between("/invites/", "/withdraw").to_owned();
+    let gone = house.post(&format!("/invites/{invite}/withdraw"), &owner, &[]).await;
+    assert_eq!(gone.location(), "/users?done=withdrawn");
+}
+
+#[tokio::test]
+async fn a_passkey_ceremony_begins_with_a_challenge_and_a_false_answer_is_refused() {
+    let house = House::open().await;
+    let door = get(&house, "/sign-in", "").await;
+    let csrf = door.between(r#"data-csrf=""#, "\"").to_owned();
+    let ask = |path: &str, cookies: String, body: &'static str| {
+        let request = Request::post(path.to_owned())
+            .header("host", "desk.example:9443")
+            .header("origin", crate::house::ORIGIN)
+            .header("cookie", cookies)
+            .header("accept", "application/json")
+            .header("x-csrf-token", &csrf)
+            .header("content-type", "application/json");
+        request.body(Body::from(body)).unwrap()
+    };
+    let start = house.send(ask("/sign-in/passkey/start", jar(&[&door]), "{}")).await;
+    assert_eq!(start.status, StatusCode::OK, "{}", start.text);
+    assert!(start.text.contains("challenge") && start.text.contains("desk.example"));
+    let answer = r#"{"credential":{"id":"AAAA","client_data":"e30","authenticator_data":"AAAA","signature":"AAAA","user_handle":null}}"#;
+    let finish = house.send(ask("/sign-in/passkey/finish", jar(&[&door, &start]), answer)).await;
+    assert_eq!(finish.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(finish.headers["content-type"], "application/problem+json");
+}

@@ -1,0 +1,9 @@
+//! The console from outside: requests through the whole router, over a real database.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
+
+mod doorstep;
+mod house;
+mod pages;
+mod roles;
+mod transcripts;
