@@ -73,8 +73,10 @@ pub(crate) struct Acme {
     pub(crate) directory: String,
     /// The names to certify.
     pub(crate) domains: Vec<String>,
-    /// Where the authority may write to.
+    /// Where the authority may write to, for example `mailto:ops@example.org`.
     pub(crate) contact: Option<String>,
+    /// Whether the authority's terms of service are agreed to. Must be true.
+    pub(crate) terms_agreed: bool,
     /// Where the http-01 answers and the redirect to https listen; unset: tls-alpn-01 is used.
     pub(crate) http_listen: Option<SocketAddr>,
     /// A PEM file with the authority of the directory's own certificate, if it is a private one.

@@ -10,7 +10,9 @@ use std::time::Duration;
 use api::{Front, FrontParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
-use edge::{Edge, Limits, Peer, Shutdown, Tls, TlsSource};
+use edge::{
+    AcmeChallenge, AcmeConfig, Edge, Limits, Peer, PlainConfig, Shutdown, Tls, TlsSource, serve_plain,
+};
 use identity::Identity;
 use identity::passkey::RelyingParty;
 use ledger::Token;
@@ -73,6 +75,14 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     let doors = tokio::spawn(edge(&certificates.tls)?.serve(public, with_source(router), shutdown.clone()));
     let staff_doors =
         tokio::spawn(edge(&certificates.tls)?.serve(staff, with_source(console), shutdown.clone()));
+    if let Some((http, acme)) = config.tls.acme.as_ref().and_then(|acme| Some((acme.http_listen?, acme))) {
+        let plain = PlainConfig {
+            https_port: address.port(),
+            hosts: acme.domains.clone(),
+            challenges: Some(certificates.tls.challenges()),
+        };
+        tokio::spawn(serve_plain(listen(http).await?, plain, limits.clone(), shutdown.clone()));
+    }
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
@@ -146,6 +156,10 @@ impl Certificates {
     async fn open(dir: &DataDir, config: &Config, base: &Foundation) -> Result<Self, Failure> {
         if let (Some(cert), Some(key)) = (&config.tls.certificate, &config.tls.key) {
             let source = TlsSource::Files { cert: cert.clone(), key: key.clone() };
+            return Ok(Self { tls: Tls::open(source, &base.world).await?, ca: None });
+        }
+        if let Some(acme) = &config.tls.acme {
+            let source = TlsSource::Acme(acme_config(acme, dir.folder("acme")?)?);
             return Ok(Self { tls: Tls::open(source, &base.world).await?, ca: None });
         }
         let ca = LocalCa::load_or_create(&dir.folder("tls")?, &base.world)?;
@@ -230,6 +244,23 @@ fn desk(
         origin,
         assets: samples::asset,
         posture: Arc::new(posture),
+    })
+}
+
+/// What to order from a public authority. With a place for http-01 answers that way is used, else
+/// tls-alpn-01 on the public door itself.
+fn acme_config(acme: &crate::config::Acme, dir: PathBuf) -> Result<AcmeConfig, Failure> {
+    let names: Result<Vec<_>, _> =
+        acme.domains.iter().map(|name| ServerName::try_from(name.clone())).collect();
+    Ok(AcmeConfig {
+        directory: acme.directory.clone(),
+        names: names?,
+        contact: acme.contact.iter().cloned().collect(),
+        terms_agreed: acme.terms_agreed,
+        challenge: if acme.http_listen.is_some() { AcmeChallenge::Http01 } else { AcmeChallenge::TlsAlpn01 },
+        dir,
+        server_root: acme.directory_ca.clone(),
+        external_account: None,
     })
 }
 
