@@ -164,6 +164,27 @@ impl Cluster {
         format!("postgres://wardroom@{folder}:{}/{database}", self.port)
     }
 
+    /// The folder that holds the server's files: data, write-ahead log, server log.
+    pub fn files(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A whole database as `pg_dump` writes it.
+    ///
+    /// # Panics
+    /// When the server refuses.
+    #[expect(clippy::panic, reason = "a test's own statement must work")]
+    pub fn dump(&self, database: &str) -> String {
+        let dumped = run(Command::new(self.programs.join("pg_dump")).arg("-h").arg(&self.folder).args([
+            "-p",
+            &self.port.to_string(),
+            "-U",
+            "wardroom",
+            database,
+        ]));
+        dumped.unwrap_or_else(|why| panic!("the dump failed: {why}"))
+    }
+
     /// Runs a statement as the superuser, beside whatever is under test, and gives its unaligned
     /// output.
     ///
