@@ -355,5 +355,25 @@ mod tests {
             std::fs::write(&path, &drawn).unwrap();
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), drawn);
+
+        let described = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/chat.json");
+        let described: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(described).unwrap()).unwrap();
+        let mut described: Vec<String> = described["paths"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .flat_map(|(path, verbs)| {
+                verbs.as_object().unwrap().keys().map(move |verb| format!("{verb} {path}"))
+            })
+            .collect();
+        let mut served: Vec<String> = public
+            .routes()
+            .filter(|(_, path, _)| path.starts_with("/chat/"))
+            .map(|(method, path, _)| format!("{} {path}", method.as_str().to_lowercase()))
+            .collect();
+        described.sort();
+        served.sort();
+        assert_eq!(described, served, "docs/openapi/chat.json describes what is served");
     }
 }
