@@ -209,7 +209,35 @@ fn browser() -> Outcome {
     if !status.success() {
         return Err("the console was not as a person needs it".to_owned());
     }
-    running.stop()
+    let data = running.data.clone();
+    running.stop()?;
+    // What people typed on the way: their addresses, the reason for opening a transcript, a question.
+    for typed in ["@desk.example", "ticket 4711", "How are messages encrypted at rest?"] {
+        let found = files_with(&data, typed.as_bytes())?;
+        if !found.is_empty() {
+            return Err(format!("`{typed}` can be read in {}", found.join(", ")));
+        }
+    }
+    println!("nothing that was typed can be read in any file of the data directory");
+    Ok(())
+}
+
+/// Every file below a folder that holds these bytes.
+fn files_with(folder: &Path, bytes: &[u8]) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())?.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files_with(&path, bytes)?);
+        } else if std::fs::read(&path)
+            .map_err(|error| error.to_string())?
+            .windows(bytes.len())
+            .any(|window| window == bytes)
+        {
+            found.push(shown(&path));
+        }
+    }
+    Ok(found)
 }
 
 /// The default bot, with the page that the test embeds it in among its allowed origins.
