@@ -20,6 +20,7 @@ use ledger::catalogue::{ServiceStarted, ServiceStopped};
 use rustls_pki_types::{DnsName, ServerName};
 use store::{Source, Via};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tower::ServiceExt;
 use wire::ca::LocalCa;
 
@@ -43,6 +44,8 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
             println!("{line}");
         }
     };
+    // Before anybody can be told that it runs, so that it ends in good order whenever it is told to.
+    let stop = StopSignals::listen()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
@@ -93,7 +96,7 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
         ready.show();
     }
 
-    asked_to_stop().await;
+    stop.heard().await;
     say("\nstopping: open conversations are told, answers in the making are finished");
     trigger.stop();
     doors.await??;
@@ -309,14 +312,22 @@ async fn stopped(base: &Foundation) -> Result<(), Failure> {
     Ok(base.db.write(move |tx| entry.append(tx)).await?)
 }
 
-async fn asked_to_stop() {
-    let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(signal) => signal,
-        Err(_) => return drop(tokio::signal::ctrl_c().await),
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// Ctrl-C and SIGTERM, heard from the moment this is made.
+struct StopSignals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn heard(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! What comes in wrong gets a clear answer, and nothing is lost by it.
 
+use std::path::Path;
+use std::process::Command;
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::house::House;
-use crate::visitor::Visitor;
+use crate::house::{House, wardroom};
+use crate::visitor::{Visitor, client};
 
 /// Token, content type, body; status and words of the answer.
 type Case<'a> = (Option<String>, &'static str, Vec<u8>, u16, &'a str);
@@ -82,4 +85,56 @@ async fn a_client_that_leaves_in_the_middle_of_an_answer_finds_it_whole_later() 
     visitor.events(Some(&seq.to_string()), |event| event.kind == "delta").await;
     let answer = visitor.events(Some(&seq.to_string()), |event| event.kind == "message").await.pop().unwrap();
     assert_eq!(answer.data["role"], "bot");
+}
+
+/// Runs Python on the deployment's SQLite file, as somebody would who can write to it.
+fn tamper(data: &Path, script: &str) {
+    let script = format!("import sqlite3, sys\ndb = sqlite3.connect(sys.argv[1])\n{script}\ndb.commit()\n");
+    let done = Command::new("python3").arg("-c").arg(script).arg(data.join("wardroom.db")).status();
+    assert!(done.is_ok_and(|status| status.success()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_corrupted_row_is_refused_by_its_name_and_the_rest_can_be_read() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let house = House::start(&data);
+    let visitor = Visitor::open(&house.ready).await;
+    visitor.ask("What is Wardroom?").await;
+    assert_eq!(house.interrupt(), 0);
+
+    tamper(
+        &data,
+        "record = bytearray(db.execute('SELECT record FROM messages WHERE seq = 2').fetchone()[0])\n\
+         record[40] ^= 1\n\
+         db.execute('UPDATE messages SET record = ? WHERE seq = 2', (bytes(record),))",
+    );
+    let house = House::start(&data);
+    let again = Visitor { base: house.ready.public.clone(), client: client(&house.ready), ..visitor };
+    let events = again.events(None, |event| event.kind == "state").await;
+    let told: Vec<(&str, &str)> =
+        events.iter().map(|event| (event.id.as_str(), event.kind.as_str())).collect();
+    assert_eq!(told, [("1", "message"), ("2", "error"), ("3", "message"), ("3", "state")]);
+    assert!(events[1].data["detail"].as_str().unwrap().contains("Message 2"));
+    assert!(again.ask("Is it free?").await["text"].as_str().is_some(), "the conversation goes on");
+
+    assert_eq!(house.interrupt(), 0);
+    let data = data.to_str().unwrap();
+    let (_, tail, _) = wardroom(&["audit", "tail", "--data", data]);
+    assert!(tail.contains("CHAT-1005W  record.refused"), "{tail}");
+    assert_eq!(wardroom(&["audit", "verify", "--data", data]).0, 0);
+}
+
+#[test]
+fn a_database_of_a_newer_program_is_refused_and_left_alone() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    assert_eq!(House::start(&data).interrupt(), 0);
+    tamper(
+        &data,
+        "db.execute('INSERT INTO migrations (number, name, sha256, applied_ms) VALUES (9999, ?, ?, 0)', ('x', bytes(32)))",
+    );
+    let refused = House::try_start(&data).err().unwrap();
+    assert_eq!(refused.status, 1);
+    assert!(refused.stderr.contains("newer program"), "{}", refused.stderr);
 }
