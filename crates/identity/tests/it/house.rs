@@ -73,9 +73,16 @@ pub(crate) fn challenge(options: &serde_json::Value) -> &str {
 impl House {
     pub(crate) async fn new() -> Self {
         let room = tempfile::tempdir().unwrap();
+        let url = DbUrl::sqlite(room.path().join("house.db"));
+        Self::on(&url, room).await
+    }
+
+    /// The same on another database.
+    pub(crate) async fn on(url: &DbUrl, room: tempfile::TempDir) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_795_378_500_125)));
         let world = World::rehearsal(clock.clone(), 7);
-        let db = Db::open(&DbUrl::sqlite(room.path().join("house.db")), &world).unwrap();
+        let (address, opening) = (format!("{url:?}"), world.clone());
+        let db = Db::open(url, &opening).unwrap_or_else(|error| panic!("{address}: {error}"));
         let root = FileRoot::create(room.path().join("root.key"), world.clone()).unwrap();
         let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
         let keys = Keychain::new(db.clone(), keyring, world.clone());

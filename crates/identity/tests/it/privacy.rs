@@ -44,6 +44,40 @@ async fn no_name_address_password_code_or_secret_is_in_the_database_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_name_address_or_code_is_in_a_dump_or_the_files_of_postgresql() {
+    let cluster = testkit::Cluster::shared();
+    let database = cluster.database();
+    let house = House::on(&cluster.url(&database).parse().unwrap(), tempfile::tempdir().unwrap()).await;
+    let invite = house.invite(Role::SupportAgent, Some("canary.person@aviary.example")).await;
+    let ada = house.enrol(&invite, "Canary Birdwhistle", "canary.person@aviary.example").await;
+    let _ = house.password("guessed.canary@aviary.example", "a wrong canary").await;
+
+    cluster.sql(&database, "CHECKPOINT");
+    let dump = cluster.dump(&database).to_lowercase();
+    assert!(dump.contains("copy public.users"), "the accounts are in the dump");
+    let words = ["aviary", "canary", "birdwhistle", "argon2id", PASSWORD, invite.expose(), &ada.letters];
+    for (number, word) in words.iter().enumerate() {
+        let hex: String = word.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!dump.contains(&word.to_lowercase()) && !dump.contains(&hex), "word {number}");
+    }
+    assert_eq!(files_with(cluster.files(), b"irdwhistle"), 0);
+    assert_eq!(files_with(cluster.files(), b"@aviary"), 0);
+}
+
+fn files_with(folder: &std::path::Path, word: &[u8]) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap().flatten().map(|entry| entry.path());
+    entries
+        .map(|path| match path.is_dir() {
+            true => files_with(&path, word),
+            // Sockets and files that the server removes meanwhile cannot be read.
+            false => {
+                std::fs::read(path).is_ok_and(|bytes| bytes.windows(word.len()).any(|w| w == word)).into()
+            }
+        })
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_address_or_secret_is_in_what_debug_prints() {
     let house = House::new().await;
     let ada = house.staff(Role::Owner, "canary@aviary.example").await;
