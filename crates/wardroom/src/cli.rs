@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use kernel::BotName;
 
@@ -117,6 +118,9 @@ pub(crate) enum BotCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Keep the credentials that a bot needs, sealed; no bot folder may hold one
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// List bots and their releases
     List {
         #[command(flatten)]
@@ -125,6 +129,51 @@ pub(crate) enum BotCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Keep a secret, read from standard input so that it is in no shell history and no process list
+    Set {
+        /// The bot
+        bot: BotName,
+        /// The secret's name, for example `CRM_TOKEN`
+        name: SecretName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the names of a bot's secrets; nobody reads a secret back
+    List {
+        /// The bot
+        bot: BotName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget a secret
+    Remove {
+        /// The bot
+        bot: BotName,
+        /// The secret's name
+        name: SecretName,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+impl SecretCommand {
+    /// Which deployment.
+    pub(crate) fn place(&self) -> &Place {
+        match self {
+            Self::Set { place, .. } | Self::List { place, .. } | Self::Remove { place, .. } => place,
+        }
+    }
+
+    /// Which bot.
+    pub(crate) fn bot(&self) -> &BotName {
+        match self {
+            Self::Set { bot, .. } | Self::List { bot, .. } | Self::Remove { bot, .. } => bot,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -75,6 +75,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             BotCommand::Check { dir, json } => bot::check(&dir, json),
             BotCommand::Test { dir, json } => bot::test(&dir, json),
             BotCommand::Push { dir, place } => bot::push(&dir, &place.data, &read(&place)?).await,
+            BotCommand::Secret(command) => {
+                let (data, config) = (command.place().data.clone(), read(command.place())?);
+                bot::secret(command, &data, &config).await
+            }
             BotCommand::List { place, json } => bot::list(&place.data, &read(&place)?, json).await,
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
