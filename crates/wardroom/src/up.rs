@@ -182,7 +182,7 @@ impl Certificates {
 }
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
-async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
     let party = RelyingParty::of_origin(origin).ok_or_else(|| {
         format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
     })?;

@@ -14,6 +14,7 @@ mod faults;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod kill;
+mod people;
 mod start;
 mod visitor;
 mod walk;
