@@ -9,7 +9,7 @@ use std::time::Duration;
 use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
 use guard::{Act, Action, Actor, Circumstances, Grant, Permit, Resource, Role, Scope, Staff};
 use identity::{Identity, UserState, UserView};
-use kernel::{BotName, ConversationId, Email, Id, Reason, ReleaseId, UserId};
+use kernel::{BotName, ConversationId, Email, Reason, ReleaseId, UserId};
 use store::Via;
 
 use crate::Failure;
