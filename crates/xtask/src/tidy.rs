@@ -13,7 +13,7 @@ use crate::steps::ask;
 /// the rooms, which therefore never import one another.
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
-    &["vault", "guard", "ledger", "wire", "waf"],
+    &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
     &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
     &["edge", "api", "console"],
