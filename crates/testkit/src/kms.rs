@@ -41,6 +41,7 @@ impl Kept {
             std::thread::sleep(Duration::from_millis(50));
         }
         drop(child.stdin.take());
+        let _ = child.wait();
         let said = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
         panic!("{} did not start:\n{said}", program.display());
     }
