@@ -117,7 +117,7 @@ impl OpenBao {
     /// The file with its certificate authority.
     pub fn ca(&self) -> PathBuf {
         // The file is written before the port is opened.
-        self.folder.path().join("openbao-ca.pem")
+        self.folder.path().join("vault-ca.pem")
     }
 
     /// Ends the server; what it held is gone with it.
