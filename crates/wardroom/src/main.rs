@@ -12,6 +12,7 @@ mod cli;
 mod config;
 mod datadir;
 mod posture;
+mod roots;
 mod samples;
 mod up;
 mod wiring;

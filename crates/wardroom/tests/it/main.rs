@@ -13,6 +13,7 @@ mod canary;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod kill;
+mod roots;
 mod start;
 mod visitor;
 mod walk;
