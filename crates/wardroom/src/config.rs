@@ -1,6 +1,8 @@
 //! The configuration: one `wardroom.toml`, read and checked whole before any port is opened. Unknown
 //! keys are refused with the nearest valid name; secrets stand in it by reference only.
 
+pub(crate) mod roots;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -99,6 +101,23 @@ pub(crate) struct Keys {
     pub(crate) root_file: Option<PathBuf>,
     /// A passphrase that the root key is derived from instead of a file.
     pub(crate) passphrase: Option<Reference>,
+    /// The kind of provider; unset: what the settings above imply.
+    pub(crate) provider: Option<roots::Provider>,
+    /// The name of the systemd credential that holds the root key.
+    pub(crate) credential: Option<String>,
+    /// What the provider of the same name needs.
+    pub(crate) pkcs11: Option<roots::Pkcs11>,
+    /// What the provider of the same name needs.
+    pub(crate) openbao: Option<roots::Openbao>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "aws-kms")]
+    pub(crate) aws_kms: Option<roots::AwsKms>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "gcp-kms")]
+    pub(crate) gcp_kms: Option<roots::GcpKms>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "azure-key-vault")]
+    pub(crate) azure_key_vault: Option<roots::AzureKeyVault>,
 }
 
 /// Which bot answers by default.
@@ -190,9 +209,7 @@ impl Config {
         if self.tls.acme.as_ref().is_some_and(|acme| acme.domains.is_empty()) {
             return refuse("tls.acme.domains", "name at least one domain");
         }
-        if self.keys.root_file.is_some() && self.keys.passphrase.is_some() {
-            return refuse("keys", "`root_file` and `passphrase` exclude each other");
-        }
+        self.keys.check_root()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.
         if self.public.listen == self.console.listen && self.public.listen.port() != 0 {
             return refuse("console.listen", "must differ from `public.listen`");

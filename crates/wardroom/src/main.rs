@@ -13,6 +13,7 @@ mod config;
 mod datadir;
 mod people;
 mod posture;
+mod roots;
 mod samples;
 mod up;
 mod wiring;

@@ -10,11 +10,12 @@ use engine::turn::Engine;
 use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
 use store::{Db, DbUrl, Keychain, tenants};
-use vault::{CachePolicy, FileRoot, KeyProvider, Keyring, PassphraseRoot};
+use vault::{CachePolicy, Keyring};
 
 use crate::Failure;
 use crate::adapters::ShelfBots;
 use crate::config::Config;
+use crate::roots::provider;
 
 /// The parts that every command on a deployment needs: memory, keys, leave.
 #[derive(Debug, Clone)]
@@ -40,15 +41,6 @@ pub(crate) struct House {
 #[error("there is no deployment in `{}` yet; `wardroom up --data {}` makes one", .0.display(), .0.display())]
 struct Nothing(PathBuf);
 
-/// The root key is gone, and what it seals is still here.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the root key `{}` is missing, but there is data that it seals; put the file back from where you keep its copy \
-     (without it nothing can be read, by anybody)",
-    .0.display()
-)]
-struct RootKeyMissing(PathBuf);
-
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
@@ -70,7 +62,7 @@ impl Foundation {
         if known.is_none() && !make {
             return Err(Nothing(data.to_owned()).into());
         }
-        let provider = provider(data, config, &world, known.is_none())?;
+        let provider = provider(data, &config.keys, &world, known.is_none())?;
         let keyring = Keyring::new(provider, world.clone(), CachePolicy::default());
         let keys = Keychain::new(db.clone(), Arc::new(keyring), world.clone());
         let tenant = match known {
@@ -119,28 +111,5 @@ impl House {
             Arc::new(ShelfBots(shelf.clone())),
         );
         Ok(Self { base, shelf, conversations, engine })
-    }
-}
-
-/// The root key: of a file, or of a passphrase. It is made only where nothing is sealed yet.
-fn provider(
-    data: &Path,
-    config: &Config,
-    world: &World,
-    fresh: bool,
-) -> Result<Arc<dyn KeyProvider>, Failure> {
-    let folder = data.join("keys");
-    if let Some(reference) = &config.keys.passphrase {
-        let (path, passphrase) = (folder.join("passphrase.root"), reference.resolve()?);
-        return Ok(match path.exists() || !fresh {
-            true => Arc::new(PassphraseRoot::open(path, &passphrase, world.clone())?),
-            false => Arc::new(PassphraseRoot::create(path, &passphrase, world.clone())?),
-        });
-    }
-    let path = config.keys.root_file.clone().unwrap_or_else(|| folder.join("root.key"));
-    match (path.exists(), fresh) {
-        (true, _) => Ok(Arc::new(FileRoot::open(path, world.clone())?)),
-        (false, true) => Ok(Arc::new(FileRoot::create(path, world.clone())?)),
-        (false, false) => Err(RootKeyMissing(path).into()),
     }
 }

@@ -15,6 +15,7 @@ mod faults;
 mod house;
 mod kill;
 mod people;
+mod roots;
 mod start;
 mod visitor;
 mod walk;
