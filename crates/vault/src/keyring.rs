@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
+use crate::uses::{RootUse, Uses};
 use crate::wrapped::tenant_commitment;
 use crate::xaes::{NONCE, TAG, Xaes};
 use crate::{DataKey, Purpose, VaultError, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};
@@ -53,6 +54,7 @@ pub struct Keyring {
     data: Shelf<Claims, DataKey>,
     lanes: [Mutex<()>; LANES],
     unreachable: Mutex<Option<Timestamp>>,
+    uses: Uses,
 }
 
 impl Keyring {
@@ -67,6 +69,7 @@ impl Keyring {
             data: Shelf::new(policy.most_keys),
             lanes: Default::default(),
             unreachable: Mutex::new(None),
+            uses: Uses::default(),
         }
     }
 
@@ -81,6 +84,19 @@ impl Keyring {
     /// What stands in the way.
     pub fn health(&self) -> Result<(), ProviderError> {
         self.provider.health()
+    }
+
+    /// How often the root key was used for a tenant's keys since this was last asked, for the audit log.
+    pub fn take_uses(&self, tenant: TenantId) -> Vec<RootUse> {
+        self.uses.take(tenant)
+    }
+
+    /// Asks the provider, and not the cache, whether it opens a version of a tenant's key.
+    ///
+    /// # Errors
+    /// When it does not help, or the key is not the one committed to.
+    pub fn vouch(&self, row: &WrappedTenantKey) -> Result<(), VaultError> {
+        self.tenant_key_bytes(row).map(drop)
     }
 
     /// Makes a version of a tenant's key, wrapped by the root key, and unwraps it once to be sure.
@@ -322,7 +338,8 @@ impl Keyring {
             let why = "it was out of reach a moment ago".to_owned();
             return Err(ProviderError::Unavailable { why }.into());
         }
-        let answer = self.provider.unwrap(&row.blob, &row.context());
+        let context = row.context();
+        let answer = self.uses.count(&context, "unwrap", self.provider.unwrap(&row.blob, &context));
         *lock(&self.unreachable) = match answer {
             Err(ProviderError::Unavailable { .. }) => Some(self.world.now()),
             _ => None,
@@ -333,7 +350,7 @@ impl Keyring {
     }
 
     fn wrap_tenant_key(&self, key: &KeyBytes, context: WrapContext) -> Result<WrappedTenantKey, VaultError> {
-        let blob = self.provider.wrap(key, &context)?;
+        let blob = self.uses.count(&context, "wrap", self.provider.wrap(key, &context))?;
         // Data sealed below a key that cannot be unwrapped again would be lost, so look before use.
         if !bool::from(self.provider.unwrap(&blob, &context)?.expose().ct_eq(key.expose())) {
             let why = "what it wrapped does not unwrap to the same key".to_owned();

@@ -43,6 +43,8 @@ mod provider;
 mod root;
 mod seal;
 mod sealed;
+mod two_roots;
+mod uses;
 mod wrapped;
 mod xaes;
 
@@ -58,4 +60,6 @@ pub use place::{Column, Place, Table};
 pub use provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
+pub use two_roots::TwoRoots;
+pub use uses::RootUse;
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -11,6 +11,7 @@ mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod keys;
 mod posture;
 mod samples;
 mod up;
@@ -93,6 +94,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
+        Command::Keys(command) => keys::run(command).await,
         Command::Role(RoleCommand::List) => {
             print!("{}", guard::Guard::embedded()?.matrix());
             Ok(ExitCode::SUCCESS)
@@ -102,7 +104,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// The configuration in force at a place.
-fn read(place: &Place) -> Result<Config, Failure> {
+pub(crate) fn read(place: &Place) -> Result<Config, Failure> {
     let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
     Ok(Config::read(&path, place.config.is_some())?)
 }

@@ -86,6 +86,7 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
         };
         tokio::spawn(serve_plain(listen(http).await?, plain, limits.clone(), shutdown.clone()));
     }
+    let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
@@ -102,6 +103,8 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
+    // It may be stopped at any step.
+    tending.abort();
     signing.abort();
     stopped(&base).await?;
     checkpoints::sign(&base, &signer).await?;

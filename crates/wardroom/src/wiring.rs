@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use bots::Shelf;
 use conversations::Conversations;
+use custody::{Custody, CustodyParts};
 use engine::turn::Engine;
 use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
 use store::{Db, DbUrl, Keychain, tenants};
-use vault::{CachePolicy, FileRoot, KeyProvider, Keyring, PassphraseRoot};
+use vault::{CachePolicy, FileRoot, KeyProvider, Keyring, PassphraseRoot, TwoRoots};
 
 use crate::Failure;
 use crate::adapters::ShelfBots;
-use crate::config::Config;
+use crate::config::{Config, Keys};
 
 /// The parts that every command on a deployment needs: memory, keys, leave.
 #[derive(Debug, Clone)]
@@ -22,6 +23,7 @@ pub(crate) struct Foundation {
     pub(crate) world: World,
     pub(crate) db: Db,
     pub(crate) keys: Keychain,
+    pub(crate) custody: Custody,
     pub(crate) guard: Guard,
     pub(crate) tenant: TenantId,
 }
@@ -52,6 +54,14 @@ struct RootKeyMissing(PathBuf);
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
+        let base = Self::open_for_custody(data, config, make).await?;
+        // Before anything is served: the keys open, or the process says why not.
+        base.keys.scribe(base.tenant).await?;
+        Ok(base)
+    }
+
+    /// The same although keys may be disabled: for the commands that enable them.
+    pub(crate) async fn open_for_custody(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
         let world = World::real();
         let guard = Guard::embedded()?;
         let url = match &config.database.url {
@@ -70,9 +80,8 @@ impl Foundation {
         if known.is_none() && !make {
             return Err(Nothing(data.to_owned()).into());
         }
-        let provider = provider(data, config, &world, known.is_none())?;
-        let keyring = Keyring::new(provider, world.clone(), CachePolicy::default());
-        let keys = Keychain::new(db.clone(), Arc::new(keyring), world.clone());
+        let roots = Roots::open(data, &config.keys, &world, known.is_none())?;
+        let keys = Keychain::with_policy(db.clone(), roots.keyring, world.clone(), config.keys.policy());
         let tenant = match known {
             Some(tenant) => tenant,
             None => {
@@ -82,9 +91,16 @@ impl Foundation {
             }
         };
         keys.prepare(tenant).await?;
-        // Before anything is served: the keys open, or the process says why not.
-        keys.scribe(tenant).await?;
-        Ok(Self { world, db, keys, guard, tenant })
+        let custody = Custody::new(CustodyParts {
+            tenant,
+            db: db.clone(),
+            keys: keys.clone(),
+            guard: guard.clone(),
+            world: world.clone(),
+            present: roots.present,
+            next: roots.next,
+        });
+        Ok(Self { world, db, keys, custody, guard, tenant })
     }
 
     /// Whoever runs this command.
@@ -122,22 +138,45 @@ impl House {
     }
 }
 
-/// The root key: of a file, or of a passphrase. It is made only where nothing is sealed yet.
-fn provider(
-    data: &Path,
-    config: &Config,
-    world: &World,
-    fresh: bool,
-) -> Result<Arc<dyn KeyProvider>, Failure> {
-    let folder = data.join("keys");
-    if let Some(reference) = &config.keys.passphrase {
+/// The root keys of a deployment, each with a keyring of its own, and the keyring at work, which opens
+/// what either of them wrapped.
+struct Roots {
+    keyring: Arc<Keyring>,
+    present: Arc<Keyring>,
+    next: Option<Arc<Keyring>>,
+}
+
+impl Roots {
+    fn open(data: &Path, keys: &Keys, world: &World, fresh: bool) -> Result<Self, Failure> {
+        let ring = |provider| Arc::new(Keyring::new(provider, world.clone(), CachePolicy::default()));
+        let present = provider(data, keys, world, fresh)?;
+        let Some(next) = &keys.next else {
+            let keyring = ring(present);
+            return Ok(Self { present: Arc::clone(&keyring), keyring, next: None });
+        };
+        // Nothing is wrapped by it yet when it is not there; should something be, it does not open, and
+        // the process says so.
+        let next = provider(data, next, world, true)?;
+        let both = TwoRoots::new(Arc::clone(&present), Arc::clone(&next));
+        Ok(Self { keyring: ring(Arc::new(both)), present: ring(present), next: Some(ring(next)) })
+    }
+}
+
+/// A root key: of a file, or of a passphrase. It is made only where nothing is sealed by it yet.
+fn provider(data: &Path, keys: &Keys, world: &World, fresh: bool) -> Result<Arc<dyn KeyProvider>, Failure> {
+    // A provider is known by its name, which must not depend on where a command is run.
+    let folder = std::path::absolute(data)?.join("keys");
+    if let Some(reference) = &keys.passphrase {
         let (path, passphrase) = (folder.join("passphrase.root"), reference.resolve()?);
         return Ok(match path.exists() || !fresh {
             true => Arc::new(PassphraseRoot::open(path, &passphrase, world.clone())?),
             false => Arc::new(PassphraseRoot::create(path, &passphrase, world.clone())?),
         });
     }
-    let path = config.keys.root_file.clone().unwrap_or_else(|| folder.join("root.key"));
+    let path = match &keys.root_file {
+        Some(path) => std::path::absolute(path)?,
+        None => folder.join("root.key"),
+    };
     match (path.exists(), fresh) {
         (true, _) => Ok(Arc::new(FileRoot::open(path, world.clone())?)),
         (false, true) => Ok(Arc::new(FileRoot::create(path, world.clone())?)),

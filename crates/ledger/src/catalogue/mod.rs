@@ -23,7 +23,11 @@ pub use chat::{
 };
 pub use config::ConfigChanged;
 pub use edge::{Method, RequestBlocked, RequestRefused};
-pub use keys::{KeyCreated, KeyRefused, KeyRotated};
+pub use keys::{
+    KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
+    KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
+    RootUsed,
+};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 

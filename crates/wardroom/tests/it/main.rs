@@ -12,6 +12,7 @@ mod bad_input;
 mod canary;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
+mod keys;
 mod kill;
 mod start;
 mod visitor;
