@@ -57,6 +57,8 @@ roles! {
     SupportManager, "support_manager", "support manager";
     /// Reads the records; changes nothing.
     Auditor, "compliance_auditor", "auditor";
+    /// Keeps the keys; reads no data.
+    KeyCustodian, "key_custodian", "key custodian";
 }
 
 impl fmt::Display for Role {

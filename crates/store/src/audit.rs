@@ -82,26 +82,24 @@ pub fn detail_place(tenant: TenantId, event: EventId) -> Place {
 /// it can be looked for. No permit: what is refused is recorded too.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when there is no such tenant; [`StoreError::Contended`] when another
-/// process was first (the writer then runs the whole job again); [`StoreError::Malformed`] when the
-/// stored frontier is damaged.
+/// [`StoreError::Missing`] when there is no such tenant; [`StoreError::Contended`] when others were
+/// first again and again (the writer then runs the whole job again); [`StoreError::Malformed`] when
+/// the stored frontier is damaged.
 pub fn append(
     tx: &mut Tx<'_>,
     entry: &Entry,
     actor: Option<UserId>,
     detail: Option<&Detail>,
 ) -> Result<u64, StoreError> {
-    let tenant = entry.tenant();
-    let mut frontier = frontier(tx, tenant)?;
-    let leaf_hash = entry.leaf_hash();
-    let index = frontier.append(leaf_hash);
-    let moved = tx.execute(
-        "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4",
-        params![tenant, frontier.size(), frontier.to_bytes(), index],
-    )?;
-    if moved == 0 {
-        return Err(StoreError::Contended);
-    }
+    let (tenant, leaf_hash) = (entry.tenant(), entry.leaf_hash());
+    let index = match advance(tx, tenant, leaf_hash)? {
+        Some(index) => index,
+        // Another process was first. A busy one would be first again, so the place is held now.
+        None => {
+            hold(tx, tenant)?;
+            advance(tx, tenant, leaf_hash)?.ok_or(StoreError::Contended)?
+        }
+    };
     tx.execute(
         "INSERT INTO ledger_leaves (tenant, idx, event, code, at_ms, actor, json, leaf_hash, detail, detail_gen)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -119,6 +117,28 @@ pub fn append(
         ],
     )?;
     Ok(index)
+}
+
+/// Moves the frontier on by one leaf, and gives the leaf's index; `None` when another process was first.
+fn advance(tx: &mut Tx<'_>, tenant: TenantId, leaf_hash: Hash) -> Result<Option<u64>, StoreError> {
+    let mut frontier = frontier(tx, tenant)?;
+    let index = frontier.append(leaf_hash);
+    let moved = tx.execute(
+        "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4",
+        params![tenant, frontier.size(), frontier.to_bytes(), index],
+    )?;
+    Ok((moved > 0).then_some(index))
+}
+
+/// Takes the next place in a tenant's log until the transaction ends. A job that changes many rows
+/// before it appends its event begins with this: whoever waits then waits here, and two programs never
+/// wait for each other.
+///
+/// # Errors
+/// Only what the database says.
+pub fn hold(tx: &mut Tx<'_>, tenant: TenantId) -> Result<(), StoreError> {
+    tx.execute("UPDATE ledger_trees SET size = size WHERE tenant = $1", params![tenant])?;
+    Ok(())
 }
 
 /// The frontier of a tenant's log, to be signed. No permit: checkpoints are made by the clock.

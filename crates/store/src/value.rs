@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConversationId, EventId, Id, InviteId, KeyId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
-    TenantId, TicketId, Timestamp, UserId,
+    ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId,
+    SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -136,6 +136,7 @@ ids!(
     EventId,
     InviteId,
     KeyId,
+    KeyRequestId,
     MessageId,
     ReleaseId,
     RequestId,

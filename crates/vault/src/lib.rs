@@ -45,6 +45,8 @@ mod root;
 mod seal;
 mod sealed;
 mod watched;
+mod two_roots;
+mod uses;
 mod wrapped;
 mod xaes;
 
@@ -65,4 +67,6 @@ pub use remote::{
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
 pub use watched::{Failure, Latency, ProviderRecord, Watched};
+pub use two_roots::TwoRoots;
+pub use uses::RootUse;
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

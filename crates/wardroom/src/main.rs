@@ -11,6 +11,7 @@ mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod keys;
 mod people;
 mod posture;
 mod roots;
@@ -101,6 +102,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
+        Command::Keys(command) => keys::run(command).await,
         Command::User(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             people::user(command, &data, &config).await
@@ -116,7 +118,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// The configuration in force at a place.
-fn read(place: &Place) -> Result<Config, Failure> {
+pub(crate) fn read(place: &Place) -> Result<Config, Failure> {
     let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
     Ok(Config::read(&path, place.config.is_some())?)
 }

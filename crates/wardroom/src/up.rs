@@ -98,6 +98,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         ));
     }
     let reloading = tokio::spawn(reload(stop.reloads()?, reread, admission));
+    // It may be stopped at any step.
+    let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
@@ -115,7 +117,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &writing] {
+    for task in [&signing, &releases, &reloading, &watching, &writing, &tending] {
         task.abort();
     }
     stopped(&base).await?;

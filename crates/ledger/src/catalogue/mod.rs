@@ -25,7 +25,11 @@ pub use config::ConfigChanged;
 pub use edge::{
     Method, RequestBlocked, RequestRefused, TrafficDecided, TrafficLimited, TrafficState, TrafficUnlimited,
 };
-pub use keys::{KeyCreated, KeyRefused, KeyRotated};
+pub use keys::{
+    KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
+    KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
+    RootUsed,
+};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 

@@ -115,6 +115,7 @@ fn machine(all: &mut Samples) {
         all.add(&KeyCreated { kind: "tenant", key, provider: Token::lossy("file-root") });
         all.add(&KeyRefused { kind: "data", key, reason: "commitment" });
     }
+    custody(all);
     let methods =
         ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE", "PATCH", "PROPFIND"]
             .map(Method::named);
@@ -142,4 +143,24 @@ fn machine(all: &mut Samples) {
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+}
+
+fn custody(all: &mut Samples) {
+    let (request, provider) = (id(40), Token::lossy("file-root"));
+    all.add(&KeyOverdue { kind: "tenant", version: 1, age_days: 100 });
+    all.add(&KeyStateChanged { version: 1, from: "retiring", to: "disabled" });
+    all.add(&KeyRequested { request, kind: "destroy", version: Some(1), provider: None });
+    all.add(&KeyRequested { request, kind: "move", version: None, provider: Some(provider.clone()) });
+    for version in [Some(1), None] {
+        all.add(&KeyApproved { request, kind: "destroy", version });
+        all.add(&KeyCancelled { request: Some(request), version });
+    }
+    let due = Timestamp::from_millis(1_795_378_500_000);
+    all.add(&KeyDestructionScheduled { version: 1, due, why: "policy" });
+    all.add(&KeyDestroyed { version: 1 });
+    all.add(&KeyRewrapped { kind: "data", from: 1, to: 2, keys: 500 });
+    all.add(&KeyMoved { version: 2, provider: provider.clone() });
+    all.add(&RootUsed { operation: "unwrap", version: 2, times: 3, provider: provider.clone() });
+    all.add(&RootFailed { operation: "unwrap", reason: "unavailable", times: 2, provider });
+    all.add(&KeyRewrapPaused { paused: true });
 }

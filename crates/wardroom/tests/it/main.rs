@@ -13,6 +13,7 @@ mod canary;
 mod faults;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
+mod keys;
 mod kill;
 mod people;
 mod roots;
