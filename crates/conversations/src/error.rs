@@ -46,6 +46,11 @@ impl From<&ConversationError> for Problem {
                 "This conversation is closed.",
                 "Open a new conversation.",
             ),
+            E::Store(StoreError::Conflict { what: "erased person" | "erased subject" }) => Problem::new(
+                ProblemKind::Conflict,
+                "This conversation was erased.",
+                "Open a new conversation.",
+            ),
             E::TooFast => Problem::new(
                 ProblemKind::Throttled,
                 "The bot has not answered your last messages yet.",

@@ -57,6 +57,8 @@ roles! {
     SupportManager, "support_manager", "support manager";
     /// Reads the records; changes nothing.
     Auditor, "compliance_auditor", "auditor";
+    /// Erases people who chat; opens no transcripts.
+    PrivacyOfficer, "privacy_officer", "privacy officer";
 }
 
 impl fmt::Display for Role {

@@ -43,6 +43,7 @@ mod provider;
 mod root;
 mod seal;
 mod sealed;
+mod stream;
 mod wrapped;
 mod xaes;
 
@@ -58,4 +59,5 @@ pub use place::{Column, Place, Table};
 pub use provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
+pub use stream::{CHUNK, CHUNK_OVERHEAD, StreamOpener, StreamSealer, StreamStart};
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -6,11 +6,13 @@
 
 mod adapters;
 mod audit;
+mod backup;
 mod bot;
 mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod erase;
 mod posture;
 mod samples;
 mod up;
@@ -19,7 +21,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place, RoleCommand};
+use cli::{AuditCommand, BackupCommand, BotCommand, Cli, Command, ConfigCommand, Place, RoleCommand};
 use config::Config;
 
 /// What a command that cannot go on says: each cause on its line, the last with the mend.
@@ -93,6 +95,22 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
+        Command::Backup(command) => match command {
+            BackupCommand::Create { place, file, json } => {
+                backup::create(&place.data, &read(&place)?, &file, json).await
+            }
+            BackupCommand::Verify { place, file, scratch, json } => {
+                backup::verify(&place.data, &read(&place)?, &file, scratch.as_deref(), json).await
+            }
+            BackupCommand::Restore { place, file, replace, erasures, scratch, json } => {
+                let wish = backup::Wish { replace, erasures, scratch, json };
+                backup::restore(&place.data, &read(&place)?, &file, wish).await
+            }
+        },
+        Command::Erase { place, subject, conversation, reason, yes } => {
+            let whom = erase::Whom { subject, conversation };
+            erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
+        }
         Command::Role(RoleCommand::List) => {
             print!("{}", guard::Guard::embedded()?.matrix());
             Ok(ExitCode::SUCCESS)

@@ -24,6 +24,8 @@ pub(crate) struct Foundation {
     pub(crate) keys: Keychain,
     pub(crate) guard: Guard,
     pub(crate) tenant: TenantId,
+    /// The data directory.
+    pub(crate) data: PathBuf,
 }
 
 /// The rooms of the `core` role.
@@ -49,15 +51,37 @@ struct Nothing(PathBuf);
 )]
 struct RootKeyMissing(PathBuf);
 
+/// A restore was begun and not finished.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a restore into this deployment was interrupted, so the database may lack everything; run `wardroom backup restore` \
+     again, or delete `{}` to go on with the database as it is",
+    .0.display()
+)]
+struct RestorePending(PathBuf);
+
+/// The file that stands in the data directory while a restore is under way.
+pub(crate) fn restore_mark(data: &Path) -> PathBuf {
+    data.join("restore.pending")
+}
+
+/// Where the rows are.
+pub(crate) fn database(data: &Path, config: &Config) -> Result<DbUrl, Failure> {
+    Ok(match &config.database.url {
+        Some(reference) => reference.resolve()?.expose().parse()?,
+        None => DbUrl::sqlite(data.join("wardroom.db")),
+    })
+}
+
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
         let world = World::real();
         let guard = Guard::embedded()?;
-        let url = match &config.database.url {
-            Some(reference) => reference.resolve()?.expose().parse()?,
-            None => DbUrl::sqlite(data.join("wardroom.db")),
-        };
+        let (url, mark) = (database(data, config)?, restore_mark(data));
+        if mark.exists() {
+            return Err(RestorePending(mark).into());
+        }
         if let DbUrl::Sqlite { path } = &url
             && !make
             && !path.exists()
@@ -84,7 +108,7 @@ impl Foundation {
         keys.prepare(tenant).await?;
         // Before anything is served: the keys open, or the process says why not.
         keys.scribe(tenant).await?;
-        Ok(Self { world, db, keys, guard, tenant })
+        Ok(Self { world, db, keys, guard, tenant, data: data.to_owned() })
     }
 
     /// Whoever runs this command.
@@ -123,7 +147,7 @@ impl House {
 }
 
 /// The root key: of a file, or of a passphrase. It is made only where nothing is sealed yet.
-fn provider(
+pub(crate) fn provider(
     data: &Path,
     config: &Config,
     world: &World,

@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["kernel"],
     &["vault", "guard", "ledger", "wire", "waf"],
     &["store", "doors"],
-    &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
+    &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance", "backup"],
     &["edge", "api", "console"],
     &["wardroom"],
 ];

@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod bots;
 mod chat;
 mod config;
@@ -16,6 +17,7 @@ pub use auth::{
     AccessDenied, FactorEnrolled, FactorsReset, LoginFailed, LoginSucceeded, RecoveryCodeUsed, RoleGranted,
     RoleRevoked, SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
+pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
     ConversationClosed, ConversationOpened, HandoffRequested, MessageAccepted, RecordRefused, ReplySent,
@@ -34,6 +36,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,
@@ -51,6 +54,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,

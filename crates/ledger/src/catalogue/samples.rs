@@ -122,8 +122,20 @@ fn machine(all: &mut Samples) {
         let rules = Listed::one(Token::lossy("942100"));
         all.add(&RequestBlocked { rules, score: 15, threshold: 5, route, method, subject: None });
     }
+    backups(all);
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+}
+
+fn backups(all: &mut Samples) {
+    let (root, taken) = ([0x22; 32], Timestamp::from_millis(1_795_378_000_000));
+    all.add(&BackupStarted { schema: 1 });
+    all.add(&BackupCreated { sha256: root, bytes: 1 << 20, rows: 4096 });
+    all.add(&BackupVerified { taken, rows: 4096, records: 2000 });
+    for (replaced_leaves, replaced_root) in [(Some(900), Some(root)), (None, None)] {
+        all.add(&BackupRestored { taken, rows: 4096, erasures: 1, replaced_leaves, replaced_root });
+    }
+    all.add(&SubjectErased { subject: Pseudonym::from_mac([0xaa; 16]), keys: 3, proof: root });
 }
