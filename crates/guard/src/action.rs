@@ -128,6 +128,15 @@ actions! {
     ApproveKeyRequest, "key.approve", "key", [Tenant];
     /// Carry out what policy and approved requests already say: wrap anew, destroy what is due, move.
     TendKeys, "key.tend", "key", [Tenant];
+
+    /// Take a backup of the whole deployment, sealed.
+    CreateBackup, "backup.create", "backup", [Tenant];
+    /// Open a backup, or the database, to check every record; what it says is shown to nobody.
+    VerifyBackup, "backup.verify", "backup", [Tenant];
+    /// Put a backup in the place of the database.
+    RestoreBackup, "backup.restore", "backup", [Tenant];
+    /// Erase a person who chats: destroy their keys, for good.
+    EraseSubject, "privacy.erase", "privacy", [Tenant];
 }
 
 impl Act {

@@ -290,6 +290,11 @@ impl Row {
         let found = value.kind();
         T::from_value(value).ok_or(ColumnError::Kind { column, expected: T::EXPECTED, found })
     }
+
+    /// All values, in the order of the statement's columns; nothing stands for one that was taken.
+    pub fn into_values(self) -> Vec<Value<'static>> {
+        self.values.into_iter().map(|value| value.unwrap_or(Value::Null)).collect()
+    }
 }
 
 #[cfg(test)]

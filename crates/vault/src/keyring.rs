@@ -252,6 +252,27 @@ impl Keyring {
         Ok(new)
     }
 
+    /// Asks the provider whether a tenant's key unwraps and is the one committed to, whatever is kept.
+    ///
+    /// # Errors
+    /// When it is not, or the provider does not help.
+    pub fn check_tenant_key(&self, row: &WrappedTenantKey) -> Result<(), VaultError> {
+        self.tenant_key_bytes(row).map(drop)
+    }
+
+    /// Whether a subject's key unwraps under its tenant's and is the one committed to.
+    ///
+    /// # Errors
+    /// When it is not, or the rows do not belong together.
+    pub fn check_subject_key(
+        &self,
+        tenant: &WrappedTenantKey,
+        row: &WrappedSubjectKey,
+    ) -> Result<(), VaultError> {
+        subject_linked(tenant, row)?;
+        subject_key_bytes(&self.tenant_key(tenant)?.key, row).map(drop)
+    }
+
     /// Lets go of every unwrapped key of a tenant, for example because a version was destroyed.
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.tenants.retain(|(of, _), _| *of != tenant);

@@ -47,6 +47,7 @@ mod sealed;
 mod watched;
 mod two_roots;
 mod uses;
+mod stream;
 mod wrapped;
 mod xaes;
 
@@ -69,4 +70,5 @@ pub use sealed::{Json, Plain, Sealable, Sealed};
 pub use watched::{Failure, Latency, ProviderRecord, Watched};
 pub use two_roots::TwoRoots;
 pub use uses::RootUse;
+pub use stream::{CHUNK, CHUNK_OVERHEAD, StreamOpener, StreamSealer, StreamStart};
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod bots;
 mod chat;
 mod config;
@@ -17,6 +18,7 @@ pub use auth::{
     RoleRevoked, SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
+pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use chat::{
     ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
     ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
@@ -40,6 +42,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,
@@ -57,6 +60,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,
