@@ -31,8 +31,10 @@ mod writer;
 
 pub mod audit;
 pub mod bots;
+pub mod connections;
 pub mod conversations;
 pub mod credentials;
+pub mod identities;
 pub mod keys;
 pub mod messages;
 pub mod sessions;

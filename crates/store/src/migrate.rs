@@ -32,6 +32,7 @@ macro_rules! migrations {
 /// All migrations of this program, in order.
 pub const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_house",
+    2 "0002_connections",
 };
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConversationId, EventId, Id, InviteId, KeyId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
-    TenantId, TicketId, Timestamp, UserId,
+    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, MessageId, ReleaseId, RequestId, SessionId,
+    SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -132,6 +132,7 @@ macro_rules! ids {
 }
 
 ids!(
+    ConnectionId,
     ConversationId,
     EventId,
     InviteId,
