@@ -10,3 +10,4 @@ pub mod assurance;
 pub mod groups;
 pub mod oidc;
 pub mod saml;
+pub mod scim;

@@ -102,8 +102,8 @@ pub enum VaultError {
 }
 
 impl VaultError {
-    /// Whether trying again later can help, because only the provider was out of reach.
+    /// Whether trying again later can help, because only the provider was out of order.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Provider(ProviderError::Unavailable { .. }))
+        matches!(self, Self::Provider(error) if error.is_outage())
     }
 }

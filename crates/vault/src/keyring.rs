@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
+use crate::watched::{ProviderRecord, Watched};
 use crate::wrapped::tenant_commitment;
 use crate::xaes::{NONCE, TAG, Xaes};
 use crate::{DataKey, Purpose, VaultError, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};
@@ -45,7 +46,7 @@ fn claims(row: &WrappedDataKey) -> Claims {
 
 /// Makes, wraps and unwraps keys.
 pub struct Keyring {
-    provider: Arc<dyn KeyProvider>,
+    provider: Watched,
     world: World,
     policy: CachePolicy,
     tenants: Shelf<(TenantId, u32), Xaes>,
@@ -59,7 +60,7 @@ impl Keyring {
     /// A keyring over one provider.
     pub fn new(provider: Arc<dyn KeyProvider>, world: World, policy: CachePolicy) -> Self {
         Self {
-            provider,
+            provider: Watched::new(provider, world.clone()),
             world,
             policy,
             tenants: Shelf::new(policy.most_keys),
@@ -81,6 +82,19 @@ impl Keyring {
     /// What stands in the way.
     pub fn health(&self) -> Result<(), ProviderError> {
         self.provider.health()
+    }
+
+    /// How the provider has done since this keyring began: its failures and its latency.
+    pub fn provider_record(&self) -> ProviderRecord {
+        self.provider.record()
+    }
+
+    /// What happens while the provider is out of order: keys already unwrapped serve until this moment,
+    /// and the first tenant is refused then. `None` when no tenant's key is kept: then every tenant is
+    /// refused already.
+    pub fn serves_until(&self) -> Option<Timestamp> {
+        let first = self.tenants.least(|kept| kept.vouched)?;
+        Some(first.after(self.policy.lifetime.saturating_add(self.policy.grace)))
     }
 
     /// Makes a version of a tenant's key, wrapped by the root key, and unwraps it once to be sure.
@@ -293,6 +307,7 @@ impl Keyring {
                 }
                 Err(error) => match kept {
                     Some(kept) if error.is_transient() && age == Age::Stale => return Ok(kept),
+                    Some(_) if error.is_transient() => self.grace_is_over(&error),
                     _ => error,
                 },
             },
@@ -300,6 +315,16 @@ impl Keyring {
         // Refused, or out of reach for too long: nothing of this tenant's may be used any more.
         self.forget_tenant(row.tenant);
         Err(refused)
+    }
+
+    fn grace_is_over(&self, error: &VaultError) -> VaultError {
+        let cause = match error {
+            VaultError::Provider(ProviderError::Unavailable { why } | ProviderError::Failed { why }) => why,
+            _ => "",
+        };
+        let grace = self.policy.grace.as_secs();
+        let why = format!("{cause}; the grace of {grace} seconds for keys already unwrapped is over");
+        ProviderError::Unavailable { why }.into()
     }
 
     fn kept_tenant(&self, row: &WrappedTenantKey) -> (Option<Kept<Xaes>>, Age) {
@@ -319,12 +344,12 @@ impl Keyring {
             && now >= since
             && now.since(since) < self.policy.pause
         {
-            let why = "it was out of reach a moment ago".to_owned();
+            let why = "it was out of order a moment ago".to_owned();
             return Err(ProviderError::Unavailable { why }.into());
         }
         let answer = self.provider.unwrap(&row.blob, &row.context());
-        *lock(&self.unreachable) = match answer {
-            Err(ProviderError::Unavailable { .. }) => Some(self.world.now()),
+        *lock(&self.unreachable) = match &answer {
+            Err(error) if error.is_outage() => Some(self.world.now()),
             _ => None,
         };
         let key = answer?;

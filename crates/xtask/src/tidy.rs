@@ -13,6 +13,7 @@ use crate::steps::ask;
 /// the rooms, which therefore never import one another.
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
+    &["outbound"],
     &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
     &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
