@@ -108,6 +108,12 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See through which providers people sign in.
+    ReadConnections, "connection.read", "connection", [Tenant];
+    /// Set up through which providers people sign in, what their groups mean, and who signs in without
+    /// one. Needs a fresh proof.
+    ManageConnections, "connection.manage", "connection", [Tenant];
+
     /// See the overview page.
     ReadOverview, "overview.read", "overview", [Tenant];
     /// Manage one's own account: factors, sessions, password.

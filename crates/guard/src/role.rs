@@ -55,6 +55,8 @@ roles! {
     SupportAgent, "support_agent", "support agent";
     /// Opens every conversation of their scope; changes no bots.
     SupportManager, "support_manager", "support manager";
+    /// Rules how people sign in; reads no transcripts.
+    SecurityAdmin, "security_admin", "security admin";
     /// Reads the records; changes nothing.
     Auditor, "compliance_auditor", "auditor";
     /// Keeps the keys; reads no data.

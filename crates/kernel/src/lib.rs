@@ -12,7 +12,8 @@ mod world;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{
-    ConversationId, EventId, Id, IdError, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId,
+    ConnectionId, ConversationId, EventId, Id, IdError, InviteId, KeyId, KeyRequestId, MessageId,
+    ReleaseId, RequestId,
     SessionId, SubjectId, TenantId, TicketId, UserId,
 };
 pub use problem::{Problem, ProblemKind};

@@ -31,11 +31,13 @@ mod writer;
 
 pub mod audit;
 pub mod bots;
+pub mod connections;
 pub mod conversations;
 pub mod credentials;
 pub mod custody;
 pub mod key_requests;
 pub mod dump;
+pub mod identities;
 pub mod keys;
 pub mod messages;
 pub mod rewraps;

@@ -33,6 +33,7 @@ macro_rules! migrations {
 pub const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_house",
     2 "0002_key_custody",
+    3 "0003_connections",
 };
 
 /// The migrations up to one of them; all when none is named.

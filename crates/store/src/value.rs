@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId,
+    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
+    RequestId, SessionId,
     SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
@@ -132,6 +133,7 @@ macro_rules! ids {
 }
 
 ids!(
+    ConnectionId,
     ConversationId,
     EventId,
     InviteId,

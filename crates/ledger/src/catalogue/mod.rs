@@ -14,8 +14,9 @@ mod system;
 
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
-    AccessDenied, FactorEnrolled, FactorsReset, LoginFailed, LoginSucceeded, RecoveryCodeUsed, RoleGranted,
-    RoleRevoked, SessionEnded, UserDisabled, UserEnrolled, UserInvited,
+    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, FactorEnrolled, FactorsReset,
+    IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
+    SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};

@@ -90,6 +90,15 @@ fn auth(all: &mut Samples) {
     all.add(&AccessDenied { action: "transcript.read", resource, rule: Token::lossy("default") });
     all.add(&FactorsReset { user, removed: 2 });
     all.add(&RecoveryCodeUsed { user, left: 9 });
+    for user in [Some(user), None] {
+        all.add(&ProviderRefused { connection: id(23), user, reason: "oidc.nonce" });
+    }
+    all.add(&IdentityLinked { user, connection: id(23), how: "created" });
+    for connection in [Some(id(23)), None] {
+        all.add(&ConnectionChanged { connection, what: "enabled" });
+    }
+    all.add(&BreakGlassNamed { user, named: true });
+    all.add(&BreakGlassUsed { user, session });
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {
