@@ -9,7 +9,7 @@ use std::io::{Read, Write};
 
 use kernel::{Id, TenantId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::keys::Chain;
+use store::keys::{Chain, KeyState};
 use vault::{Purpose, StreamStart, WrappedBy, WrappedDataKey, WrappedTenantKey};
 
 use crate::BackupError;
@@ -133,7 +133,9 @@ impl Header {
             blob: bytes(&rows.blob)?,
             commitment: hash(&rows.commitment)?,
         };
-        Ok(Chain { tenant, subject: None, data })
+        // A file does not know what became of its key since; whoever opens it asks the provider.
+        let (state, made) = (KeyState::Active, self.taken());
+        Ok(Chain { tenant, state, subject: None, data, made, records: 0 })
     }
 
     /// The bytes in front of the stream's start: what the stream authenticates.

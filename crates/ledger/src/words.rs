@@ -5,8 +5,7 @@ use std::fmt;
 
 use kernel::{
     BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId,
-    SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 use crate::jcs::Json;

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use kernel::{
     ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId,
-    SubjectId, TenantId, TicketId, Timestamp, UserId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.

@@ -18,8 +18,8 @@ pub use auth::{
     IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
     SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
-pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
+pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
     ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
     ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
