@@ -41,9 +41,22 @@ impl From<&ConversationError> for Problem {
             E::NoSuchBot(_) => {
                 Problem::new(ProblemKind::NotFound, "There is no such bot here.", "Check the bot's name.")
             }
-            E::Closed | E::Store(StoreError::Conflict { what: "closed conversation" }) => Problem::new(
+            E::Closed
+            | E::Store(StoreError::Conflict { what: "closed conversation" | "conversation's state" }) => {
+                Problem::new(
+                    ProblemKind::Conflict,
+                    "This conversation is closed.",
+                    "Open a new conversation.",
+                )
+            }
+            E::Store(StoreError::Conflict { what: "conversation's agent" }) => Problem::new(
                 ProblemKind::Conflict,
-                "This conversation is closed.",
+                "Another member of staff answers in this conversation.",
+                "Ask them, or wait until they give it back.",
+            ),
+            E::Store(StoreError::Conflict { what: "erased person" | "erased subject" }) => Problem::new(
+                ProblemKind::Conflict,
+                "This conversation was erased.",
                 "Open a new conversation.",
             ),
             E::TooFast => Problem::new(

@@ -1,8 +1,19 @@
 //! What the test suites of several rooms share. Development only; nothing here is shipped.
 //!
-//! Today that is one thing: a private PostgreSQL cluster. It is started on first use, in a folder of
-//! its own, and ends with the process that started it, however that process ends.
+//! Private servers, each in a folder and on a port of its own, that end with the process that started
+//! them: PostgreSQL and, with the feature `servers`, a small HTTPS server for tests to speak with and the
+//! key services OpenBao and moto (AWS). And a small disk that can be filled.
 
+mod disk;
+#[cfg(feature = "servers")]
+mod https;
+#[cfg(feature = "servers")]
+mod kms;
 mod postgres;
 
+pub use disk::Disk;
+#[cfg(feature = "servers")]
+pub use https::{Authority, Heard, HttpsServer, Identity, Said};
+#[cfg(feature = "servers")]
+pub use kms::{Moto, OpenBao};
 pub use postgres::Cluster;

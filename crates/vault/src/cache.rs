@@ -14,7 +14,7 @@ pub struct CachePolicy {
     /// be used without asking the provider again. So long may a key withdrawn at the provider still
     /// work.
     pub lifetime: Duration,
-    /// How much longer, only while the provider cannot be reached. After that the tenant is refused.
+    /// How much longer, only while the provider is out of order. After that the tenant is refused.
     /// A provider that answers, but denies, gets no grace.
     pub grace: Duration,
     /// How long to leave a provider alone after it could not be reached, so that a burst of requests
@@ -119,6 +119,11 @@ impl<K: Copy + Eq + Hash, V> Shelf<K, V> {
     /// Keeps only what `keep` says.
     pub(crate) fn retain(&self, keep: impl Fn(&K, &Kept<V>) -> bool) {
         self.lock().kept.retain(|id, (kept, _)| keep(id, kept));
+    }
+
+    /// The least of what `of` says of the kept keys.
+    pub(crate) fn least<T: Ord>(&self, of: impl Fn(&Kept<V>) -> T) -> Option<T> {
+        self.lock().kept.values().map(|(kept, _)| of(kept)).min()
     }
 
     pub(crate) fn len(&self) -> usize {

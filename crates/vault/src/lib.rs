@@ -40,9 +40,14 @@ mod passphrase_root;
 mod pkcs11_root;
 mod place;
 mod provider;
+mod remote;
 mod root;
 mod seal;
 mod sealed;
+mod stream;
+mod two_roots;
+mod uses;
+mod watched;
 mod wrapped;
 mod xaes;
 
@@ -56,6 +61,14 @@ pub use passphrase_root::PassphraseRoot;
 pub use pkcs11_root::{Pkcs11Method, Pkcs11Root, Pkcs11Settings};
 pub use place::{Column, Place, Table};
 pub use provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
+pub use remote::{
+    AwsKms, AwsKmsSettings, AzureKeyVault, AzureKeyVaultSettings, AzureWrapping, Credential, GoogleKms,
+    GoogleKmsSettings, OpenBao, OpenBaoSettings, Service,
+};
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
+pub use stream::{CHUNK, CHUNK_OVERHEAD, StreamOpener, StreamSealer, StreamStart};
+pub use two_roots::TwoRoots;
+pub use uses::RootUse;
+pub use watched::{Failure, Latency, ProviderRecord, Watched};
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -126,3 +126,18 @@ pub enum ProviderError {
         why: String,
     },
 }
+
+impl ProviderError {
+    /// Whether the provider is out of order: out of reach, or answering with something that makes no
+    /// sense. Trying again later can help, and keys that were unwrapped before may be used for the
+    /// grace of the [`CachePolicy`](crate::CachePolicy). A provider that says no is not out of order.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Failed { .. })
+    }
+
+    /// Whether the provider did not do its duty, for whatever reason. Refusing a wrapped key that does
+    /// not open, or is not its own, is its duty.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Self::Refused | Self::Malformed { .. })
+    }
+}

@@ -6,12 +6,17 @@
 
 mod adapters;
 mod audit;
+mod backup;
 mod bot;
 mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod erase;
+mod keys;
+mod people;
 mod posture;
+mod roots;
 mod samples;
 mod up;
 mod watchman;
@@ -20,7 +25,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place, RoleCommand};
+use cli::{AuditCommand, BackupCommand, BotCommand, Cli, Command, ConfigCommand, Place};
 use config::Config;
 
 /// What a command that cannot go on says: each cause on its line, the last with the mend.
@@ -77,6 +82,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             BotCommand::Check { dir, json } => bot::check(&dir, json),
             BotCommand::Test { dir, json } => bot::test(&dir, json),
             BotCommand::Push { dir, place } => bot::push(&dir, &place.data, &read(&place)?).await,
+            BotCommand::Secret(command) => {
+                let (data, config) = (command.place().data.clone(), read(command.place())?);
+                bot::secret(command, &data, &config).await
+            }
             BotCommand::List { place, json } => bot::list(&place.data, &read(&place)?, json).await,
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
@@ -95,16 +104,39 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
-        Command::Role(RoleCommand::List) => {
-            print!("{}", guard::Guard::embedded()?.matrix());
-            Ok(ExitCode::SUCCESS)
+        Command::Backup(command) => match command {
+            BackupCommand::Create { place, file, json } => {
+                backup::create(&place.data, &read(&place)?, &file, json).await
+            }
+            BackupCommand::Verify { place, file, scratch, json } => {
+                backup::verify(&place.data, &read(&place)?, &file, scratch.as_deref(), json).await
+            }
+            BackupCommand::Restore { place, file, replace, erasures, scratch, json } => {
+                let wish = backup::Wish { replace, erasures, scratch, json };
+                backup::restore(&place.data, &read(&place)?, &file, wish).await
+            }
+        },
+        Command::Erase { place, subject, conversation, reason, yes } => {
+            let whom = erase::Whom { subject, conversation };
+            erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
+        }
+        Command::Keys(command) => keys::run(command).await,
+        Command::User(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            people::user(command, &data, &config).await
+        }
+        Command::Role(command) => {
+            let place = command.place();
+            let data = place.map(|place| place.data.clone()).unwrap_or_default();
+            let config = place.map(read).transpose()?.unwrap_or_default();
+            people::role(command, &data, &config).await
         }
         Command::Doctor { place, json } => posture::doctor(&place.data, &read(&place)?, json).await,
     }
 }
 
 /// The configuration in force at a place.
-fn read(place: &Place) -> Result<Config, Failure> {
+pub(crate) fn read(place: &Place) -> Result<Config, Failure> {
     let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
     Ok(Config::read(&path, place.config.is_some())?)
 }

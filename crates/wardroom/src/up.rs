@@ -30,7 +30,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, checkpoints, posture, samples, watchman};
+use crate::{Failure, adapters, checkpoints, posture, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -98,7 +98,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         ));
     }
     let reloading = tokio::spawn(reload(stop.reloads()?, reread, admission));
+    // It may be stopped at any step.
+    let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
     let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
@@ -114,8 +117,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    signing.abort();
-    for task in [&reloading, &watching, &writing] {
+    for task in [&signing, &releases, &reloading, &watching, &writing, &tending] {
         task.abort();
     }
     stopped(&base).await?;
@@ -210,7 +212,7 @@ impl Certificates {
 }
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
-async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
     let party = RelyingParty::of_origin(origin).ok_or_else(|| {
         format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
     })?;

@@ -13,9 +13,10 @@ use crate::steps::ask;
 /// the rooms, which therefore never import one another.
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
-    &["vault", "guard", "ledger", "wire", "waf"],
+    &["outbound"],
+    &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
-    &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
+    &["identity", "conversations", "bots", "engine", "custody", "backup", "siem", "incidents", "compliance"],
     &["edge", "api", "console"],
     &["wardroom"],
 ];

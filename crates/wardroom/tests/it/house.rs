@@ -1,6 +1,6 @@
 //! A running Wardroom for a test: the real binary in its own data directory on ports of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -30,12 +30,13 @@ pub(crate) struct Refusal {
     pub(crate) stderr: String,
 }
 
-fn command(data: &Path) -> Command {
+fn command(data: &Path, environment: &[(&str, &Path)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardroom"));
     command
         .args(["up", "--json", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data"])
         .arg(data)
         .env_remove("WARDROOM_DATA")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -45,15 +46,25 @@ fn command(data: &Path) -> Command {
 impl House {
     /// Starts on a data directory and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Self {
-        Self::try_start(data)
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(data: &Path, environment: &[(&str, &Path)]) -> Self {
+        Self::try_start_with(data, environment)
             .unwrap_or_else(|refusal| panic!("it did not start ({}): {}", refusal.status, refusal.stderr))
     }
 
     /// Starts, or tells how it refused to.
-    #[expect(clippy::disallowed_methods, reason = "the start's real time is measured")]
     pub(crate) fn try_start(data: &Path) -> Result<Self, Refusal> {
+        Self::try_start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    #[expect(clippy::disallowed_methods, reason = "the start's real time is measured")]
+    pub(crate) fn try_start_with(data: &Path, environment: &[(&str, &Path)]) -> Result<Self, Refusal> {
         let begun = Instant::now();
-        let mut child = command(data).spawn().expect("the binary runs");
+        let mut child = command(data, environment).spawn().expect("the binary runs");
         let stdout = child.stdout.take().expect("stdout is a pipe");
         let mut stderr = child.stderr.take().expect("stderr is a pipe");
         let (errors, said) = mpsc::channel();
@@ -120,12 +131,22 @@ impl Drop for House {
 
 /// Runs another command of the binary and returns status, stdout and stderr.
 pub(crate) fn wardroom(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wardroom"))
+    wardroom_with(args, "")
+}
+
+/// The same with something on standard input.
+pub(crate) fn wardroom_with(args: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
         .args(args)
         .env_remove("WARDROOM_DATA")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the binary runs");
+    // A command that asks for nothing may be gone before it is told.
+    let _ = child.stdin.take().expect("stdin is a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
     (
         output.status.code().unwrap_or(-1),
         String::from_utf8_lossy(&output.stdout).into_owned(),
