@@ -10,6 +10,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
     ("append", "sealed append with its audit event against a plain insert, on both databases"),
     ("decision", "what one decision of the guard costs"),
+    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -31,6 +32,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         }
         ["append"] => example("wardroom-store", "append_rate", &[]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
+        ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
             for (name, what) in BENCHES {
