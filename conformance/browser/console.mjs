@@ -10,8 +10,8 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { addAuthenticator, totp } from "./lib/authenticator.mjs";
 import { openBrowser } from "./lib/browser.mjs";
-import { ask } from "./lib/chat.mjs";
-import { Checks, expect } from "./lib/checks.mjs";
+import { ask, lines, notice } from "./lib/chat.mjs";
+import { Checks, expect, until } from "./lib/checks.mjs";
 import { inspect } from "./lib/pages.mjs";
 import { Watch } from "./lib/watch.mjs";
 
@@ -126,13 +126,14 @@ const owner = await person("owner");
 const look = (who) => (name) => inspect(who.page, who.watch, out, name);
 const invitations = {};
 
+let visitor;
 if (process.env.PUBLIC_URL) {
   await check("somebody asks the bot a question", async () => {
     const { browser, close } = await openBrowser([ca]);
     opened.push(close);
-    const page = await browser.newPage();
-    await page.goto(process.env.PUBLIC_URL);
-    await ask(page, "What is Wardroom?");
+    visitor = await browser.newPage();
+    await visitor.goto(process.env.PUBLIC_URL);
+    await ask(visitor, "What is Wardroom?");
   });
 }
 
@@ -215,6 +216,41 @@ await check("the manager opens a transcript for a reason", async () => {
   await go(manager, "/tickets");
   await look(manager)("tickets");
 });
+
+if (visitor) {
+  await check("the manager answers, and the visitor reads it as it comes", async () => {
+    await go(manager, transcript);
+    await manager.page.fill("#reason", "ticket 4711");
+    await press(manager, "Open the transcript");
+    await manager.page.fill("#text", "Good day, this is a person.");
+    await press(manager, "Send");
+    await manager.page.locator(".line[data-role=agent]").waitFor();
+    await until("the visitor to see the answer", async () =>
+      (await lines(visitor)).find((line) => line.role === "agent" && line.text === "Good day, this is a person."));
+    await look(manager)("answer");
+  });
+
+  await check("the bot is silent while a person answers, and speaks when it is given back", async () => {
+    await visitor.locator("wardroom-chat textarea").fill("Are you there?");
+    await visitor.locator("wardroom-chat textarea").press("Enter");
+    await until("the question to be sent", async () => (await lines(visitor)).at(-1)?.delivery === "sent" || undefined);
+    await press(manager, "Look for new messages");
+    await manager.page.getByText("Are you there?").waitFor();
+    expect((await lines(visitor)).at(-1).role === "user", "the bot answered");
+    await press(manager, "Give back to the bot");
+    await manager.page.getByText("The bot answers again.").waitFor();
+    await ask(visitor, "What is Wardroom?");
+  });
+
+  await check("a closed conversation tells the visitor so", async () => {
+    await manager.page.fill("#reason", "ticket 4711");
+    await press(manager, "Open the transcript");
+    await press(manager, "Close the conversation");
+    await manager.page.locator("dialog[open]").getByRole("button", { name: "Close", exact: true }).click();
+    await manager.page.getByText("The conversation is closed.").waitFor();
+    await until("the visitor to be told", async () => (await notice(visitor)).includes("closed") || undefined);
+  });
+}
 
 await check("the manager changes no bot", async () => {
   expect((await refused(manager, "/bots")) === 403, "the list of bots was shown");

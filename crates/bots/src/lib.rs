@@ -10,7 +10,7 @@
 //! tests/*.toml    conversations with expectations
 //! ```
 //!
-//! No secrets live in a bot folder: what looks like one is refused. This room runs no bot itself; what
+//! No secrets live in a bot folder: what looks like one is refused; [`Shelf::set_secret`] is their place. This room runs no bot itself; what
 //! trains ([`Trainer`]) and what answers ([`Runner`]) is handed in.
 
 mod cases;
@@ -24,6 +24,7 @@ mod manifest;
 mod report;
 mod run;
 mod scaffold;
+mod secret;
 mod secrets;
 mod shelf;
 mod source;
@@ -35,5 +36,6 @@ pub use intents::IntentSource;
 pub use report::{Finding, Position, Report, Severity};
 pub use run::{Failure, Runner, TestReport, TestResult, run_tests};
 pub use scaffold::{NewFile, scaffold};
+pub use secret::{MAX_SECRET, SecretName, SecretNameError};
 pub use shelf::{Pushed, Shelf, ShelfError};
 pub use source::BotSource;

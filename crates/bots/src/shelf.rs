@@ -32,6 +32,9 @@ pub enum ShelfError {
     /// What opens is not what was pushed.
     #[error("the release is not the one that was pushed: its digest differs")]
     Digest,
+    /// A bot's secret is empty, too long or no text.
+    #[error("a secret is a text of 1 to {} bytes", crate::secret::MAX_SECRET)]
+    Secret,
     /// The guard refused.
     #[error("not allowed")]
     Denied(#[from] guard::Denied),
@@ -79,16 +82,51 @@ impl Shelf {
     ) -> Result<Self, ShelfError> {
         let (live, old) = (RwLock::default(), RwLock::default());
         let shelf = Self(Arc::new(Inner { tenant, db, keys, guard, world, live, old }));
-        let core = Actor::Service { name: guard::ServiceName::Core, tenant };
-        let now = Circumstances::at(shelf.0.world.now());
-        let permit = shelf.0.guard.permit(&core, &Resource::Tenant(tenant), &now)?;
-        for bot in shelf.0.db.read(move |tx| rows::list(tx, &permit)).await? {
-            if let Some(id) = bot.active {
-                let release = Arc::new(shelf.fetch(id).await?);
-                shelf.put_live(bot.name, id, release);
+        shelf.take_over().await?;
+        Ok(shelf)
+    }
+
+    /// Takes over what was put live elsewhere: by the command line, or by another process on this
+    /// database. Gives the bots that another release answers for from now on.
+    ///
+    /// # Errors
+    /// When the store fails, or a live release does not open; the others are taken over all the same.
+    pub async fn take_over(&self) -> Result<Vec<BotName>, ShelfError> {
+        let inner = &self.0;
+        let core = Actor::Service { name: guard::ServiceName::Core, tenant: inner.tenant };
+        let now = Circumstances::at(inner.world.now());
+        let permit = inner.guard.permit(&core, &Resource::Tenant(inner.tenant), &now)?;
+        let (mut taken, mut failed) = (Vec::new(), None);
+        for bot in inner.db.read(move |tx| rows::list(tx, &permit)).await? {
+            let Some(id) = bot.active else { continue };
+            if self.live(&bot.name).is_some_and(|(live, _)| live == id) {
+                continue;
+            }
+            match self.fetch(id).await {
+                Ok(release) => {
+                    self.put_live(bot.name.clone(), id, Arc::new(release));
+                    taken.push(bot.name);
+                }
+                Err(error) => failed = Some(error),
             }
         }
-        Ok(shelf)
+        failed.map_or(Ok(taken), Err)
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.0.tenant
+    }
+
+    pub(crate) fn db(&self) -> &Db {
+        &self.0.db
+    }
+
+    pub(crate) fn keys(&self) -> &Keychain {
+        &self.0.keys
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        &self.0.world
     }
 
     /// Stores a release, sealed, and puts it live. `tests_passed` is how many of the bot's own

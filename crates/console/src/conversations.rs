@@ -10,6 +10,7 @@ use guard::action::{ListConversations, ReadBots, ReadTranscript};
 use guard::{Circumstances, Permit, Resource};
 use kernel::{BotName, ConversationId, Timestamp};
 use serde::Deserialize;
+use store::Via;
 use store::conversations::{Conversation, ConversationState, Filter};
 use store::messages::Speaker;
 
@@ -147,13 +148,21 @@ struct One {
     readable: bool,
 }
 
+/// What was just done, when a form led here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct After {
+    done: Option<String>,
+}
+
 /// `GET /conversations/{id}`: the facts, and the form that asks for a reason.
 pub(crate) async fn one(
     leave: Authorized<ListConversations>,
     State(desk): State<Desk>,
     Path(id): Path<ConversationId>,
+    Query(after): Query<After>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Conversation", "/conversations");
+    let shell = shell(&desk, &leave, "Conversation", "/conversations").after(after.done.as_deref());
     let permit = leave.permit();
     let readable = may_to(&desk, permit.actor(), Act::ReadTranscript, permit.resource());
     let tenant = desk.tenant;
@@ -177,6 +186,8 @@ struct Opened {
     row: Row,
     reason: String,
     lines: Vec<Shown>,
+    may_answer: bool,
+    mine: bool,
 }
 
 struct Shown {
@@ -197,10 +208,21 @@ pub(crate) async fn open(
     Form(_): Form<Opening>,
 ) -> Answer {
     let shell = shell(&desk, &leave, "Transcript", "/conversations");
-    let reason = leave.permit().reason().map(|reason| reason.as_str().to_owned()).unwrap_or_default();
-    let transcript = desk.conversations.transcript(leave.into_permit(), &via).await?;
+    page(&desk, shell, leave.into_permit(), &via).await
+}
+
+/// The page of a transcript: opening it is recorded first.
+pub(crate) async fn page(desk: &Desk, shell: Shell, permit: Permit<ReadTranscript>, via: &Via) -> Answer {
+    let reason = permit.reason().map(|reason| reason.as_str().to_owned()).unwrap_or_default();
+    let actor = permit.actor().clone();
+    let transcript = desk.conversations.transcript(permit, via).await?;
+    let found = &transcript.conversation;
+    let may_answer = found.state != ConversationState::Closed
+        && may_to(desk, &actor, Act::ReplyToConversation, &found.resource());
+    let mine = found.assignee.is_some() && found.assignee == actor.staff().map(|staff| staff.user);
+    let row = Row::from(found);
     let lines = transcript.lines.into_iter().map(|line| shown(&transcript.conversation, line)).collect();
-    html(&Opened { shell, row: Row::from(&transcript.conversation), reason, lines })
+    html(&Opened { shell, row, reason, lines, may_answer, mine })
 }
 
 fn shown(conversation: &Conversation, line: Line) -> Shown {

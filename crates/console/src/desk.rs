@@ -159,7 +159,7 @@ impl Entrance for Desk {
         let tenant = self.tenant;
         let found = |error: StoreError| of_store(&error);
         match need.act() {
-            Act::ReadTranscript => self.conversation(need).await,
+            Act::ReadTranscript | Act::ReplyToConversation => self.conversation(need).await,
             Act::ListConversations if need.path("id").is_some() => self.conversation(need).await,
             Act::ListConversations => Ok(match need.bot_of_query()?.or_else(|| only_bot(actor)) {
                 Some(bot) => Resource::Bot { tenant, bot },

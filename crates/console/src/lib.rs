@@ -6,6 +6,7 @@
 //! nothing here.
 
 mod account;
+mod answer;
 mod assets;
 mod audit;
 mod bots;
@@ -72,6 +73,9 @@ fn work_doors() -> Doors<Desk> {
         .guarded(get.clone(), "/conversations", conversations::list)
         .guarded(get.clone(), "/conversations/{id}", conversations::one)
         .guarded(post.clone(), "/conversations/{id}", conversations::open)
+        .guarded(post.clone(), "/conversations/{id}/reply", answer::reply)
+        .guarded(post.clone(), "/conversations/{id}/give-back", answer::give_back)
+        .guarded(post.clone(), "/conversations/{id}/close", answer::close)
         .guarded(get.clone(), "/tickets", tickets::list)
         .guarded(get.clone(), "/bots", bots::list)
         .guarded(get.clone(), "/bots/{name}", bots::one)

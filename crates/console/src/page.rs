@@ -111,8 +111,10 @@ impl Shell {
 /// What a page says after a form was posted. The address carries the word, never a text.
 const DONE: &[(&str, &str)] = &[
     ("activated", "The release answers from now on."),
+    ("closed", "The conversation is closed."),
     ("disabled", "The account is disabled and its sessions have ended."),
     ("ended", "The session has ended."),
+    ("given-back", "The bot answers again."),
     ("granted", "The role applies from the next request on."),
     ("revoked", "The role is taken away from the next request on."),
     ("withdrawn", "The invitation can no longer be used."),

@@ -41,10 +41,18 @@ impl From<&ConversationError> for Problem {
             E::NoSuchBot(_) => {
                 Problem::new(ProblemKind::NotFound, "There is no such bot here.", "Check the bot's name.")
             }
-            E::Closed | E::Store(StoreError::Conflict { what: "closed conversation" }) => Problem::new(
+            E::Closed
+            | E::Store(StoreError::Conflict { what: "closed conversation" | "conversation's state" }) => {
+                Problem::new(
+                    ProblemKind::Conflict,
+                    "This conversation is closed.",
+                    "Open a new conversation.",
+                )
+            }
+            E::Store(StoreError::Conflict { what: "conversation's agent" }) => Problem::new(
                 ProblemKind::Conflict,
-                "This conversation is closed.",
-                "Open a new conversation.",
+                "Another member of staff answers in this conversation.",
+                "Ask them, or wait until they give it back.",
             ),
             E::TooFast => Problem::new(
                 ProblemKind::Throttled,

@@ -1,7 +1,8 @@
 //! Conversations between people and bots: opened, spoken in, answered, read, handed over.
 //!
 //! One file per verb: [`open`](Conversations::open), [`send`](Conversations::send), the bot's turn,
-//! [`read`](Conversations::read) for the person who chats, and the transcript for staff. Every verb
+//! [`read`](Conversations::read) for the person who chats, the transcript and
+//! [`reply`](Conversations::reply) for staff. Every verb
 //! takes the permit that the guard gave for it, and writes its event in the same transaction as the
 //! act.
 
@@ -9,6 +10,7 @@ mod error;
 mod live;
 mod open;
 mod read;
+mod reply;
 mod send;
 pub mod token;
 mod transcript;

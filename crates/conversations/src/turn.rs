@@ -241,6 +241,10 @@ impl Conversations {
                 let Next::Fresh(slot) = messages::next(tx, &permit, id, Speaker::Bot, now)? else {
                     return Ok(());
                 };
+                // Somebody of the staff took the conversation while the bot was thinking.
+                if slot.state() != ConversationState::Open {
+                    return Ok(());
+                }
                 let record = key.seal(&slot.place(), &reply.text).map_err(StoreError::refuse)?;
                 let citations = match reply.citations.as_slice() {
                     [] => None,

@@ -290,6 +290,24 @@ pub fn take(tx: &mut Tx<'_>, permit: &Permit<ReplyToConversation>, now: Timestam
     if changed == 0 { Err(StoreError::Conflict { what: "conversation's agent" }) } else { Ok(()) }
 }
 
+/// Gives a conversation that the agent of the permit has back to the bot.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when somebody else has it, or nobody.
+pub fn give_back(
+    tx: &mut Tx<'_>,
+    permit: &Permit<ReplyToConversation>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let agent = permit.user().ok_or(StoreError::Missing { what: "agent" })?;
+    let changed = tx.execute(
+        "UPDATE conversations SET assignee = NULL, state = 'open', last_ms = $4
+         WHERE tenant = $1 AND id = $2 AND state = 'handoff' AND assignee = $3",
+        params![permit.tenant(), access::conversation(permit)?, agent, now],
+    )?;
+    if changed == 0 { Err(StoreError::Conflict { what: "conversation's agent" }) } else { Ok(()) }
+}
+
 /// A page of conversations, those first in which something happened last.
 ///
 /// # Errors

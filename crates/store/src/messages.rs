@@ -85,9 +85,15 @@ pub struct Slot {
     content_type: ContentType,
     now: Timestamp,
     previous: [u8; 32],
+    state: ConversationState,
 }
 
 impl Slot {
+    /// The state of the conversation as this job sees it: `Open` or `Handoff`.
+    pub fn state(&self) -> ConversationState {
+        self.state
+    }
+
     /// The sequence number that the message will have.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -259,12 +265,13 @@ pub fn next<A: Writes>(
     if let Some(seq) = row.take("already")? {
         return Ok(Next::Already { seq });
     }
-    if row.take::<ConversationState>("state")? == ConversationState::Closed {
+    let state: ConversationState = row.take("state")?;
+    if state == ConversationState::Closed {
         return Err(StoreError::Conflict { what: "closed conversation" });
     }
     let (last, previous): (u64, _) = (row.take("last_seq")?, row.take("head")?);
     let (seq, content_type) = (last.saturating_add(1), ContentType::Text);
-    Ok(Next::Fresh(Slot { tenant, conversation, seq, id, speaker, content_type, now, previous }))
+    Ok(Next::Fresh(Slot { tenant, conversation, seq, id, speaker, content_type, now, previous, state }))
 }
 
 /// Puts a message into its slot and advances the chain. Gives its sequence number.
@@ -274,7 +281,7 @@ pub fn next<A: Writes>(
 /// # Errors
 /// [`StoreError::Contended`] when another process was first; the writer then runs the whole job again.
 pub fn append(tx: &mut Tx<'_>, slot: Slot, new: NewMessage) -> Result<u64, StoreError> {
-    let Slot { tenant, conversation, seq, id, speaker, content_type, now, previous } = slot;
+    let Slot { tenant, conversation, seq, id, speaker, content_type, now, previous, .. } = slot;
     let mut message = Message {
         tenant,
         conversation,

@@ -1,13 +1,19 @@
 //! What the test suites of several rooms share. Development only; nothing here is shipped.
 //!
 //! Private servers, each in a folder and on a port of its own, that end with the process that started
-//! them: PostgreSQL, a small HTTPS server for tests to speak with, and the key services OpenBao and moto
-//! (AWS).
+//! them: PostgreSQL and, with the feature `servers`, a small HTTPS server for tests to speak with and the
+//! key services OpenBao and moto (AWS). And a small disk that can be filled.
 
+mod disk;
+#[cfg(feature = "servers")]
 mod https;
+#[cfg(feature = "servers")]
 mod kms;
 mod postgres;
 
+pub use disk::Disk;
+#[cfg(feature = "servers")]
 pub use https::{Authority, Heard, HttpsServer, Identity, Said};
+#[cfg(feature = "servers")]
 pub use kms::{Moto, OpenBao};
 pub use postgres::Cluster;

@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bots::{Runner, Shelf, Trainer, TrainingSet};
 use console::{Activation, Releases};
@@ -64,6 +65,20 @@ impl Bots for ShelfBots {
                 .map_err(|error| ConversationError::Bots(Box::<dyn Error + Send + Sync>::from(error)))?;
             Ok(found.map(|release| (id, release)))
         })
+    }
+}
+
+/// How often a running process looks for releases that were put live elsewhere.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Takes over releases that the command line or another process put live, until the task is dropped.
+pub(crate) async fn keep_current(shelf: Shelf) {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        match shelf.take_over().await {
+            Ok(bots) => bots.iter().for_each(|bot| tracing::info!(%bot, "another release answers")),
+            Err(error) => tracing::error!(%error, "a live release could not be taken over"),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! `wardroom audit ...`: prove the log, take it away, look at its end.
 
-use std::convert::Infallible;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use guard::Permit;
 use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
@@ -10,6 +10,7 @@ use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
 use ledger::{Record, SignedCheckpoint, VerifierKey};
 use store::audit::{self as rows, Walks};
 use store::{Db, StoreError};
+use tokio::runtime::Handle;
 
 use crate::Failure;
 use crate::cli::Place;
@@ -46,7 +47,7 @@ pub(crate) async fn verify(
         None => {
             let base = Foundation::open(&place.data, config, false).await?;
             expect.tenant = Some(base.tenant);
-            stored(&base, &expect).await?
+            stored(&base, expect).await?
         }
     };
     match json {
@@ -64,35 +65,50 @@ pub(crate) async fn verify(
     Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Verifies the log of a deployment.
-pub(crate) async fn stored(base: &Foundation, expect: &Expect) -> Result<VerifyReport, Failure> {
+/// Verifies the log of a deployment, page by page, in memory that does not grow with it.
+pub(crate) async fn stored(base: &Foundation, expect: Expect) -> Result<VerifyReport, Failure> {
     let permit: Permit<VerifyAudit> = base.leave()?;
-    let (leaves, checkpoints) = whole(&base.db, permit).await?;
-    let checkpoints = checkpoints.into_iter().map(|(_, note)| Ok::<_, Infallible>(note));
-    let Ok(report) = verify::stored(leaves.into_iter().map(Ok), checkpoints, expect);
-    Ok(report)
+    let (leaves, checkpoints) = walk(&base.db, permit).await?;
+    let checkpoints = checkpoints.into_iter().map(|(_, note)| Ok(note));
+    let verified = tokio::task::spawn_blocking(move || verify::stored(leaves, checkpoints, &expect));
+    Ok(verified.await??)
 }
 
-/// The leaves and checkpoints of a log, read in pages of one state each; what is appended meanwhile comes
+/// The checkpoints of a log, and its leaves as they are asked for. What is appended meanwhile comes
 /// along or not.
-async fn whole<A: Walks>(
-    db: &Db,
-    permit: Permit<A>,
-) -> Result<(Vec<StoredLeaf>, Vec<(u64, String)>), StoreError> {
-    let permit = std::sync::Arc::new(permit);
-    let inside = std::sync::Arc::clone(&permit);
+async fn walk<A: Walks>(db: &Db, permit: Permit<A>) -> Result<(Leaves<A>, Vec<(u64, String)>), StoreError> {
+    let permit = Arc::new(permit);
+    let inside = Arc::clone(&permit);
     // Checkpoints first: then every one of them lies within the leaves that are read after.
     let checkpoints = db.read(move |tx| rows::checkpoints(tx, &inside)).await?;
-    let mut leaves: Vec<StoredLeaf> = Vec::new();
-    loop {
-        let (from, inside) = (leaves.last().map_or(0, |leaf| leaf.index + 1), std::sync::Arc::clone(&permit));
-        let page = db.read(move |tx| rows::walk(tx, &inside, from, PAGE)).await?;
-        if page.is_empty() {
-            return Ok((leaves, checkpoints));
+    let (db, runtime, page) = (db.clone(), Handle::current(), Vec::new().into_iter());
+    Ok((Leaves { db, permit, runtime, page, next: 0 }, checkpoints))
+}
+
+/// The leaves of a log in order, read from the database in pages. For threads that may block.
+struct Leaves<A: Walks> {
+    db: Db,
+    permit: Arc<Permit<A>>,
+    runtime: Handle,
+    page: std::vec::IntoIter<rows::Leaf>,
+    next: u64,
+}
+
+impl<A: Walks> Iterator for Leaves<A> {
+    type Item = Result<StoredLeaf, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.as_slice().is_empty() {
+            let (from, inside) = (self.next, Arc::clone(&self.permit));
+            let read = self.db.read(move |tx| rows::walk(tx, &inside, from, PAGE));
+            match self.runtime.block_on(read) {
+                Ok(page) => self.page = page.into_iter(),
+                Err(error) => return Some(Err(error)),
+            }
         }
-        let stored =
-            |leaf: rows::Leaf| StoredLeaf { index: leaf.index, hash: leaf.leaf_hash, json: leaf.json };
-        leaves.extend(page.into_iter().map(stored));
+        let leaf = self.page.next()?;
+        self.next = leaf.index + 1;
+        Some(Ok(StoredLeaf { index: leaf.index, hash: leaf.leaf_hash, json: leaf.json }))
     }
 }
 
@@ -101,12 +117,13 @@ pub(crate) async fn export(data: &Path, config: &Config, out: &Path) -> Result<E
     let base = Foundation::open(data, config, false).await?;
     let permit: Permit<ExportAudit> = base.leave()?;
     let key = VerifierKey::parse(std::fs::read_to_string(data.join("audit.vkey"))?.trim())?;
-    let (leaves, checkpoints) = whole(&base.db, permit).await?;
+    let (leaves, checkpoints) = walk(&base.db, permit).await?;
     let keys = [key];
     let checkpoints: Result<Vec<_>, _> =
         checkpoints.iter().map(|(_, note)| SignedCheckpoint::open(note, &keys)).collect();
-    let leaves = leaves.into_iter().map(Ok::<_, Infallible>);
-    let report = ledger::export(out, leaves, &checkpoints?, &keys)?;
+    let (folder, checkpoints) = (out.to_owned(), checkpoints?);
+    let exported = tokio::task::spawn_blocking(move || ledger::export(&folder, leaves, &checkpoints, &keys));
+    let report = exported.await??;
     println!("{} leaves under root {} are in `{}`", report.leaves, report.root, out.display());
     Ok(ExitCode::SUCCESS)
 }

@@ -1,18 +1,19 @@
 //! `wardroom bot ...` and `wardroom chat`: the bot developer's tools.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use bots::{BotSource, Limits, TestReport, compile, run_tests, scaffold};
-use guard::{Circumstances, Permit, Resource, action::ReadBots};
-use kernel::{BotName, Id, MessageText, ReleaseId};
+use bots::{BotSource, Limits, MAX_SECRET, TestReport, compile, run_tests, scaffold};
+use guard::action::{ReadBots, UpdateBot};
+use guard::{Circumstances, Permit, Resource};
+use kernel::{BotName, Id, MessageText, ReleaseId, Secret};
 use store::{Via, bots as rows};
 use wire::release::Release;
 use wire::turn::{Act, Said, TurnRequest};
 
 use crate::adapters::{EngineRunner, EngineTrainer};
-use crate::cli::Place;
+use crate::cli::{Place, SecretCommand};
 use crate::config::Config;
 use crate::wiring::{Foundation, House};
 use crate::{Failure, samples};
@@ -94,7 +95,44 @@ pub(crate) async fn push(dir: &Path, data: &Path, config: &Config) -> Result<Exi
     let pushed =
         base.shelf().await?.push(&base.operator(), release, report.passed() as u64, &Via::default()).await?;
     println!("`{name}` is live as version {} ({} of its own tests passed)", pushed.version, report.passed());
-    println!("a running `wardroom up` takes it over at its next start");
+    println!("a running `wardroom up` takes it over within seconds");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// `bot secret ...`
+pub(crate) async fn secret(
+    command: SecretCommand,
+    data: &Path,
+    config: &Config,
+) -> Result<ExitCode, Failure> {
+    let base = Foundation::open(data, config, false).await?;
+    let (tenant, bot) = (base.tenant, command.bot().clone());
+    let wanted = bot.clone();
+    if base.db.read(move |tx| rows::find(tx, tenant, &wanted)).await?.is_none() {
+        return Err(format!("there is no bot `{bot}` here; `wardroom bot list` shows the bots").into());
+    }
+    let (shelf, resource) = (base.shelf().await?, Resource::Bot { tenant, bot: bot.clone() });
+    let now = Circumstances::at(base.world.now());
+    match command {
+        SecretCommand::Set { name, .. } => {
+            let permit: Permit<UpdateBot> = base.guard.permit(&base.operator(), &resource, &now)?;
+            let mut value = String::new();
+            std::io::stdin().take(MAX_SECRET as u64 + 2).read_to_string(&mut value)?;
+            value.truncate(value.trim_end_matches(['\r', '\n']).len());
+            let value = Secret::new(value);
+            shelf.set_secret(permit, &name, &value, &Via::default()).await?;
+            println!("`{name}` of `{bot}` is kept, sealed");
+        }
+        SecretCommand::List { .. } => {
+            let permit: Permit<ReadBots> = base.guard.permit(&base.operator(), &resource, &now)?;
+            shelf.secrets(permit).await?.iter().for_each(|name| println!("{name}"));
+        }
+        SecretCommand::Remove { name, .. } => {
+            let permit: Permit<UpdateBot> = base.guard.permit(&base.operator(), &resource, &now)?;
+            shelf.remove_secret(permit, &name, &Via::default()).await?;
+            println!("`{name}` of `{bot}` is forgotten");
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

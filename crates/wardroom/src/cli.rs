@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
+use guard::{Act, Role, Scope};
 use kernel::BotName;
 
 /// The secure-by-default platform for an enterprise's chatbots.
@@ -57,7 +59,10 @@ pub(crate) enum Command {
     /// Prove, export and read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Roles and why a decision falls as it does
+    /// Staff: list, invite, disable, reset second factors
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
     /// Check the posture of this deployment; each finding says how to mend it
@@ -117,6 +122,9 @@ pub(crate) enum BotCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Keep the credentials that a bot needs, sealed; no bot folder may hold one
+    #[command(subcommand)]
+    Secret(SecretCommand),
     /// List bots and their releases
     List {
         #[command(flatten)]
@@ -125,6 +133,51 @@ pub(crate) enum BotCommand {
         #[arg(long)]
         json: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SecretCommand {
+    /// Keep a secret, read from standard input so that it is in no shell history and no process list
+    Set {
+        /// The bot
+        bot: BotName,
+        /// The secret's name, for example `CRM_TOKEN`
+        name: SecretName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// List the names of a bot's secrets; nobody reads a secret back
+    List {
+        /// The bot
+        bot: BotName,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Forget a secret
+    Remove {
+        /// The bot
+        bot: BotName,
+        /// The secret's name
+        name: SecretName,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+impl SecretCommand {
+    /// Which deployment.
+    pub(crate) fn place(&self) -> &Place {
+        match self {
+            Self::Set { place, .. } | Self::List { place, .. } | Self::Remove { place, .. } => place,
+        }
+    }
+
+    /// Which bot.
+    pub(crate) fn bot(&self) -> &BotName {
+        match self {
+            Self::Set { bot, .. } | Self::List { bot, .. } | Self::Remove { bot, .. } => bot,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -165,7 +218,124 @@ pub(crate) enum AuditCommand {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Show everybody, with roles and factors
+    List {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a link with which somebody enrols, once
+    Invite {
+        /// The role that comes with it
+        #[arg(long)]
+        role: Role,
+        /// Where the role holds: `tenant` or `bot:NAME`
+        #[arg(long, default_value = "tenant")]
+        scope: Scope,
+        /// The one address that may use the link
+        #[arg(long)]
+        email: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Disable an account; its sessions end at once
+    Disable {
+        /// Address or id
+        who: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take every second factor away; prints the link with which only they enrol anew
+    ResetMfa {
+        /// Address or id
+        who: String,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum RoleCommand {
     /// Show what each role may do
     List,
+    /// Grant a role; it holds from the next sign-in on
+    Grant {
+        /// Address or id
+        who: String,
+        /// The role
+        role: Role,
+        /// Where it holds: `tenant` or `bot:NAME`
+        #[arg(long, default_value = "tenant")]
+        scope: Scope,
+        /// Why; it goes, sealed, into the audit log
+        #[arg(long)]
+        reason: String,
+        /// For how many days; unset: until it is taken away
+        #[arg(long)]
+        days: Option<u16>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Take a role away; their sessions end at once
+    Revoke {
+        /// Address or id
+        who: String,
+        /// The role
+        role: Role,
+        /// Where it holds
+        #[arg(long, default_value = "tenant")]
+        scope: Scope,
+        /// Why; it goes, sealed, into the audit log
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Tell why a decision falls as it does; the exit status is the decision
+    Explain {
+        /// Who asks: an address, an id, `operator`, or a role as if somebody held it alone
+        #[arg(long = "as", value_name = "WHO")]
+        who: String,
+        /// The action, for example `transcript.read`
+        #[arg(long)]
+        action: Act,
+        /// What about: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/WHO`
+        #[arg(long, default_value = "tenant")]
+        on: String,
+        /// A reason that they state
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl UserCommand {
+    /// Which deployment.
+    pub(crate) fn place(&self) -> &Place {
+        match self {
+            Self::List { place, .. }
+            | Self::Invite { place, .. }
+            | Self::Disable { place, .. }
+            | Self::ResetMfa { place, .. } => place,
+        }
+    }
+}
+
+impl RoleCommand {
+    /// Which deployment, if it is about one.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        match self {
+            Self::List => None,
+            Self::Grant { place, .. } | Self::Revoke { place, .. } | Self::Explain { place, .. } => {
+                Some(place)
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod people;
 mod posture;
 mod roots;
 mod samples;
@@ -20,7 +21,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place, RoleCommand};
+use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place};
 use config::Config;
 
 /// What a command that cannot go on says: each cause on its line, the last with the mend.
@@ -76,6 +77,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             BotCommand::Check { dir, json } => bot::check(&dir, json),
             BotCommand::Test { dir, json } => bot::test(&dir, json),
             BotCommand::Push { dir, place } => bot::push(&dir, &place.data, &read(&place)?).await,
+            BotCommand::Secret(command) => {
+                let (data, config) = (command.place().data.clone(), read(command.place())?);
+                bot::secret(command, &data, &config).await
+            }
             BotCommand::List { place, json } => bot::list(&place.data, &read(&place)?, json).await,
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
@@ -94,9 +99,15 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
-        Command::Role(RoleCommand::List) => {
-            print!("{}", guard::Guard::embedded()?.matrix());
-            Ok(ExitCode::SUCCESS)
+        Command::User(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            people::user(command, &data, &config).await
+        }
+        Command::Role(command) => {
+            let place = command.place();
+            let data = place.map(|place| place.data.clone()).unwrap_or_default();
+            let config = place.map(read).transpose()?.unwrap_or_default();
+            people::role(command, &data, &config).await
         }
         Command::Doctor { place, json } => posture::doctor(&place.data, &read(&place)?, json).await,
     }

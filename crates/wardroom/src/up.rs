@@ -29,7 +29,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, checkpoints, posture, samples};
+use crate::{Failure, adapters, checkpoints, posture, samples};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -87,6 +87,7 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
         tokio::spawn(serve_plain(listen(http).await?, plain, limits.clone(), shutdown.clone()));
     }
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
     let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
@@ -103,6 +104,7 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
     signing.abort();
+    releases.abort();
     stopped(&base).await?;
     checkpoints::sign(&base, &signer).await?;
     Ok(ExitCode::SUCCESS)
@@ -180,7 +182,7 @@ impl Certificates {
 }
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
-async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
     let party = RelyingParty::of_origin(origin).ok_or_else(|| {
         format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
     })?;

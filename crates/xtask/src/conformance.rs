@@ -1,6 +1,9 @@
 //! The judgement of other people's tools: graders, validators and a real browser, run against the real
 //! binary in a data directory of its own.
 
+mod browser;
+pub(crate) mod kms;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::steps::{ask, call, call_in};
+use crate::steps::{ask, call};
 
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
@@ -17,6 +20,7 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
 
@@ -31,7 +35,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
-        ["browser"] => browser(),
+        ["kms"] => kms::run(),
+        ["browser"] => browser::run(),
         [] => {
             for (name, what) in SUITES {
                 println!("  {name:<8} {what}");
@@ -177,79 +182,4 @@ fn audit() -> Outcome {
     call(&wardroom, &["audit", "verify", "--export", &export])?;
     let venv = shown(&workshop("aics")?);
     call("bash", &["conformance/ledger/audit_outside.sh", &export, &venv])
-}
-
-fn browser() -> Outcome {
-    let folder = crate::root().join("conformance/browser");
-    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
-    call_in(&folder, "npm", &["test", "--silent"])?;
-    let pictures = shown(&workshop("pictures")?);
-    call_in(&folder, "node", &["islands.mjs", &pictures])?;
-    let running = Running::start("browser")?;
-    let data = running.data.clone();
-    running.stop()?;
-    let bot = embeddable_bot()?;
-    call(&shown(&binary()?), &["bot", "push", &shown(&bot), "--data", &shown(&data)])?;
-    let running = Running::again(data)?;
-    let questions = [
-        "How are messages encrypted at rest?",
-        "Which databases does Wardroom run on?",
-        "Who may read transcripts?",
-    ];
-    let mut args = vec!["widget.mjs", running.text("public")?, running.text("ca")?, &pictures];
-    args.extend(questions);
-    call_in(&folder, "node", &args)?;
-    let (console, link) = (running.text("console")?, running.text("enrolment")?);
-    let status = Command::new("node")
-        .args(["console.mjs", console, link, running.text("ca")?, &pictures])
-        .env("PUBLIC_URL", running.text("public")?)
-        .current_dir(&folder)
-        .status()
-        .map_err(|error| format!("cannot start node: {error}"))?;
-    if !status.success() {
-        return Err("the console was not as a person needs it".to_owned());
-    }
-    let data = running.data.clone();
-    running.stop()?;
-    // What people typed on the way: their addresses, the reason for opening a transcript, a question.
-    for typed in ["@desk.example", "ticket 4711", "How are messages encrypted at rest?"] {
-        let found = files_with(&data, typed.as_bytes())?;
-        if !found.is_empty() {
-            return Err(format!("`{typed}` can be read in {}", found.join(", ")));
-        }
-    }
-    println!("nothing that was typed can be read in any file of the data directory");
-    Ok(())
-}
-
-/// Every file below a folder that holds these bytes.
-fn files_with(folder: &Path, bytes: &[u8]) -> Result<Vec<String>, String> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(|error| error.to_string())?.flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            found.extend(files_with(&path, bytes)?);
-        } else if std::fs::read(&path)
-            .map_err(|error| error.to_string())?
-            .windows(bytes.len())
-            .any(|window| window == bytes)
-        {
-            found.push(shown(&path));
-        }
-    }
-    Ok(found)
-}
-
-/// The default bot, with the page that the test embeds it in among its allowed origins.
-fn embeddable_bot() -> Result<PathBuf, String> {
-    let copy = workshop("browser")?.join("bot");
-    let _ = std::fs::remove_dir_all(&copy);
-    call("cp", &["-r", "bots/front-desk", &shown(&copy)])?;
-    let path = copy.join("bot.toml");
-    let text = std::fs::read_to_string(&path).map_err(|error| error.to_string())?;
-    let lines = text.lines().filter(|line| !line.starts_with("allowed_origins"));
-    let text: Vec<&str> =
-        ["allowed_origins = [\"http://localhost:18780\"]"].into_iter().chain(lines).collect();
-    std::fs::write(&path, text.join("\n")).map_err(|error| error.to_string())?;
-    Ok(copy)
 }

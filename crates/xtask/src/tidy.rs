@@ -14,7 +14,7 @@ use crate::steps::ask;
 const LAYERS: &[&[&str]] = &[
     &["kernel"],
     &["outbound"],
-    &["vault", "guard", "ledger", "wire", "waf"],
+    &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
     &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
     &["edge", "api", "console"],

@@ -2,8 +2,9 @@
 
 use kernel::{BotName, ReleaseId};
 
-use super::events;
+use super::{by_uid, events};
 use crate::jcs::Json;
+use crate::words::Token;
 
 events! {
     /// A bot's folder was compiled into a release that passed every check. It does not answer yet.
@@ -40,6 +41,17 @@ events! {
         findings: u64,
     }
     shape |e| { "app": app(&e.bot, None), "status_detail": Json::text(e.step) };
+
+    /// A secret of a bot was set, or taken away. Its value is nowhere in the log.
+    "BOTS-1004I" "secret.changed" BotSecretChanged: Api 3, Info, Success, Accountability {
+        /// The bot.
+        bot: BotName,
+        /// The secret's name.
+        secret: Token,
+        /// What was done: `set` or `removed`.
+        change: &'static str,
+    }
+    shape |e| { "resources": Json::List(vec![by_uid(&e.secret)]) };
 }
 
 fn app(bot: &BotName, release: Option<ReleaseId>) -> Json {

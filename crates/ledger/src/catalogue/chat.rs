@@ -113,6 +113,15 @@ events! {
     }
     shape |_e| { "table": by_name("conversations"), "type_id": Json::whole(3) }
     activity |e| if e.how == "list" { 8 } else { 4 };
+
+    /// Who answers in a conversation changed: a member of staff took it, or gave it back to the bot.
+    "CHAT-1010I" "handoff.changed" HandoffChanged: Api 3, Info, Success, Activity {
+        /// The conversation.
+        conversation: ConversationId,
+        /// Who answers from now on: `agent` or `bot`.
+        to: &'static str,
+    }
+    shape |e| { "resources": resource("conversation", e.conversation) };
 }
 
 fn resource(kind: &'static str, uid: impl std::fmt::Display) -> Json {

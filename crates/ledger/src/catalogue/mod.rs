@@ -16,10 +16,10 @@ pub use auth::{
     AccessDenied, FactorEnrolled, FactorsReset, LoginFailed, LoginSucceeded, RecoveryCodeUsed, RoleGranted,
     RoleRevoked, SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
-pub use bots::{ReleaseActivated, ReleaseMade, ReleaseRefused};
+pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
-    ConversationClosed, ConversationOpened, HandoffRequested, MessageAccepted, RecordRefused, ReplySent,
-    TicketOpened, TranscriptRead, TranscriptSearched,
+    ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
+    ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
 };
 pub use config::ConfigChanged;
 pub use edge::{Method, RequestBlocked, RequestRefused};

@@ -59,6 +59,7 @@ fn chat(all: &mut Samples, bot: &BotName) {
     all.add(&ConversationClosed { conversation, why: "idle", messages: 12 });
     all.add(&RecordRefused { table: Token::lossy("messages"), row: Token::lossy("019aac5b"), reason: "tag" });
     all.add(&HandoffRequested { conversation, by: "visitor" });
+    all.add(&HandoffChanged { conversation, to: "agent" });
     for conversation in [Some(conversation), None] {
         all.add(&TicketOpened { ticket: id(13), conversation });
     }
@@ -98,6 +99,7 @@ fn bots(all: &mut Samples, bot: &BotName) {
         all.add(&ReleaseActivated { bot: bot.clone(), release, previous });
     }
     all.add(&ReleaseRefused { bot: bot.clone(), step: "test", findings: 2 });
+    all.add(&BotSecretChanged { bot: bot.clone(), secret: Token::lossy("CRM_TOKEN"), change: "set" });
 }
 
 fn machine(all: &mut Samples) {

@@ -1,11 +1,9 @@
 //! The disk is full, the folder read-only, the file damaged, the server gone.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use store::{Db, Options, StoreError, params};
-use testkit::Cluster;
+use testkit::{Cluster, Disk};
 
 use crate::house::{House, Kind, world};
 
@@ -52,51 +50,20 @@ async fn a_database_at_its_size_limit_says_full_and_still_reads() {
     house.db.write(put).await.unwrap();
 }
 
-/// A small file system of its own; only root may mount one.
-struct Mount(tempfile::TempDir);
-
-impl Mount {
-    fn new(options: &str) -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-            .arg(folder.path())
-            .output()
-            .is_ok_and(|output| output.status.success());
-        mounted.then_some(Self(folder))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
-
 #[tokio::test]
 async fn a_full_disk_says_full_and_still_reads() {
     // Without the right to mount, the size limit above is the same error from the same engine.
-    let Some(disk) = Mount::new("size=6m") else {
-        return assert!(!rooted(), "root can mount a tmpfs");
-    };
+    let Some(disk) = Disk::mount("size=6m") else { return };
     let house = House::sqlite_at(&disk.path().join("house.db"));
     let error = fill(&house).await;
     assert!(matches!(error, StoreError::Full), "{error:?}");
     assert!(heaped(&house).await > 10);
 }
 
-fn rooted() -> bool {
-    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
-}
-
 #[test]
 fn a_folder_that_can_only_be_read_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    let mounted = Mount::new("ro");
+    let mounted = Disk::mount("ro");
     let place = match &mounted {
         Some(disk) => disk.path().to_owned(),
         None => {

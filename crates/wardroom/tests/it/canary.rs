@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use crate::house::{House, wardroom};
+use crate::house::{House, wardroom, wardroom_with};
 use crate::visitor::Visitor;
 
 /// What every canary begins with, and nothing else in the world.
@@ -40,12 +40,27 @@ async fn plant(house: &House) -> Vec<String> {
     canaries
 }
 
+/// Entrusts a secret to a bot, as its developer would, and gives it.
+fn entrust(data: &Path) -> String {
+    let canary = "ZanzibarSecretQuokka".to_owned();
+    let data = data.to_str().unwrap();
+    let set = ["bot", "secret", "set", "front-desk", "CRM_TOKEN", "--data", data];
+    let (status, out, err) = wardroom_with(&set, &canary);
+    assert_eq!((status, out.trim()), (0, "`CRM_TOKEN` of `front-desk` is kept, sealed"), "{err}");
+    let listed = wardroom(&["bot", "secret", "list", "front-desk", "--data", data]);
+    assert_eq!((listed.0, listed.1.trim()), (0, "CRM_TOKEN"), "{}", listed.2);
+    let (status, _, err) = wardroom(&["bot", "secret", "remove", "front-desk", "NO_SUCH", "--data", data]);
+    assert!(status == 1 && err.contains("secret"), "{err}");
+    canary
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_canary_is_in_the_clear_in_the_data_directory() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
     let house = House::start(&data);
     plant(&house).await;
+    entrust(&data);
     // Once while it runs, with the write-ahead log as it is, and once after a clean end.
     assert_eq!(betrayals(&data), Vec::<String>::new());
     assert_eq!(house.interrupt(), 0);
@@ -65,7 +80,8 @@ async fn no_canary_is_in_the_clear_in_the_files_or_a_dump_of_postgresql() {
     fs::write(data.join("wardroom.toml"), format!("[database]\nurl = {{ file = {url:?} }}\n")).unwrap();
 
     let house = House::start(&data);
-    let canaries = plant(&house).await;
+    let mut canaries = plant(&house).await;
+    canaries.push(entrust(&data));
     assert_eq!(house.interrupt(), 0);
     cluster.sql(&database, "CHECKPOINT");
     let dump = cluster.dump(&database);

@@ -1,6 +1,6 @@
 //! A running Wardroom for a test: the real binary in its own data directory on ports of its own.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -131,12 +131,22 @@ impl Drop for House {
 
 /// Runs another command of the binary and returns status, stdout and stderr.
 pub(crate) fn wardroom(args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_wardroom"))
+    wardroom_with(args, "")
+}
+
+/// The same with something on standard input.
+pub(crate) fn wardroom_with(args: &[&str], input: &str) -> (i32, String, String) {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
         .args(args)
         .env_remove("WARDROOM_DATA")
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .expect("the binary runs");
+    // A command that asks for nothing may be gone before it is told.
+    let _ = child.stdin.take().expect("stdin is a pipe").write_all(input.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
     (
         output.status.code().unwrap_or(-1),
         String::from_utf8_lossy(&output.stdout).into_owned(),

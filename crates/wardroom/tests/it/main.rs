@@ -10,9 +10,11 @@
 
 mod bad_input;
 mod canary;
+mod faults;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod kill;
+mod people;
 mod roots;
 mod start;
 mod visitor;

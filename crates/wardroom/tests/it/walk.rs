@@ -73,3 +73,25 @@ async fn two_quick_questions_get_two_answers() {
         .await;
     assert_eq!((answers, second), (3, 3));
 }
+
+#[tokio::test]
+async fn a_bot_that_is_pushed_while_the_house_runs_answers_within_seconds() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let house = House::start(&data);
+    let visitor = Visitor::open(&house.ready).await;
+    let folder = temp.path().join("help-desk");
+    let (folder, data) = (folder.to_str().unwrap(), data.to_str().unwrap());
+    assert_eq!(wardroom(&["bot", "new", "help-desk", "--dir", folder]).0, 0);
+    let (status, out, err) = wardroom(&["bot", "push", folder, "--data", data]);
+    assert_eq!(status, 0, "{out}{err}");
+    for _ in 0..100 {
+        let url = format!("{}/chat/v1/conversations", house.ready.public);
+        let opened = visitor.client.post(url).json(&serde_json::json!({ "bot": "help-desk" })).send().await;
+        if opened.unwrap().status() == 201 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    panic!("it does not answer after 10 seconds");
+}

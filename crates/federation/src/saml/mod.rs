@@ -1,0 +1,1 @@
+//! SAML 2.0, the service provider's side.

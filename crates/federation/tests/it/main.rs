@@ -1,0 +1,9 @@
+//! The verifiers from outside: attacks and what must be accepted.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "what a helper of a test cannot do fails the test"
+)]
+
+mod oidc;
