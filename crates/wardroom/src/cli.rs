@@ -17,7 +17,7 @@ pub(crate) struct Cli {
 }
 
 /// What every command that touches a deployment takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Place {
     /// The data directory.
     #[arg(long, value_name = "DIR", default_value = "wardroom-data", env = "WARDROOM_DATA")]

@@ -19,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) keys: Keys,
     pub(crate) bots: Bots,
+    /// Trusted proxies and access lists.
+    pub(crate) edge: edge::AccessConfig,
+    /// How much of what there may be.
+    pub(crate) admission: edge::AdmissionConfig,
 }
 
 /// The door for the people who chat.
@@ -224,7 +228,9 @@ impl Config {
                 );
             }
         }
-        Ok(())
+        self.admission
+            .check()
+            .map_err(|error| ConfigError::Value { key: "admission", message: error.to_string() })
     }
 }
 
@@ -296,6 +302,24 @@ mod tests {
         assert!(parse("[tls]\ncertificate = \"a\"\n").unwrap_err().contains("both"));
         assert!(parse("[console]\nlisten = \"0.0.0.0:8443\"\n").unwrap_err().contains("differ"));
         assert!(parse("[public]\norigin = \"http://a\"\n").unwrap_err().contains("https origin"));
+    }
+
+    #[test]
+    fn the_edge_and_its_admission_are_set_by_name() {
+        let config = parse(
+            "[edge]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[edge.access]]\ndoors = [\"staff\"]\nallow = [\"10.1.0.0/16\"]\n\
+             [admission]\naddress = { per_second = 5, burst = 10 }\n",
+        )
+        .unwrap();
+        assert_eq!(config.admission.address, edge::Rate::new(5.0, 10.0));
+        assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config, "what is shown can be read");
+        assert!(
+            parse("[admission]\nadress = { per_second = 5, burst = 10 }\n")
+                .unwrap_err()
+                .contains("`address`")
+        );
+        assert!(parse("[edge]\ntrusted_proxies = [\"ten\"]\n").is_err());
+        assert!(parse("[admission]\nconcurrency = 0\n").unwrap_err().contains("admission.concurrency"));
     }
 
     #[test]

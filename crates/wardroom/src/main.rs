@@ -16,6 +16,7 @@ mod posture;
 mod roots;
 mod samples;
 mod up;
+mod watchman;
 mod wiring;
 
 use std::process::ExitCode;
@@ -61,7 +62,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let mut config = read(&place)?;
             config.public.listen = listen.unwrap_or(config.public.listen);
             config.console.listen = console.unwrap_or(config.console.listen);
-            up::up(&place.data, config, json).await
+            let again = place.clone();
+            up::up(&place.data, config, Box::new(move || read(&again)), json).await
         }
         Command::Config(ConfigCommand::Check { place }) => {
             read(&place)?;

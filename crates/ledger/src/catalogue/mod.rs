@@ -22,7 +22,9 @@ pub use chat::{
     ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
 };
 pub use config::ConfigChanged;
-pub use edge::{Method, RequestBlocked, RequestRefused};
+pub use edge::{
+    Method, RequestBlocked, RequestRefused, TrafficDecided, TrafficLimited, TrafficState, TrafficUnlimited,
+};
 pub use keys::{KeyCreated, KeyRefused, KeyRotated};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};

@@ -124,6 +124,20 @@ fn machine(all: &mut Samples) {
         let rules = Listed::one(Token::lossy("942100"));
         all.add(&RequestBlocked { rules, score: 15, threshold: 5, route, method, subject: None });
     }
+    let signals = Listed::one(Token::lossy("rate"));
+    all.add(&TrafficState { state: "elevated", signals });
+    let block = Some(Pseudonym::from_mac([5; 16]));
+    let agent = Some(Token::lossy("curl/8.1"));
+    all.add(&TrafficLimited {
+        dimension: "address",
+        value: None,
+        block,
+        step: "throttle",
+        why: "over-budget",
+        seconds: 10,
+    });
+    all.add(&TrafficUnlimited { dimension: "agent", value: agent, block: None, seconds: 42 });
+    all.add(&TrafficDecided { block: Pseudonym::from_mac([5; 16]), decision: "deny", seconds: 3600 });
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
