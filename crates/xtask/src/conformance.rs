@@ -2,6 +2,7 @@
 //! binary in a data directory of its own.
 
 mod browser;
+pub(crate) mod kms;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
 
@@ -33,6 +35,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["kms"] => kms::run(),
         ["browser"] => browser::run(),
         [] => {
             for (name, what) in SUITES {
