@@ -1,6 +1,7 @@
 //! Randomness as a parameter. Keys, nonces, tokens and ids all come from a [`Random`]; the one call
 //! to the system's generator is in this file.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Mutex;
 
@@ -11,9 +12,30 @@ pub trait Random: Send + Sync + fmt::Debug {
     /// An implementation used outside tests must be a cryptographically secure generator: these
     /// bytes become keys and nonces.
     fn fill(&self, buffer: &mut [u8]);
+
+    /// The same for bytes that will be seen by everybody and must only never repeat: nonces. An
+    /// implementation may draw them in blocks, because a call to the system costs more than the
+    /// encryption that a nonce is for.
+    ///
+    /// Not for keys or tokens: a block waits in memory until it is used up.
+    fn fill_public(&self, buffer: &mut [u8]) {
+        self.fill(buffer);
+    }
+}
+
+/// Bytes that one thread draws at once for nonces: 64 of 24 bytes.
+const BLOCK: usize = 64 * 24;
+
+thread_local! {
+    /// What is left of this thread's block: bytes and how many of them were given out.
+    static DRAWN: RefCell<([u8; BLOCK], usize)> = const { RefCell::new(([0; BLOCK], BLOCK)) };
 }
 
 /// The operating system's generator (`getrandom(2)` on Linux).
+///
+/// A machine that is cloned while it runs has the same unused nonces in both copies: restart the
+/// process after restoring a snapshot of its memory. A process that forks is not meant to go on; this
+/// program never does.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct OsRandom;
 
@@ -25,6 +47,24 @@ impl Random for OsRandom {
     )]
     fn fill(&self, buffer: &mut [u8]) {
         getrandom::fill(buffer).expect("the operating system's random generator answers");
+    }
+
+    fn fill_public(&self, buffer: &mut [u8]) {
+        if buffer.len() > BLOCK / 8 {
+            return self.fill(buffer);
+        }
+        DRAWN.with_borrow_mut(|(block, used)| {
+            if block.len() - *used < buffer.len() {
+                self.fill(block);
+                *used = 0;
+            }
+            let (_, left) = block.split_at_mut(*used);
+            let (given, _) = left.split_at_mut(buffer.len());
+            buffer.copy_from_slice(given);
+            // Given out once, and gone.
+            given.fill(0);
+            *used += buffer.len();
+        });
     }
 }
 
@@ -69,6 +109,20 @@ mod tests {
         OsRandom.fill(&mut a);
         OsRandom.fill(&mut b);
         assert_ne!(a, b);
+    }
+
+    #[test]
+    fn nonces_are_drawn_in_blocks_and_never_given_twice() {
+        let mut seen = std::collections::HashSet::new();
+        for _ in 0..1000 {
+            let mut nonce = [0u8; 24];
+            OsRandom.fill_public(&mut nonce);
+            assert!(seen.insert(nonce));
+            assert_ne!(nonce, [0; 24]);
+        }
+        let mut large = [0u8; 1024];
+        OsRandom.fill_public(&mut large);
+        assert_ne!(large[..512], large[512..]);
     }
 
     #[test]

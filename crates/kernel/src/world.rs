@@ -40,6 +40,13 @@ impl World {
         bytes
     }
 
+    /// `N` random bytes that will be public and must never repeat: a nonce.
+    pub fn nonce<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.random.fill_public(&mut bytes);
+        bytes
+    }
+
     /// A new id: now, and 74 random bits.
     pub fn id<T: Id>(&self) -> T {
         v7(self.now().as_millis(), self.bytes())

@@ -81,7 +81,7 @@ impl DataKey {
         }
         // Reserved once: a buffer that grew would leave plaintext in the memory it grew out of.
         let mut record = Vec::with_capacity(OVERHEAD + padded(plain.len()));
-        let nonce: [u8; NONCE] = self.world.bytes();
+        let nonce: [u8; NONCE] = self.world.nonce();
         record.push(VERSION);
         record.extend_from_slice(&nonce);
         record.extend_from_slice(plain);
