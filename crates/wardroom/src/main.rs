@@ -13,6 +13,7 @@ mod config;
 mod datadir;
 mod people;
 mod posture;
+mod providers;
 mod samples;
 mod up;
 mod wiring;
