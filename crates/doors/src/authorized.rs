@@ -8,6 +8,7 @@ use kernel::{Problem, ProblemKind, RequestId};
 use crate::csrf::{self, Token};
 use crate::entrance::{Arrival, Decision, Entrance, ResourceNeed};
 use crate::refusal::{Refusal, nothing_here};
+use crate::standing::Word;
 
 /// Proof, in a handler's signature, that whoever asks may do `A` to what the path names.
 #[derive(Debug)]
@@ -64,7 +65,12 @@ impl<A: Action, S: Entrance> FromRequestParts<S> for Authorized<A> {
         let decision = Decision { act: A::ACT, actor: &actor, resource: &resource, request, reason, outcome };
         house.record(&decision).await?;
         match answer {
-            Ok(permit) => Ok(Self { permit, csrf, request }),
+            Ok(permit) => {
+                if let Some(word) = parts.extensions.get::<Word>() {
+                    word.leave(&actor, resource.bot());
+                }
+                Ok(Self { permit, csrf, request })
+            }
             Err(denied) => Err(refused(&actor, &denied).into()),
         }
     }

@@ -12,6 +12,7 @@ use kernel::{Problem, ProblemKind, RequestId, World};
 
 use crate::headers::{self, Flavour};
 use crate::refusal::{Refusal, nothing_here, stamp};
+use crate::standing::Word;
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -28,12 +29,15 @@ pub(crate) async fn frame(State(frame): State<Frame>, mut request: Request, next
     let id: RequestId = frame.world.id();
     request.headers_mut().remove(REQUEST_ID);
     request.extensions_mut().insert(id);
+    let word = Word::default();
+    request.extensions_mut().insert(word.clone());
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => caught(id, route.as_deref(), panic),
     };
     headers::secure(response.headers_mut(), frame.flavour);
+    word.take(response.headers_mut());
     stamp(response, id)
 }
 

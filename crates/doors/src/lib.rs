@@ -11,7 +11,8 @@
 //! 5. a form's token and reason are picked out of the body ([`csrf`]), because they are needed before
 //!    the handler reads the form;
 //! 6. [`Authorized<A>`] finds out who asks, checks that a cookie was not sent by another site, loads the
-//!    facts, asks the guard, and has the decision recorded;
+//!    facts, asks the guard, has the decision recorded, and leaves word for the edge who it was
+//!    ([`STANDING`]);
 //! 7. the body is parsed ([`Json`], [`Form`]), and the handler runs.
 //!
 //! An error anywhere is a [`kernel::Problem`], and becomes a response in one place ([`Refusal`]).
@@ -26,6 +27,7 @@ mod headers;
 mod params;
 mod refusal;
 mod route;
+mod standing;
 
 pub use authorized::Authorized;
 pub use body::{Form, Json};
@@ -34,3 +36,4 @@ pub use headers::{Flavour, PAGE_CSP};
 pub use params::{Path, Query};
 pub use refusal::{Refusal, problem_of};
 pub use route::{BODY_LIMIT, Doors, DoorsError, Proven, RouteTable, Way};
+pub use standing::{ISSUED, STANDING, issued};

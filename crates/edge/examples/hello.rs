@@ -46,8 +46,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let _ = tokio::signal::ctrl_c().await;
         trigger.stop();
     });
-    let report =
-        Edge::new(tls, Limits::default())?.serve(listener, tower::service_fn(hello), shutdown).await?;
+    let report = Edge::new(tls, Limits::default(), edge::Admission::off(&world), edge::Door::Public)?
+        .serve(listener, tower::service_fn(hello), shutdown)
+        .await?;
     println!("{report:#?}");
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The body of a request under its limits: so many bytes, no slower than so, no longer than so.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,6 +13,7 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
 use crate::Limits;
+use crate::flight::Activity;
 
 /// Why a body ended before its end. The edge itself answers the request then (413 or 408), whatever the
 /// application makes of this error.
@@ -53,6 +55,10 @@ impl Verdict {
 #[derive(Debug)]
 pub struct RequestBody {
     inner: Incoming,
+    /// What was read ahead of the application.
+    ahead: VecDeque<Frame<Bytes>>,
+    ended: bool,
+    activity: Arc<Activity>,
     most: u64,
     read: u64,
     pace: Pace,
@@ -61,7 +67,12 @@ pub struct RequestBody {
 }
 
 impl RequestBody {
-    pub(crate) fn new(inner: Incoming, limits: &Limits, verdict: Arc<Verdict>) -> Self {
+    pub(crate) fn new(
+        inner: Incoming,
+        limits: &Limits,
+        verdict: Arc<Verdict>,
+        activity: Arc<Activity>,
+    ) -> Self {
         let pace = Pace {
             rate: limits.body_rate,
             grace: limits.body_grace,
@@ -69,7 +80,65 @@ impl RequestBody {
             waited: Duration::ZERO,
             since: None,
         };
-        Self { inner, most: limits.body_bytes, read: 0, pace, clock: None, verdict }
+        Self {
+            inner,
+            ahead: VecDeque::new(),
+            ended: false,
+            activity,
+            most: limits.body_bytes,
+            read: 0,
+            pace,
+            clock: None,
+            verdict,
+        }
+    }
+
+    /// Reads up to `bytes` ahead of the application, so that whoever sends slowly holds up nobody but
+    /// themselves. Whether the body is all there then.
+    ///
+    /// # Errors
+    /// As reading it would give.
+    pub(crate) async fn gather(&mut self, bytes: u64) -> Result<bool, BodyError> {
+        while !self.is_whole() && self.read < bytes {
+            let next = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await;
+            match next {
+                Some(frame) => self.ahead.push_back(frame?),
+                None => self.ended = true,
+            }
+        }
+        Ok(self.is_whole())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.ended || self.inner.is_end_stream()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match Pin::new(&mut self.inner).poll_frame(cx) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.pace.arrived(Instant::now());
+                self.clock = None;
+                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.activity.was_of_use(length);
+                self.read = self.read.saturating_add(length);
+                if self.read > self.most {
+                    self.verdict.0.store(TOO_LARGE, Ordering::Release);
+                    return Poll::Ready(Some(Err(BodyError::TooLarge { most: self.most })));
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(e))) => Poll::Ready(Some(Err(BodyError::Broken(e)))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => {
+                let patience = self.pace.patience(Instant::now(), self.read);
+                let clock = self.clock.get_or_insert_with(|| Box::pin(sleep(patience)));
+                if clock.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.verdict.0.store(TOO_SLOW, Ordering::Release);
+                Poll::Ready(Some(Err(BodyError::TooSlow)))
+            }
+        }
     }
 }
 
@@ -81,39 +150,25 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        match Pin::new(&mut this.inner).poll_frame(cx) {
-            Poll::Ready(Some(Ok(frame))) => {
-                this.pace.arrived(Instant::now());
-                this.clock = None;
-                let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-                this.read = this.read.saturating_add(length);
-                if this.read > this.most {
-                    this.verdict.0.store(TOO_LARGE, Ordering::Release);
-                    return Poll::Ready(Some(Err(BodyError::TooLarge { most: this.most })));
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Poll::Ready(Some(Err(e))) => Poll::Ready(Some(Err(BodyError::Broken(e)))),
-            Poll::Ready(None) => Poll::Ready(None),
-            Poll::Pending => {
-                let patience = this.pace.patience(Instant::now(), this.read);
-                let clock = this.clock.get_or_insert_with(|| Box::pin(sleep(patience)));
-                if clock.as_mut().poll(cx).is_pending() {
-                    return Poll::Pending;
-                }
-                this.verdict.0.store(TOO_SLOW, Ordering::Release);
-                Poll::Ready(Some(Err(BodyError::TooSlow)))
-            }
+        match self.ahead.pop_front() {
+            Some(frame) => Poll::Ready(Some(Ok(frame))),
+            None if self.ended => Poll::Ready(None),
+            None => self.poll_next(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.ahead.is_empty() && self.is_whole()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let ahead = self.ahead.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum::<u64>();
+        let mut hint = if self.ended { SizeHint::with_exact(0) } else { self.inner.size_hint() };
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(ahead));
+        }
+        hint.set_lower(hint.lower().saturating_add(ahead));
+        hint
     }
 }
 

@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use kernel::{Problem, ProblemKind};
 use tower_service::Service;
 
+use crate::admission::{Admission, Because, Door, Turned, Visit};
 use crate::body::{RequestBody, Verdict};
 use crate::flight::{Activity, Flight};
 use crate::{Limits, Peer, Stats};
@@ -42,12 +43,19 @@ const SPOOFABLE: [&str; 12] = [
     "cf-connecting-ip",
     "proxy",
 ];
+/// How much of a body is read before its request waits for its turn. Chat messages fit.
+const GATHERED: u64 = 64 * 1024;
+
 /// Fields that only our own rooms may set.
 const OURS: &str = "x-wardroom-";
 
 /// What every request of one connection shares.
 pub(crate) struct Exchange {
     pub(crate) peer: Peer,
+    pub(crate) admission: Admission,
+    pub(crate) door: Door,
+    /// How the client spoke TLS, hashed.
+    pub(crate) hello: u64,
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) activity: Arc<Activity>,
@@ -68,12 +76,12 @@ impl Exchange {
         self.stats.requests.add();
         let version = request.version();
         let named = host(&request).is_some_and(|host| host != "localhost");
-        let response = match refusal(&request, &self.limits) {
-            Some(refusal) => {
-                self.stats.refused_requests.add();
-                refusal.response()
+        let response = match self.admit(&request) {
+            Ok(visit) => self.pass(service, visit, request).await,
+            Err(refusal) => {
+                let bodied = !request.body().is_end_stream();
+                refusal.response(&self.admission, bodied)
             }
-            None => self.pass(service, request).await,
         };
         flight.answered();
         let mut response = response.map(|content| Answer { content, _flight: flight });
@@ -88,22 +96,32 @@ impl Exchange {
         Ok(response)
     }
 
-    async fn pass<S, B>(&self, mut service: S, request: Request<Incoming>) -> Response<Content<B>>
+    /// Everything that is decided by a request's head.
+    fn admit(&self, request: &Request<Incoming>) -> Result<Visit, Refusal> {
+        if let Some(refusal) = refusal(request, &self.limits) {
+            self.stats.refused_requests.add();
+            return Err(refusal);
+        }
+        let client = self.admission.client(self.peer.addr.ip(), request.headers());
+        self.admission.request(self.door, request, client, self.hello).map_err(|turned| {
+            self.stats.refused_budget.add();
+            Refusal::Turned(turned)
+        })
+    }
+
+    async fn pass<S, B>(&self, service: S, visit: Visit, request: Request<Incoming>) -> Response<Content<B>>
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
         B: Body<Data = Bytes> + Unpin,
     {
         let verdict = Arc::new(Verdict::default());
-        let mut request = request.map(|body| RequestBody::new(body, &self.limits, Arc::clone(&verdict)));
+        let activity = Arc::clone(&self.activity);
+        let mut request =
+            request.map(|body| RequestBody::new(body, &self.limits, Arc::clone(&verdict), activity));
         strip(request.headers_mut());
-        request.extensions_mut().insert(self.peer.clone());
-        let work = async move {
-            let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
-            let Ok(response) = service.call(request).await;
-            response
-        };
-        let outcome =
-            tokio::time::timeout(self.limits.request_timeout, AssertUnwindSafe(work).catch_unwind()).await;
+        request.extensions_mut().insert(self.peer_of(&visit));
+        let work = AssertUnwindSafe(self.work(service, &visit, request)).catch_unwind();
+        let outcome = tokio::time::timeout(self.limits.request_timeout, work).await;
         // A broken limit outranks what the application made of it: it may not know why its read failed.
         if verdict.too_slow() {
             self.stats.slow_requests.add();
@@ -118,7 +136,13 @@ impl Exchange {
             return plain(&too_large(self.limits.body_bytes));
         }
         match outcome {
-            Ok(Ok(response)) => response.map(Content::Theirs),
+            Ok(Ok(Ok(mut response))) => {
+                let status = response.status();
+                self.admission.learn(&visit, status, response.headers_mut());
+                strip_ours(response.headers_mut());
+                response.map(Content::Theirs)
+            }
+            Ok(Ok(Err(refusal))) => refusal.response(&self.admission, false),
             Ok(Err(_)) => {
                 tracing::error!(peer = %self.peer.addr, "a request handler panicked");
                 plain(&Problem::new(
@@ -137,16 +161,53 @@ impl Exchange {
             }
         }
     }
+
+    /// From the first byte of the body to the head of the answer. What is small is read before anything
+    /// waits for it; then the request waits for its turn, and only then does it cost us work.
+    async fn work<S, B>(
+        &self,
+        mut service: S,
+        visit: &Visit,
+        mut request: Request<RequestBody>,
+    ) -> Result<Response<B>, Refusal>
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
+    {
+        // What went wrong is in the verdict, or else there is nobody left to be told.
+        let whole = request.body_mut().gather(GATHERED).await.map_err(|_| Refusal::Problem(unreadable()))?;
+        // Here is the place of a phase that inspects the request with its body.
+        let mut turn = self.admission.turn(visit).await.map_err(|turned| {
+            self.stats.shed.add();
+            Refusal::Turned(turned)
+        })?;
+        if let Some(turn) = turn.as_mut().filter(|_| !whole) {
+            turn.says_nothing();
+        }
+        let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
+        let Ok(response) = service.call(request).await;
+        Ok(response)
+    }
+
+    /// The peer as the application sees it.
+    fn peer_of(&self, visit: &Visit) -> Peer {
+        let mut peer = self.peer.clone();
+        if visit.address() != peer.addr.ip() {
+            peer.addr = std::net::SocketAddr::new(visit.address(), 0);
+        }
+        peer
+    }
 }
 
 enum Refusal {
     /// Too many header fields: 431 without a body (RFC 6585), as the HTTP/1.1 parser answers.
     Fields,
     Problem(Problem),
+    /// By admission.
+    Turned(Turned),
 }
 
 impl Refusal {
-    fn response<B>(&self) -> Response<Content<B>> {
+    fn response<B>(&self, admission: &Admission, bodied: bool) -> Response<Content<B>> {
         match self {
             Self::Fields => {
                 let mut response = Response::new(Content::Ours(Full::default()));
@@ -154,6 +215,19 @@ impl Refusal {
                 response
             }
             Self::Problem(problem) => plain(problem),
+            Self::Turned(turned) => {
+                let mut response = plain(&turned.problem());
+                let headers = response.headers_mut();
+                if let Some(wait) = turned.wait {
+                    headers.insert(header::RETRY_AFTER, HeaderValue::from(admission.retry_after(wait)));
+                }
+                // Whoever is to come back may keep the connection: a new one would cost us more. An unread
+                // body is in the way of that, and who is not to come back has no use for it.
+                if !bodied && turned.because != Because::AccessList {
+                    headers.remove(header::CONNECTION);
+                }
+                response
+            }
         }
     }
 }
@@ -217,11 +291,21 @@ fn strip(headers: &mut HeaderMap) {
     for name in SPOOFABLE {
         headers.remove(name);
     }
+    strip_ours(headers);
+}
+
+/// Takes off what our own rooms say to each other.
+fn strip_ours(headers: &mut HeaderMap) {
     let ours: Vec<HeaderName> =
         headers.keys().filter(|name| name.as_str().starts_with(OURS)).cloned().collect();
     for name in ours {
         headers.remove(name);
     }
+}
+
+fn unreadable() -> Problem {
+    let mend = "Send one well-formed request.";
+    Problem::new(ProblemKind::Malformed, "The body of the request could not be read.", mend)
 }
 
 fn too_large(most: u64) -> Problem {

@@ -1,6 +1,7 @@
-//! The requests in flight on one connection: to know when it is idle, and when it cancels too much.
+//! The requests in flight on one connection: to know when it is idle, when it cancels too much, and when
+//! it sends much that asks for nothing (HTTP/2 PING, SETTINGS and WINDOW_UPDATE floods).
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
@@ -15,7 +16,33 @@ pub(crate) struct Activity {
     most_cancelled: u64,
     flood: Notify,
     last: Mutex<Instant>,
+    chatter: Chatter,
 }
+
+/// Bytes that came, and bytes that something came of.
+#[derive(Debug)]
+struct Chatter {
+    watched: AtomicBool,
+    began: Instant,
+    heard: AtomicU64,
+    of_use: AtomicU64,
+}
+
+/// What a connection does too much of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flood {
+    /// Requests that are cancelled.
+    Resets,
+    /// Frames that ask for nothing.
+    Chatter,
+}
+
+/// What a connection may send beyond requests and bodies: so much at first (a full window of a body that
+/// nobody has read yet is among it), so much each second, and so much with each request (its head, and the
+/// acknowledgements of its answer).
+const CHATTER: u64 = 1536 * 1024;
+const CHATTER_PER_SECOND: u64 = 8 * 1024;
+const CHATTER_PER_REQUEST: u64 = 24 * 1024;
 
 /// One request, from its head to the end of its answer. Dropped before the answer began, it counts as
 /// cancelled.
@@ -34,12 +61,40 @@ impl Activity {
             most_cancelled: u64::from(most_cancelled),
             flood: Notify::new(),
             last: Mutex::new(Instant::now()),
+            chatter: Chatter {
+                watched: AtomicBool::new(false),
+                began: Instant::now(),
+                heard: AtomicU64::new(0),
+                of_use: AtomicU64::new(CHATTER),
+            },
         })
+    }
+
+    /// From here on, bytes that nothing comes of are counted. For HTTP/2: in HTTP/1.1 there are none, and
+    /// an upgraded connection says what it likes.
+    pub(crate) fn watch_chatter(&self) {
+        self.chatter.watched.store(true, Ordering::Release);
+    }
+
+    /// So many bytes came.
+    pub(crate) fn heard(&self, bytes: usize) {
+        let bytes = bytes as u64;
+        let heard = self.chatter.heard.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if self.chatter.is_too_much(heard) {
+            self.flood.notify_one();
+        }
+    }
+
+    /// So many of them were somebody's body.
+    pub(crate) fn was_of_use(&self, bytes: u64) {
+        // Frames and TLS records around it, and small ones at that.
+        self.chatter.of_use.fetch_add(bytes.saturating_mul(2), Ordering::Relaxed);
     }
 
     pub(crate) fn begin(self: &Arc<Self>) -> Flight {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.started.fetch_add(1, Ordering::Relaxed);
+        self.chatter.of_use.fetch_add(CHATTER_PER_REQUEST, Ordering::Relaxed);
         Flight { activity: Arc::clone(self), answered: false }
     }
 
@@ -49,9 +104,22 @@ impl Activity {
         (self.open.load(Ordering::Acquire) == 0).then_some(last)
     }
 
-    /// Waits until the peer has cancelled more than it may.
-    pub(crate) async fn flooded(&self) {
+    /// Waits until the peer has done more than it may.
+    pub(crate) async fn flooded(&self) -> Flood {
         self.flood.notified().await;
+        match self.chatter.is_too_much(self.chatter.heard.load(Ordering::Relaxed)) {
+            true => Flood::Chatter,
+            false => Flood::Resets,
+        }
+    }
+}
+
+impl Chatter {
+    fn is_too_much(&self, heard: u64) -> bool {
+        let of_use = self.of_use.load(Ordering::Relaxed);
+        heard > of_use
+            && self.watched.load(Ordering::Acquire)
+            && heard - of_use > self.began.elapsed().as_secs().saturating_mul(CHATTER_PER_SECOND)
     }
 }
 
@@ -74,5 +142,27 @@ impl Drop for Flight {
         }
         *activity.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         activity.open.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_nothing_comes_of_are_a_flood() {
+        let activity = Activity::new(100);
+        activity.heard(1 << 30);
+        activity.watch_chatter();
+        let activity = Activity::new(100);
+        activity.watch_chatter();
+        for _ in 0..100 {
+            activity.begin().answered();
+            activity.was_of_use(100_000);
+            activity.heard(150_000);
+        }
+        assert!(futures_util::FutureExt::now_or_never(activity.flooded()).is_none());
+        activity.heard(20_000_000);
+        assert_eq!(activity.flooded().await, Flood::Chatter);
     }
 }

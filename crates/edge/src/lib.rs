@@ -1,8 +1,8 @@
 //! The public edge of Wardroom: listeners that speak TLS 1.3 and nothing older, the limits under which
-//! strangers may use them, and the certificates they show.
+//! strangers may use them, the admission that keeps those who are known served, and the certificates they show.
 //!
 //! ```no_run
-//! use edge::{EdgeError, Limits, Shutdown, Tls, TlsSource};
+//! use edge::{Admission, AdmissionConfig, AccessConfig, Door, Edge, EdgeError, Limits, Shutdown, Tls, TlsSource};
 //! # use std::convert::Infallible;
 //! # async fn run<S, F>(listener: tokio::net::TcpListener, ca: wire::ca::LocalCa, application: S) -> Result<(), EdgeError>
 //! # where
@@ -10,9 +10,12 @@
 //! #     F: Future + Send + Future<Output = Result<http::Response<http_body_util::Full<bytes::Bytes>>, Infallible>>,
 //! # {
 //! # let names = vec![];
-//! let tls = Tls::open(TlsSource::Local { ca, names }, &kernel::World::real()).await?;
+//! # let world = kernel::World::real();
+//! let tls = Tls::open(TlsSource::Local { ca, names }, &world).await?;
+//! let admission = Admission::new(AdmissionConfig::default(), &AccessConfig::default(), &world)?;
 //! let (trigger, shutdown) = Shutdown::new();
-//! let report = edge::serve(listener, tls, Limits::default(), application, shutdown).await?;
+//! let edge = Edge::new(tls, Limits::default(), admission, Door::Public)?;
+//! let report = edge.serve(listener, application, shutdown).await?;
 //! # drop(trigger);
 //! # Ok(())
 //! # }
@@ -23,11 +26,11 @@
 //! decided at the doors behind this crate.
 
 mod acme;
+mod admission;
 mod body;
 mod error;
 mod exchange;
 mod flight;
-mod gate;
 mod limits;
 mod listener;
 mod peer;
@@ -38,10 +41,14 @@ mod socket;
 mod tls;
 
 pub use acme::{AcmeChallenge, AcmeConfig, Challenges, ExternalAccount};
+pub use admission::{
+    AccessConfig, AccessList, Admission, AdmissionConfig, Door, Heavy, ISSUED, InForce, LaneTraffic,
+    MeasureStep, News, Override, Rate, Route, STANDING, Traffic, TrafficDimension, Witness,
+};
 pub use body::{BodyError, RequestBody};
 pub use error::EdgeError;
 pub use limits::Limits;
-pub use listener::{Edge, serve};
+pub use listener::Edge;
 pub use peer::{Peer, PeerTls};
 pub use plain::{PlainConfig, serve_plain};
 pub use report::{ServeReport, Stats};

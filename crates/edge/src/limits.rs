@@ -8,11 +8,14 @@ use crate::EdgeError;
 /// The limits of one listener. Start from [`Limits::default`] and change what you must.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Open connections of the whole listener; one more is closed unread. Default 4,096.
+    /// Open connections of the whole listener; one more is closed unread. Default 4,096. The last fifth
+    /// is kept for addresses from where somebody known here came lately.
     pub connections: usize,
     /// Open connections of one IPv4 address, or of one IPv6 /64. Default 256: a company may sit behind
     /// one address. Raise it behind a load balancer, where every connection comes from the same few.
     pub connections_per_address: usize,
+    /// Open connections of one IPv4 /24, or of one IPv6 /48. Default 1,024.
+    pub connections_per_network: usize,
     /// From accepting a connection to the end of its handshake. Default 5 s.
     pub handshake_timeout: Duration,
     /// Bytes of a request's head: request line or pseudo-headers, and fields. At least 8 KiB, default
@@ -55,6 +58,7 @@ impl Default for Limits {
         Self {
             connections: 4096,
             connections_per_address: 256,
+            connections_per_network: 1024,
             handshake_timeout: Duration::from_secs(5),
             header_bytes: 16 * 1024,
             header_fields: 64,
@@ -82,6 +86,7 @@ impl Limits {
         if let Some(limit) = none(&[
             ("connections", self.connections == 0),
             ("connections_per_address", self.connections_per_address == 0),
+            ("connections_per_network", self.connections_per_network == 0),
             ("handshake_timeout", self.handshake_timeout.is_zero()),
             ("header_fields", self.header_fields == 0),
             ("header_timeout", self.header_timeout.is_zero()),

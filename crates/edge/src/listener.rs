@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +23,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
+use crate::admission::{Admission, Door, Gate, Permit, Refused, read_proxy};
 use crate::exchange::Exchange;
-use crate::flight::Activity;
-use crate::gate::{Gate, Permit, Refused};
+use crate::flight::{Activity, Flood};
 use crate::socket::Socket;
 use crate::{EdgeError, Limits, Peer, PeerTls, RequestBody, ServeReport, Shutdown, Stats, Tls};
 
@@ -37,47 +37,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 /// What somebody who speaks cleartext to the TLS port is told.
 const USE_HTTPS: &str = "This port speaks HTTPS only. Use an address that begins with https://\n";
 
-/// Serves `service` over TLS on `listener` until `shutdown`, then drains: no new connections, requests
-/// in flight are finished within [`Limits::drain_timeout`], the rest is cut.
-///
-/// Every request has a [`Peer`] among its extensions. The service answers errors itself; when it
-/// panics, that request is answered 500 and nothing else is harmed. An upgraded connection (WebSocket)
-/// is the application's: it still counts as a connection, but the drain does not wait for it.
-///
-/// # Errors
-/// When the limits make no sense, or the listener cannot be used.
-pub async fn serve<S, B>(
-    listener: TcpListener,
-    tls: Tls,
-    limits: Limits,
-    service: S,
-    shutdown: Shutdown,
-) -> Result<ServeReport, EdgeError>
-where
-    S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    Edge::new(tls, limits)?.serve(listener, service, shutdown).await
-}
-
-/// A TLS listener that can be watched: [`serve`] with its counters in reach.
+/// A TLS listener that can be watched.
 #[derive(Debug, Clone)]
 pub struct Edge {
     tls: Tls,
     limits: Arc<Limits>,
+    admission: Admission,
+    door: Door,
     stats: Arc<Stats>,
 }
 
 impl Edge {
-    /// An edge with these limits.
+    /// An edge with these limits, as this door of the house. All doors share one `admission`.
     ///
     /// # Errors
     /// When the limits make no sense.
-    pub fn new(tls: Tls, limits: Limits) -> Result<Self, EdgeError> {
+    pub fn new(tls: Tls, limits: Limits, admission: Admission, door: Door) -> Result<Self, EdgeError> {
         limits.check()?;
-        Ok(Self { tls, limits: Arc::new(limits), stats: Arc::default() })
+        Ok(Self { tls, limits: Arc::new(limits), admission, door, stats: Arc::default() })
     }
 
     /// The counters, live.
@@ -85,7 +62,12 @@ impl Edge {
         Arc::clone(&self.stats)
     }
 
-    /// As the function [`serve`].
+    /// Serves `service` over TLS on `listener` until `shutdown`, then drains: no new connections, requests
+    /// in flight are finished within [`Limits::drain_timeout`], the rest is cut.
+    ///
+    /// Every request has a [`Peer`] among its extensions. The service answers errors itself; when it
+    /// panics, that request is answered 500 and nothing else is harmed. An upgraded connection (WebSocket)
+    /// is the application's: it still counts as a connection, but the drain does not wait for it.
     ///
     /// # Errors
     /// When the listener cannot be used.
@@ -104,9 +86,10 @@ impl Edge {
         listener.local_addr().map_err(EdgeError::Listen)?;
         let stats = Arc::clone(&self.stats);
         let drain = self.limits.drain_timeout;
-        let gate = Gate::new(self.limits.connections, self.limits.connections_per_address);
+        let gate = Gate::new(&self.limits);
         let mut open = JoinSet::new();
-        accept(&listener, &gate, &stats, &shutdown.clone(), &mut open, |stream, addr, permit| {
+        let doors = Doors { gate: &gate, stats: &stats, admission: &self.admission, door: self.door };
+        accept(&listener, doors, &shutdown.clone(), &mut open, |stream, addr, permit| {
             connection(self.clone(), stream, addr, permit, service.clone(), shutdown.clone())
         })
         .await;
@@ -116,17 +99,62 @@ impl Edge {
     }
 }
 
+/// What stands at a listener: who may come in at all.
+#[derive(Clone, Copy)]
+pub(crate) struct Doors<'a> {
+    pub(crate) gate: &'a Arc<Gate>,
+    pub(crate) stats: &'a Stats,
+    pub(crate) admission: &'a Admission,
+    pub(crate) door: Door,
+}
+
+impl Doors<'_> {
+    /// Leave for a connection to be open. That of a proxy is counted for its client, once it is known.
+    fn enter(self, address: IpAddr) -> Option<Permit> {
+        if self.admission.announces(address) {
+            return self.gate.enter(true).map_err(|refused| refuse(self.stats, refused)).ok();
+        }
+        if self.admission.connect(self.door, address).is_err() {
+            self.stats.refused_admission.add();
+            return None;
+        }
+        let mut permit = match self.gate.enter(self.admission.is_friend(address)) {
+            Ok(permit) => permit,
+            Err(refused) => {
+                refuse(self.stats, refused);
+                return None;
+            }
+        };
+        // Behind a proxy that tells by `x-forwarded-for`, an address is no client.
+        if !self.admission.is_proxy(address)
+            && let Err(refused) = permit.count_for(address)
+        {
+            refuse(self.stats, refused);
+            return None;
+        }
+        Some(permit)
+    }
+}
+
+fn refuse(stats: &Stats, refused: Refused) {
+    match refused {
+        Refused::Full => stats.refused_full.add(),
+        Refused::Address => stats.refused_address.add(),
+        Refused::Network => stats.refused_network.add(),
+    }
+}
+
 /// Accepts until told to stop. `greet` makes the task of one connection.
 pub(crate) async fn accept<F>(
     listener: &TcpListener,
-    gate: &Arc<Gate>,
-    stats: &Stats,
+    doors: Doors<'_>,
     shutdown: &Shutdown,
     open: &mut JoinSet<()>,
     mut greet: impl FnMut(TcpStream, SocketAddr, Permit) -> F,
 ) where
     F: Future<Output = ()> + Send + 'static,
 {
+    let stats = doors.stats;
     let mut pause = ACCEPT_PAUSE;
     let mut stop = pin!(shutdown.requested());
     loop {
@@ -155,14 +183,10 @@ pub(crate) async fn accept<F>(
         pause = ACCEPT_PAUSE;
         stats.connections.add();
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
-        match gate.enter(addr.ip()) {
-            Ok(permit) => {
-                // Answers are small and must not wait for one another (Nagle's algorithm).
-                let _ = stream.set_nodelay(true);
-                open.spawn(greet(stream, addr, permit));
-            }
-            Err(Refused::Full) => stats.refused_full.add(),
-            Err(Refused::Address) => stats.refused_address.add(),
+        if let Some(permit) = doors.enter(addr.ip()) {
+            // Answers are small and must not wait for one another (Nagle's algorithm).
+            let _ = stream.set_nodelay(true);
+            open.spawn(greet(stream, addr, permit));
         }
     }
 }
@@ -205,12 +229,13 @@ async fn connection<S, B>(
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let deadline = Instant::now() + edge.limits.handshake_timeout;
+    let activity = Activity::new(edge.limits.cancelled_streams);
     let hands = tokio::select! {
         () = shutdown.requested() => return,
-        hands = timeout_at(deadline, shake_hands(&edge, stream, permit)) => hands,
+        hands = timeout_at(deadline, arrive(&edge, stream, addr, permit, &activity)) => hands,
     };
-    let stream = match hands {
-        Ok(Ok(Some(stream))) => stream,
+    let (stream, addr, hello) = match hands {
+        Ok(Ok(Some(arrived))) => arrived,
         Ok(Ok(None)) => return,
         Ok(Err(_)) | Err(_) => return edge.stats.handshake_failures.add(),
     };
@@ -220,9 +245,11 @@ async fn connection<S, B>(
         edge.stats.resumed.add();
     }
     let h2 = tls.alpn == "h2";
-    let activity = Activity::new(edge.limits.cancelled_streams);
     let exchange = Arc::new(Exchange {
         peer: Peer { addr, tls: Some(tls) },
+        admission: edge.admission.clone(),
+        door: edge.door,
+        hello,
         limits: Arc::clone(&edge.limits),
         stats: Arc::clone(&edge.stats),
         activity: Arc::clone(&activity),
@@ -231,6 +258,7 @@ async fn connection<S, B>(
     let steward =
         Steward { limits: &edge.limits, stats: &edge.stats, activity: &activity, shutdown: &shutdown };
     if h2 {
+        activity.watch_chatter();
         let conn = http2_builder(&edge.limits).serve_connection(TokioIo::new(stream), service);
         steward.watch(conn, http2::Connection::graceful_shutdown).await;
     } else {
@@ -240,15 +268,50 @@ async fn connection<S, B>(
     }
 }
 
-/// The TLS handshake; `None` when the peer spoke something else and was told so.
+/// What comes before HTTP: the proxy's word, if it is one, and the TLS handshake. `None` when nobody is
+/// to be served, who was told so where that is possible.
+async fn arrive(
+    edge: &Edge,
+    mut stream: TcpStream,
+    addr: SocketAddr,
+    mut permit: Permit,
+    activity: &Arc<Activity>,
+) -> io::Result<Option<(TlsStream<Socket>, SocketAddr, u64)>> {
+    if !edge.admission.announces(addr.ip()) {
+        let stream = shake_hands(edge, stream, addr.ip(), permit, activity).await?;
+        return Ok(stream.map(|(stream, hello)| (stream, addr, hello)));
+    }
+    let client = match read_proxy(&mut stream).await {
+        Ok(client) => client.unwrap_or(addr),
+        Err(error) => {
+            edge.stats.refused_proxy.add();
+            return Err(error);
+        }
+    };
+    if edge.admission.connect(edge.door, client.ip()).is_err() {
+        edge.stats.refused_admission.add();
+        return Ok(None);
+    }
+    if let Err(refused) = permit.count_for(client.ip()) {
+        refuse(&edge.stats, refused);
+        return Ok(None);
+    }
+    let stream = shake_hands(edge, stream, client.ip(), permit, activity).await?;
+    Ok(stream.map(|(stream, hello)| (stream, client, hello)))
+}
+
+/// The TLS handshake; `None` when the peer spoke something else and was told so, or when there are too
+/// many handshakes.
 async fn shake_hands(
     edge: &Edge,
     stream: TcpStream,
+    client: IpAddr,
     permit: Permit,
-) -> io::Result<Option<TlsStream<Socket>>> {
+    activity: &Arc<Activity>,
+) -> io::Result<Option<(TlsStream<Socket>, u64)>> {
     let mut first = [0u8; 1];
     let seen = stream.peek(&mut first).await?;
-    let mut socket = Socket::new(stream, edge.limits.write_stall, permit);
+    let mut socket = Socket::new(stream, edge.limits.write_stall, permit, Arc::clone(activity));
     // A TLS record of a handshake begins with 22, an HTTP method with a letter.
     if seen == 1 && first.iter().all(u8::is_ascii_alphabetic) {
         edge.stats.cleartext.add();
@@ -258,6 +321,12 @@ async fn shake_hands(
     // The first message is read before the configuration is chosen: an ACME server asks for another.
     let start = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
     let config = edge.tls.config_for(&start.client_hello());
+    let hello = edge.admission.hello(&start.client_hello());
+    // Saying hello costs us nothing; what follows does.
+    let Ok(_hands) = edge.admission.handshake(client).await else {
+        edge.stats.refused_admission.add();
+        return Ok(None);
+    };
     let acme = config.alpn_protocols.iter().any(|p| p == b"acme-tls/1");
     let mut stream = start.into_stream(config).await?;
     if acme {
@@ -265,7 +334,7 @@ async fn shake_hands(
         stream.shutdown().await?;
         return Ok(None);
     }
-    Ok(Some(stream))
+    Ok(Some((stream, hello)))
 }
 
 /// One short answer in plain text, by hand, and the end of the connection.
@@ -342,8 +411,11 @@ impl Steward<'_> {
                     leaving = true;
                     say_goodbye(conn.as_mut());
                 }
-                () = self.activity.flooded() => {
-                    self.stats.reset_floods.add();
+                flood = self.activity.flooded() => {
+                    match flood {
+                        Flood::Resets => self.stats.reset_floods.add(),
+                        Flood::Chatter => self.stats.chatter_floods.add(),
+                    }
                     say_goodbye(conn.as_mut());
                     // Long enough to say so (GOAWAY), too short to go on.
                     let _ = timeout(Duration::from_millis(50), conn).await;

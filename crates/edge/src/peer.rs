@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 /// The other end of the connection that a request came by; an extension of every request.
 ///
-/// The address is that of the TCP connection. Header fields that claim another are removed before the
-/// application sees the request.
+/// The address is that of the TCP connection, or of the client that a trusted proxy names
+/// ([`crate::AccessConfig::trusted_proxies`]; by `x-forwarded-for` without a port, which is then 0).
+/// Header fields that claim another are removed before the application sees the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The address and port; an IPv4 address is never written as an IPv6 one.

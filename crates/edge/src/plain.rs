@@ -17,9 +17,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::admission::{Admission, Door, Gate, Permit};
 use crate::flight::Activity;
-use crate::gate::{Gate, Permit};
-use crate::listener::{Steward, accept, finish, http1_builder};
+use crate::listener::{Doors, Steward, accept, finish, http1_builder};
 use crate::socket::Socket;
 use crate::{Challenges, EdgeError, Limits, ServeReport, Shutdown, Stats};
 
@@ -45,15 +45,17 @@ pub async fn serve_plain(
     listener: TcpListener,
     config: PlainConfig,
     limits: Limits,
+    admission: Admission,
     shutdown: Shutdown,
 ) -> Result<ServeReport, EdgeError> {
     limits.check()?;
     listener.local_addr().map_err(EdgeError::Listen)?;
     let stats = Arc::new(Stats::default());
     let (config, limits) = (Arc::new(config), Arc::new(limits));
-    let gate = Gate::new(limits.connections, limits.connections_per_address);
+    let gate = Gate::new(&limits);
     let mut open = JoinSet::new();
-    accept(&listener, &gate, &stats, &shutdown, &mut open, |stream, _: SocketAddr, permit| {
+    let doors = Doors { gate: &gate, stats: &stats, admission: &admission, door: Door::Public };
+    accept(&listener, doors, &shutdown, &mut open, |stream, _: SocketAddr, permit| {
         let (config, limits) = (Arc::clone(&config), Arc::clone(&limits));
         connection(config, limits, Arc::clone(&stats), stream, permit, shutdown.clone())
     })
@@ -71,8 +73,8 @@ async fn connection(
     permit: Permit,
     shutdown: Shutdown,
 ) {
-    let socket = Socket::new(stream, limits.write_stall, permit);
     let activity = Activity::new(limits.cancelled_streams);
+    let socket = Socket::new(stream, limits.write_stall, permit, Arc::clone(&activity));
     let service = service_fn(|request: Request<Incoming>| {
         stats.requests.add();
         let mut flight = activity.begin();

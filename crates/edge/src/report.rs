@@ -28,6 +28,12 @@ counters! {
     refused_full,
     /// Connections closed unread, because their address had too many.
     refused_address,
+    /// Connections closed unread, because their network had too many.
+    refused_network,
+    /// Connections closed unread by admission: an access list, or too many in a short time.
+    refused_admission,
+    /// Connections of a proxy that did not begin as agreed.
+    refused_proxy,
     /// Times that the system had no descriptor or memory for one more connection.
     accept_errors,
     /// Connections that spoke cleartext HTTP to a TLS port.
@@ -42,12 +48,18 @@ counters! {
     requests,
     /// Requests refused by a limit of head or body, or as ambiguous.
     refused_requests,
+    /// Requests turned away by admission before their body was read: a budget, or an access list.
+    refused_budget,
+    /// Requests turned away because there was no turn for them in time.
+    shed,
     /// Requests whose body came too slowly.
     slow_requests,
     /// Requests that the application did not answer in time.
     late_answers,
     /// HTTP/2 connections closed for cancelling too many requests.
     reset_floods,
+    /// HTTP/2 connections closed for sending much that asks for nothing.
+    chatter_floods,
     /// Connections cut at the end of a drain, because they did not end by themselves.
     cut,
     /// Connections whose task panicked: a defect here, not of the peer.

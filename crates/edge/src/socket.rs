@@ -3,6 +3,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
-use crate::gate::Permit;
+use crate::admission::Permit;
+use crate::flight::Activity;
 
 /// How long, and for how many bytes, a closed socket still reads. Closing with unread bytes makes the
 /// kernel send a reset, which can overtake the answer that said why (RFC 9112 section 9.6).
@@ -22,12 +24,13 @@ pub(crate) struct Socket {
     stall: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
     closing: Option<(Pin<Box<Sleep>>, usize)>,
+    activity: Arc<Activity>,
     _permit: Permit,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, stall: Duration, permit: Permit) -> Self {
-        Self { stream, stall, stalled: None, closing: None, _permit: permit }
+    pub(crate) fn new(stream: TcpStream, stall: Duration, permit: Permit, activity: Arc<Activity>) -> Self {
+        Self { stream, stall, stalled: None, closing: None, activity, _permit: permit }
     }
 
     /// Passes on what writing said, and starts or stops the clock of a stall.
@@ -49,7 +52,10 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        let before = buffer.filled().len();
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.activity.heard(buffer.filled().len().saturating_sub(before));
+        result
     }
 }
 

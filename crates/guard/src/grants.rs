@@ -98,6 +98,10 @@ pub(crate) const CONFLICTS: &[(Role, Role, &str)] = &[
     (Role::Auditor, Role::BotDeveloper, "whoever audits changes nothing"),
     (Role::Auditor, Role::SupportAgent, "whoever audits changes nothing"),
     (Role::Auditor, Role::SupportManager, "whoever audits changes nothing"),
+    (Role::Auditor, Role::KeyCustodian, "whoever audits changes nothing"),
+    (Role::KeyCustodian, Role::SupportAgent, "whoever keeps the keys reads nothing that they seal"),
+    (Role::KeyCustodian, Role::SupportManager, "whoever keeps the keys reads nothing that they seal"),
+    (Role::KeyCustodian, Role::Owner, "whoever keeps the keys appoints nobody"),
 ];
 
 /// Whether somebody who holds `existing` may be granted `new`. Scopes do not matter here: a developer

@@ -239,7 +239,12 @@ mod tests {
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
         table(&mut page, guard, &others);
-        for (a, b) in [(Role::BotDeveloper, Role::SupportManager), (Role::Auditor, Role::Owner)] {
+        for (a, b) in [
+            (Role::BotDeveloper, Role::SupportManager),
+            (Role::Auditor, Role::Owner),
+            (Role::KeyCustodian, Role::SupportManager),
+            (Role::KeyCustodian, Role::Owner),
+        ] {
             table(&mut page, guard, &[("both", Specimen::of_roles(&[a, b]))]);
         }
         table(
@@ -264,6 +269,12 @@ mod tests {
         {
             let actor = Actor::Staff(staff.clone());
             let answer = guard.decide(Act::ReadTranscript, &actor, &transcript, circumstances);
+            let _ = writeln!(page, "{answer:?}");
+        }
+        let custodian = Specimen::of_roles(&[Role::KeyCustodian]);
+        let later = Circumstances::at(Timestamp::from_millis(301_000));
+        for act in [Act::ReadKeys, Act::RotateKeys] {
+            let answer = guard.decide(act, &custodian.actor, &Resource::Tenant(id(2)), &later);
             let _ = writeln!(page, "{answer:?}");
         }
         page

@@ -59,6 +59,10 @@ roles! {
     SecurityAdmin, "security_admin", "security admin";
     /// Reads the records; changes nothing.
     Auditor, "compliance_auditor", "auditor";
+    /// Keeps the keys; reads no data.
+    KeyCustodian, "key_custodian", "key custodian";
+    /// Erases people who chat; opens no transcripts.
+    PrivacyOfficer, "privacy_officer", "privacy officer";
 }
 
 impl fmt::Display for Role {

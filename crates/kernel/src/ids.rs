@@ -112,6 +112,8 @@ ids! {
     ConnectionId, "connection";
     /// One request at a door, echoed in `x-request-id`.
     RequestId, "request";
+    /// A request about a key that needs a second person. It is public.
+    KeyRequestId, "key request";
 }
 
 /// Lays out a UUIDv7: 48 bits of milliseconds, then 74 random bits (RFC 9562 section 5.7).

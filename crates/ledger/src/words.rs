@@ -4,8 +4,8 @@
 use std::fmt;
 
 use kernel::{
-    BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, MessageId, ReleaseId, RequestId,
-    SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -177,6 +177,7 @@ words! {
     ReleaseId, "release id", |it| Json::text(it.to_string());
     EventId, "event id", |it| Json::text(it.to_string());
     KeyId, "key id", |it| Json::text(it.to_string());
+    KeyRequestId, "key request id", |it| Json::text(it.to_string());
     TicketId, "ticket id", |it| Json::text(it.to_string());
     InviteId, "invite id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());

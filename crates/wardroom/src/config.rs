@@ -1,6 +1,8 @@
 //! The configuration: one `wardroom.toml`, read and checked whole before any port is opened. Unknown
 //! keys are refused with the nearest valid name; secrets stand in it by reference only.
 
+pub(crate) mod roots;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +19,10 @@ pub(crate) struct Config {
     pub(crate) database: Database,
     pub(crate) keys: Keys,
     pub(crate) bots: Bots,
+    /// Trusted proxies and access lists.
+    pub(crate) edge: edge::AccessConfig,
+    /// How much of what there may be.
+    pub(crate) admission: edge::AdmissionConfig,
     pub(crate) sign_in: SignIn,
 }
 
@@ -105,7 +111,7 @@ pub(crate) struct Database {
     pub(crate) url: Option<Reference>,
 }
 
-/// Where the root key is.
+/// Where the root key is, and how keys are renewed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Keys {
@@ -113,6 +119,71 @@ pub(crate) struct Keys {
     pub(crate) root_file: Option<PathBuf>,
     /// A passphrase that the root key is derived from instead of a file.
     pub(crate) passphrase: Option<Reference>,
+    /// The kind of provider; unset: what the settings above imply.
+    pub(crate) provider: Option<roots::Provider>,
+    /// The name of the systemd credential that holds the root key.
+    pub(crate) credential: Option<String>,
+    /// What the provider of the same name needs.
+    pub(crate) pkcs11: Option<roots::Pkcs11>,
+    /// What the provider of the same name needs.
+    pub(crate) openbao: Option<roots::Openbao>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "aws-kms")]
+    pub(crate) aws_kms: Option<roots::AwsKms>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "gcp-kms")]
+    pub(crate) gcp_kms: Option<roots::GcpKms>,
+    /// What the provider of the same name needs.
+    #[serde(rename = "azure-key-vault")]
+    pub(crate) azure_key_vault: Option<roots::AzureKeyVault>,
+    /// The age in days at which a key is renewed; unset: 90.
+    pub(crate) rotate_after_days: Option<u32>,
+    /// The days that a version which wraps nothing any more waits for its end; unset: 30.
+    pub(crate) destroy_after_days: Option<u32>,
+    /// The most keys that are wrapped anew in a second; unset: no bound.
+    pub(crate) rewrap_per_second: Option<u32>,
+    /// The root key to move to (`wardroom keys move`), written as the one in use is.
+    pub(crate) next: Option<Box<Keys>>,
+}
+
+impl Keys {
+    /// The deployment's policy, for tenants that decided nothing.
+    pub(crate) fn policy(&self) -> custody::KeyPolicy {
+        let default = custody::KeyPolicy::default();
+        custody::KeyPolicy {
+            rotate_after_days: self.rotate_after_days.unwrap_or(default.rotate_after_days),
+            destroy_after_days: self.destroy_after_days.unwrap_or(default.destroy_after_days),
+            rewrap_per_second: self.rewrap_per_second.unwrap_or(default.rewrap_per_second),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, message: &str| Err(ConfigError::Value { key, message: message.to_owned() });
+        self.check_root()?;
+        if self.rotate_after_days.is_some_and(|days| !(1..=3650).contains(&days)) {
+            return refuse("keys.rotate_after_days", "must be 1 to 3650 days");
+        }
+        if self.destroy_after_days.is_some_and(|days| !(7..=30).contains(&days)) {
+            return refuse("keys.destroy_after_days", "must be 7 to 30 days");
+        }
+        let Some(next) = &self.next else { return Ok(()) };
+        if next.next.is_some()
+            || next.rotate_after_days.or(next.destroy_after_days).or(next.rewrap_per_second).is_some()
+        {
+            return refuse("keys.next", "names a root key and nothing else");
+        }
+        let root = Keys {
+            rotate_after_days: None,
+            destroy_after_days: None,
+            rewrap_per_second: None,
+            next: None,
+            ..self.clone()
+        };
+        if **next == root {
+            return refuse("keys.next", "is the root key that is in use");
+        }
+        next.check()
+    }
 }
 
 /// Which bot answers by default.
@@ -204,9 +275,7 @@ impl Config {
         if self.tls.acme.as_ref().is_some_and(|acme| acme.domains.is_empty()) {
             return refuse("tls.acme.domains", "name at least one domain");
         }
-        if self.keys.root_file.is_some() && self.keys.passphrase.is_some() {
-            return refuse("keys", "`root_file` and `passphrase` exclude each other");
-        }
+        self.keys.check()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.
         if self.public.listen == self.console.listen && self.public.listen.port() != 0 {
             return refuse("console.listen", "must differ from `public.listen`");
@@ -221,7 +290,9 @@ impl Config {
                 );
             }
         }
-        Ok(())
+        self.admission
+            .check()
+            .map_err(|error| ConfigError::Value { key: "admission", message: error.to_string() })
     }
 }
 
@@ -293,6 +364,35 @@ mod tests {
         assert!(parse("[tls]\ncertificate = \"a\"\n").unwrap_err().contains("both"));
         assert!(parse("[console]\nlisten = \"0.0.0.0:8443\"\n").unwrap_err().contains("differ"));
         assert!(parse("[public]\norigin = \"http://a\"\n").unwrap_err().contains("https origin"));
+    }
+
+    #[test]
+    fn the_edge_and_its_admission_are_set_by_name() {
+        let config = parse(
+            "[edge]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[[edge.access]]\ndoors = [\"staff\"]\nallow = [\"10.1.0.0/16\"]\n\
+             [admission]\naddress = { per_second = 5, burst = 10 }\n",
+        )
+        .unwrap();
+        assert_eq!(config.admission.address, edge::Rate::new(5.0, 10.0));
+        assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config, "what is shown can be read");
+        assert!(
+            parse("[admission]\nadress = { per_second = 5, burst = 10 }\n")
+                .unwrap_err()
+                .contains("`address`")
+        );
+        assert!(parse("[edge]\ntrusted_proxies = [\"ten\"]\n").is_err());
+        assert!(parse("[admission]\nconcurrency = 0\n").unwrap_err().contains("admission.concurrency"));
+    }
+
+    #[test]
+    fn the_root_key_to_move_to_is_another_one_and_has_no_policy() {
+        let config = parse("[keys.next]\nroot_file = \"/safe/root.key\"\n").unwrap();
+        assert!(config.keys.next.is_some());
+        assert!(parse("[keys.next]\n").unwrap_err().contains("in use"));
+        let refused = parse("[keys.next]\nroot_file = \"a\"\nrotate_after_days = 9\n").unwrap_err();
+        assert!(refused.contains("nothing else"), "{refused}");
+        assert!(parse("[keys]\nrotate_after_days = 0\n").unwrap_err().contains("3650"));
+        assert!(parse("[keys]\ndestroy_after_days = 3\n").unwrap_err().contains("7 to 30"));
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use vault::ProviderRecord;
 
 use crate::Failure;
 use crate::config::Config;
+use crate::config::roots::Provider;
 use crate::wiring::Foundation;
 
 /// Something that is weaker than it should be.
@@ -27,10 +29,10 @@ impl Finding {
 /// What the configuration tells.
 pub(crate) fn of_config(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if config.keys.passphrase.is_none() {
+    if config.keys.kind() == Provider::File && config.keys.root_file.is_none() {
         findings.push(Finding::new(
             "The root key is a file beside the data.",
-            "Set `[keys] passphrase = { file = \"...\" }`, or keep `keys/root.key` on another disk with `root_file`.",
+            "Choose a provider in `[keys]` (docs/operations/root-keys), or keep the file on another disk with `root_file`.",
         ));
     }
     if config.tls.certificate.is_none() && config.tls.acme.is_none() {
@@ -48,17 +50,39 @@ pub(crate) fn of_config(config: &Config) -> Vec<Finding> {
     findings
 }
 
+/// What a provider's record says, for a machine.
+fn told(record: &ProviderRecord) -> serde_json::Value {
+    serde_json::json!({
+        "kind": record.info.kind,
+        "key": record.info.key,
+        "calls": record.calls,
+        "failures": record.failures,
+        "last_success": record.last_success.map(|at| at.rfc3339()),
+        "last_failure": record.last_failure.as_ref().map(|failure| {
+            serde_json::json!({ "at": failure.at.rfc3339(), "why": failure.why })
+        }),
+        "latency_ms": record.latency.map(|latency| {
+            serde_json::json!({
+                "p50": latency.p50.as_millis(), "p95": latency.p95.as_millis(), "p99": latency.p99.as_millis(),
+            })
+        }),
+    })
+}
+
 /// `wardroom doctor`
 pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     let mut findings = of_config(config);
+    let mut provider = serde_json::Value::Null;
     match Foundation::open(data, config, false).await {
         Ok(base) => {
-            if let Err(error) = base.keys.keyring().health() {
+            let keyring = base.keys.keyring();
+            if let Err(error) = keyring.health() {
                 findings.push(Finding {
                     what: format!("The key provider: {error}."),
                     mend: "Mend what it says.".into(),
                 });
             }
+            provider = told(&keyring.provider_record());
         }
         Err(error) => findings.push(Finding {
             what: format!("The deployment does not open: {error}."),
@@ -66,7 +90,7 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
         }),
     }
     if json {
-        println!("{}", serde_json::json!({ "findings": findings }));
+        println!("{}", serde_json::json!({ "findings": findings, "key_provider": provider }));
     } else if findings.is_empty() {
         println!("nothing to mend");
     } else {

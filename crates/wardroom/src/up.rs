@@ -11,7 +11,8 @@ use api::{Front, FrontParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Edge, Limits, Peer, PlainConfig, Shutdown, Tls, TlsSource, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Limits, Peer, PlainConfig, Shutdown, Tls, TlsSource,
+    serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -29,13 +30,13 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, samples};
+use crate::{Failure, adapters, checkpoints, posture, providers, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
 
 /// Runs until Ctrl-C or SIGTERM.
-pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) -> Result<ExitCode, Failure> {
     logging();
     let dir = DataDir::hold(data)?;
     dir.folder("keys")?;
@@ -75,18 +76,31 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     let desk = desk(&house, &config, identity.clone(), staff_origin.clone(), &signer, &certificates);
     let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
-    let edge = |tls: &Tls| Edge::new(tls.clone(), limits.clone());
-    let doors = tokio::spawn(edge(&certificates.tls)?.serve(public, with_source(router), shutdown.clone()));
-    let staff_doors =
-        tokio::spawn(edge(&certificates.tls)?.serve(staff, with_source(console), shutdown.clone()));
+    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let (ears, news) = watchman::ears();
+    admission.tell(Arc::new(ears));
+    let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
+    let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
+    let edge = |door| Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
+    let doors = tokio::spawn(edge(Door::Public)?.serve(public, with_source(router), shutdown.clone()));
+    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(staff, with_source(console), shutdown.clone()));
     if let Some((http, acme)) = config.tls.acme.as_ref().and_then(|acme| Some((acme.http_listen?, acme))) {
         let plain = PlainConfig {
             https_port: address.port(),
             hosts: acme.domains.clone(),
             challenges: Some(certificates.tls.challenges()),
         };
-        tokio::spawn(serve_plain(listen(http).await?, plain, limits.clone(), shutdown.clone()));
+        tokio::spawn(serve_plain(
+            listen(http).await?,
+            plain,
+            limits.clone(),
+            admission.clone(),
+            shutdown.clone(),
+        ));
     }
+    let reloading = tokio::spawn(reload(stop.reloads()?, reread, admission));
+    // It may be stopped at any step.
+    let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
@@ -104,11 +118,27 @@ pub(crate) async fn up(data: &Path, config: Config, json: bool) -> Result<ExitCo
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    signing.abort();
-    releases.abort();
+    for task in [&signing, &releases, &reloading, &watching, &writing, &tending] {
+        task.abort();
+    }
     stopped(&base).await?;
     checkpoints::sign(&base, &signer).await?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How the configuration is read once more.
+pub(crate) type Reread = Box<dyn Fn() -> Result<Config, Failure> + Send>;
+
+/// On SIGHUP the configuration is read again: access lists, trusted proxies and limits hold from then on,
+/// for open connections too. The rest of it needs a restart. A file with a mistake changes nothing.
+async fn reload(mut asked: Signal, reread: Reread, admission: Admission) {
+    while asked.recv().await.is_some() {
+        let taken = reread().and_then(|config| Ok(admission.reload(config.admission, &config.edge)?));
+        match taken {
+            Ok(()) => tracing::info!("access lists and limits were read again"),
+            Err(error) => tracing::error!(%error, "the configuration was not taken; the old one holds"),
+        }
+    }
 }
 
 /// What a person needs to know once the doors are open.
@@ -324,6 +354,11 @@ struct StopSignals {
 impl StopSignals {
     fn listen() -> std::io::Result<Self> {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// SIGHUP: the configuration is to be read again.
+    fn reloads(&self) -> std::io::Result<Signal> {
+        signal(SignalKind::hangup())
     }
 
     async fn heard(mut self) {

@@ -46,7 +46,7 @@ pub(crate) async fn open(
     headers: HeaderMap,
     ByDoor(via): ByDoor,
     Json(wish): Json<Wish>,
-) -> Result<(StatusCode, Json<Pass>), Refusal> {
+) -> Result<(StatusCode, HeaderMap, Json<Pass>), Refusal> {
     if let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
         && !front.shelf.allows(&wish.bot, origin)
         && !front.is_own(origin, &headers)
@@ -63,6 +63,7 @@ pub(crate) async fn open(
         context: wish.context.map(context).transpose()?,
     };
     let stranger = Actor::Anonymous { tenant: front.tenant };
+    let name = wish.bot.clone();
     let bot = Resource::Bot { tenant: front.tenant, bot: wish.bot };
     let permit = front
         .guard()
@@ -72,7 +73,8 @@ pub(crate) async fn open(
         })?;
     let opened =
         front.conversations.open(permit, opening, &via).await.map_err(|error| Problem::from(&error))?;
-    Ok((StatusCode::CREATED, Json(Pass::new(opened.visitor.conversation, &opened.token))))
+    let issued = doors::issued(&Actor::Visitor(opened.visitor), Some(&name), opened.token.expose());
+    Ok((StatusCode::CREATED, issued, Json(Pass::new(opened.visitor.conversation, &opened.token))))
 }
 
 fn locale(text: String) -> Result<String, Problem> {

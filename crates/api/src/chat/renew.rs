@@ -8,7 +8,7 @@ use conversations::token::TokenRefused;
 use doors::{Entrance, Json, Path, Refusal};
 use guard::action::ReadOwnConversation;
 use guard::{Actor, Circumstances};
-use http::Request;
+use http::{HeaderMap, Request};
 use kernel::{ConversationId, Problem, ProblemKind};
 
 use super::open::Pass;
@@ -23,7 +23,7 @@ pub(crate) async fn renew(
     State(front): State<Front>,
     Path(id): Path<ConversationId>,
     request: Request<axum::body::Body>,
-) -> Result<Json<Pass>, Refusal> {
+) -> Result<(HeaderMap, Json<Pass>), Refusal> {
     let (parts, _) = request.into_parts();
     let token = bearer(&parts).ok_or_else(|| token_problem(&TokenRefused::False))?;
     let now = front.world().now();
@@ -45,5 +45,6 @@ pub(crate) async fn renew(
     let leave = front.guard().permit::<ReadOwnConversation>(&actor, &resource, &Circumstances::at(now));
     leave.map_err(|_| nothing())?;
     let token = front.conversations.token(&visitor).await.map_err(|error| Problem::from(&error))?;
-    Ok(Json(Pass::new(visitor.conversation, &token)))
+    let issued = doors::issued(&actor, resource.bot(), token.expose());
+    Ok((issued, Json(Pass::new(visitor.conversation, &token))))
 }

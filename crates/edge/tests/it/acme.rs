@@ -17,7 +17,8 @@ use tokio::net::TcpListener;
 
 use crate::harness::{Client, HOST, House, eventually, within};
 use edge::{
-    AcmeChallenge, AcmeConfig, EdgeError, Limits, PlainConfig, Shutdown, Tls, TlsSource, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, EdgeError, Limits, PlainConfig, Shutdown, Tls, TlsSource,
+    serve_plain,
 };
 use wire::ca::LocalCa;
 
@@ -147,7 +148,7 @@ async fn a_certificate_is_ordered_over_http_kept_and_renewed() {
     let tls = open(pebble.config(&dir, AcmeChallenge::Http01), &world).await;
     let (_trigger, shutdown) = Shutdown::new();
     let config = PlainConfig { https_port: 443, hosts: Vec::new(), challenges: Some(tls.challenges()) };
-    tokio::spawn(serve_plain(plain, config, Limits::default(), shutdown));
+    tokio::spawn(serve_plain(plain, config, Limits::default(), Admission::off(&World::real()), shutdown));
     loaded(&tls, 1).await;
     let root = pebble.issuing_root().await;
     let house = House::open_on(public, Limits::default(), tls, root, home);

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge::{
-    Edge, EdgeError, Limits, Peer, RequestBody, ServeReport, Shutdown, ShutdownTrigger, Stats, Tls, TlsSource,
+    Admission, Door, Edge, EdgeError, Limits, Peer, RequestBody, ServeReport, Shutdown, ShutdownTrigger,
+    Stats, Tls, TlsSource,
 };
 use futures_util::StreamExt;
 use http::{Request, Response};
@@ -99,6 +100,18 @@ async fn app(request: Request<RequestBody>, shutdown: Shutdown) -> Result<Respon
             let chunks = futures_util::stream::repeat(chunk).map(|c| Ok::<_, Infallible>(Frame::data(c)));
             BodyExt::boxed(StreamBody::new(chunks))
         }
+        "/known" => {
+            let known = Response::builder().header(edge::STANDING, "conversation; tenant=t; bot=b");
+            return Ok(known.body(say("you")).unwrap());
+        }
+        "/renew" => {
+            let known = Response::builder().header(edge::STANDING, "conversation; tenant=t; bot=b");
+            return Ok(known.header(edge::ISSUED, "fresh").body(say("yours")).unwrap());
+        }
+        "/work" => {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            say("done")
+        }
         _ => say("what?"),
     };
     Ok(Response::new(body))
@@ -106,12 +119,18 @@ async fn app(request: Request<RequestBody>, shutdown: Shutdown) -> Result<Respon
 
 impl House {
     pub(crate) async fn open(limits: Limits) -> Self {
+        Self::open_behind(Admission::off(&World::real()), limits).await
+    }
+
+    /// With an admission of its own.
+    pub(crate) async fn open_behind(admission: Admission, limits: Limits) -> Self {
         let home = tempfile::tempdir().unwrap();
         let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
         let root = ca.certificate().clone();
         let names = vec![ServerName::try_from(HOST).unwrap()];
         let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
-        Self::open_with(limits, tls, root, home).await
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::open_admitting(listener, limits, admission, tls, root, home)
     }
 
     pub(crate) async fn open_with(
@@ -131,9 +150,20 @@ impl House {
         root: CertificateDer<'static>,
         home: TempDir,
     ) -> Self {
+        Self::open_admitting(listener, limits, Admission::off(&World::real()), tls, root, home)
+    }
+
+    pub(crate) fn open_admitting(
+        listener: TcpListener,
+        limits: Limits,
+        admission: Admission,
+        tls: Tls,
+        root: CertificateDer<'static>,
+        home: TempDir,
+    ) -> Self {
         let addr = listener.local_addr().unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let edge = Edge::new(tls.clone(), limits).unwrap();
+        let edge = Edge::new(tls.clone(), limits, admission, Door::Public).unwrap();
         let stats = edge.stats();
         let seen = shutdown.clone();
         let service = tower::service_fn(move |request| app(request, seen.clone()));

@@ -8,8 +8,10 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::harness::{HOST, House, eventually, get, rest, until, within};
+use kernel::World;
+
 use crate::requests::{ask, h2};
-use edge::{Edge, EdgeError, Limits};
+use edge::{Admission, Door, Edge, EdgeError, Limits};
 
 fn post(length: usize, body: &str) -> String {
     format!("POST /echo HTTP/1.1\r\nhost: {HOST}\r\ncontent-length: {length}\r\n\r\n{body}")
@@ -365,7 +367,8 @@ async fn limits_without_sense_are_refused_by_name() {
         (Limits { header_bytes: 100, ..Limits::default() }, "header_bytes"),
         (Limits { connections: 0, ..Limits::default() }, "connections"),
     ] {
-        let error = Edge::new(house.tls.clone(), limits).unwrap_err();
+        let error =
+            Edge::new(house.tls.clone(), limits, Admission::off(&World::real()), Door::Public).unwrap_err();
         assert!(matches!(error, EdgeError::Limit { limit, .. } if limit == name), "{error}");
     }
 }

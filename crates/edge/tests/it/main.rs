@@ -9,6 +9,7 @@
 )]
 
 mod acme;
+mod admission;
 mod garbage;
 mod handshake;
 mod harness;

@@ -1,6 +1,7 @@
 //! The port-80 listener.
 
-use edge::{Limits, PlainConfig, Shutdown, serve_plain};
+use edge::{Admission, Limits, PlainConfig, Shutdown, serve_plain};
+use kernel::World;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -12,7 +13,13 @@ async fn port_80_redirects_and_drains() {
     let addr = listener.local_addr().unwrap();
     let (trigger, shutdown) = Shutdown::new();
     let config = PlainConfig { https_port: 443, hosts: Vec::new(), challenges: None };
-    let task = tokio::spawn(serve_plain(listener, config, Limits::default(), shutdown));
+    let task = tokio::spawn(serve_plain(
+        listener,
+        config,
+        Limits::default(),
+        Admission::off(&World::real()),
+        shutdown,
+    ));
     for (asked, answered) in [
         ("GET /a?b HTTP/1.1\r\nhost: x.test:80\r\n\r\n", "301"),
         ("HEAD / HTTP/1.1\r\nhost: x.test\r\n\r\n", "301"),

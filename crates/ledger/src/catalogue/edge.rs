@@ -131,6 +131,61 @@ events! {
         "disposition_id": Json::whole(2),
     }
     activity |e| e.method.activity();
+
+    /// Traffic became unusual, an attack, or calm again, by the edge's own baselines.
+    "EDGE-1010W" "traffic.state" TrafficState: Http 99, Warning, Success, Activity {
+        /// `calm`, `elevated` or `attack`.
+        state: &'static str,
+        /// What is unusual: `rate`, `pressure`, `refusals`, `strangers`, `failures`, `mix`.
+        signals: Listed<Token>,
+    }
+    shape |_e| { "http_request": anything() };
+
+    /// The edge limits one value of one dimension of traffic, or limits it harder than before.
+    "EDGE-1011W" "traffic.limited" TrafficLimited: Http 99, Warning, Success, Security {
+        /// `address`, `network`, `fingerprint`, `agent` or `path`.
+        dimension: &'static str,
+        /// The fingerprint, agent or path; none for addresses.
+        value: Option<Token>,
+        /// The address or the network, in its spelling as a block.
+        block: Option<Pseudonym>,
+        /// `throttle`, `challenge` or `deny`.
+        step: &'static str,
+        /// `over-budget` or `new-and-heavy`.
+        why: &'static str,
+        /// How long it lasts in seconds, unless its reason lasts longer.
+        seconds: u64,
+    }
+    shape |_e| { "http_request": anything(), "action_id": Json::whole(2), "disposition_id": Json::whole(25) };
+
+    /// A limit on one value of one dimension of traffic ended.
+    "EDGE-1012I" "traffic.unlimited" TrafficUnlimited: Http 99, Info, Success, Security {
+        /// `address`, `network`, `fingerprint`, `agent` or `path`.
+        dimension: &'static str,
+        /// The fingerprint, agent or path; none for addresses.
+        value: Option<Token>,
+        /// The address or the network, in its spelling as a block.
+        block: Option<Pseudonym>,
+        /// How long it was in force, in seconds.
+        seconds: u64,
+    }
+    shape |_e| { "http_request": anything(), "action_id": Json::whole(1), "disposition_id": Json::whole(1) };
+
+    /// Staff let a block of addresses in, shut it out, or took that back.
+    "EDGE-1013I" "traffic.decided" TrafficDecided: Http 99, Info, Success, Accountability {
+        /// The block of addresses.
+        block: Pseudonym,
+        /// `allow`, `deny`, `undo` or `lift`.
+        decision: &'static str,
+        /// How long it lasts, in seconds.
+        seconds: u64,
+    }
+    shape |_e| { "http_request": anything() };
+}
+
+/// Not one request, but what they have in common.
+fn anything() -> Json {
+    Json::object([("url", Json::object([("path", Json::text("*"))]))])
 }
 
 fn http_request(method: Method, route: &Token) -> Json {

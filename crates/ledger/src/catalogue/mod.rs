@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod bots;
 mod chat;
 mod config;
@@ -17,14 +18,21 @@ pub use auth::{
     IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
     SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
+pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
     ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
     ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
 };
 pub use config::ConfigChanged;
-pub use edge::{Method, RequestBlocked, RequestRefused};
-pub use keys::{KeyCreated, KeyRefused, KeyRotated};
+pub use edge::{
+    Method, RequestBlocked, RequestRefused, TrafficDecided, TrafficLimited, TrafficState, TrafficUnlimited,
+};
+pub use keys::{
+    KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
+    KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
+    RootUsed,
+};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 
@@ -35,6 +43,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,
@@ -52,6 +61,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,

@@ -109,6 +109,36 @@ fn a_root_key_of_another_user_is_refused() {
 }
 
 #[test]
+fn a_systemd_credential_is_taken_as_systemd_gives_it_and_no_other_way() {
+    let (dir, world) = (tempfile::tempdir().unwrap(), World::real());
+    let path = dir.path().join("wardroom-root");
+    std::fs::write(&path, [7; 32]).unwrap();
+    let open = |name: &str| FileRoot::of_systemd(dir.path(), name, world.clone());
+    // Owner alone, or with the access list that lets the service's user read root's file.
+    for good in [0o400, 0o440, 0o600] {
+        mode(&path, good);
+        let root = open("wardroom-root").unwrap();
+        assert_eq!(root.describe().kind, "systemd-credential");
+        root.health().unwrap();
+        let context = context(&world);
+        let key = KeyBytes::generate(&world);
+        let blob = root.wrap(&key, &context).unwrap();
+        assert_eq!(open("wardroom-root").unwrap().unwrap(&blob, &context).unwrap().expose(), key.expose());
+    }
+    for bad in [0o444, 0o404, 0o460, 0o666, 0o644, 0o410] {
+        mode(&path, bad);
+        assert!(why(open("wardroom-root")).contains("none of a credential"), "{bad:o}");
+    }
+    mode(&path, 0o400);
+    for name in ["", "..", ".hidden", "a/b", "/etc/passwd"] {
+        assert!(why(open(name)).contains("not the name"), "{name}");
+    }
+    assert!(why(open("other")).contains("cannot be read"));
+    let relative = FileRoot::of_systemd(Path::new("run"), "wardroom-root", world.clone());
+    assert!(why(relative).contains("not the name"));
+}
+
+#[test]
 fn the_wrong_root_key_says_that_it_is_the_wrong_one() {
     let (dir, world) = (tempfile::tempdir().unwrap(), World::real());
     let right = FileRoot::create(dir.path().join("right.key"), world.clone()).unwrap();

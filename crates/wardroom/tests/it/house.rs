@@ -30,12 +30,13 @@ pub(crate) struct Refusal {
     pub(crate) stderr: String,
 }
 
-fn command(data: &Path) -> Command {
+fn command(data: &Path, environment: &[(&str, &Path)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardroom"));
     command
         .args(["up", "--json", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data"])
         .arg(data)
         .env_remove("WARDROOM_DATA")
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -45,15 +46,25 @@ fn command(data: &Path) -> Command {
 impl House {
     /// Starts on a data directory and waits until it is ready.
     pub(crate) fn start(data: &Path) -> Self {
-        Self::try_start(data)
+        Self::start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    pub(crate) fn start_with(data: &Path, environment: &[(&str, &Path)]) -> Self {
+        Self::try_start_with(data, environment)
             .unwrap_or_else(|refusal| panic!("it did not start ({}): {}", refusal.status, refusal.stderr))
     }
 
     /// Starts, or tells how it refused to.
-    #[expect(clippy::disallowed_methods, reason = "the start's real time is measured")]
     pub(crate) fn try_start(data: &Path) -> Result<Self, Refusal> {
+        Self::try_start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    #[expect(clippy::disallowed_methods, reason = "the start's real time is measured")]
+    pub(crate) fn try_start_with(data: &Path, environment: &[(&str, &Path)]) -> Result<Self, Refusal> {
         let begun = Instant::now();
-        let mut child = command(data).spawn().expect("the binary runs");
+        let mut child = command(data, environment).spawn().expect("the binary runs");
         let stdout = child.stdout.take().expect("stdout is a pipe");
         let mut stderr = child.stderr.take().expect("stderr is a pipe");
         let (errors, said) = mpsc::channel();

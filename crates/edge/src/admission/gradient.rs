@@ -1,0 +1,97 @@
+//! How many requests may run at once: a limit that follows latency. It grows while answers come as fast
+//! as they use to, and shrinks in proportion as they come slower (the gradient limit of Netflix's
+//! `concurrency-limits`, without a probing phase: the usual latency is learned from calm times).
+
+use std::time::Duration;
+
+/// Answers faster than this are all alike: below it, differences are the scheduler's.
+const FLOOR: Duration = Duration::from_millis(5);
+/// How much slower than usual is still usual.
+const TOLERANCE: f64 = 2.0;
+/// The share of a new estimate in the limit.
+const SMOOTHING: f64 = 0.2;
+
+/// The limit of one lane.
+#[derive(Debug, Clone)]
+pub(crate) struct Gradient {
+    limit: f64,
+    least: f64,
+    most: f64,
+    /// The latency of calm times, in seconds; 0 before the first answer.
+    usual: f64,
+}
+
+impl Gradient {
+    pub(crate) fn new(first: usize, least: usize, most: usize) -> Self {
+        Self { limit: float(first), least: float(least), most: float(most.max(least)), usual: 0.0 }
+    }
+
+    /// The limit now.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at least 1, at most `most`")]
+    pub(crate) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    /// An answer took `latency` while `running` were running; `calm` when nobody had to wait.
+    pub(crate) fn sample(&mut self, latency: Duration, running: usize, calm: bool) {
+        let latency = latency.max(FLOOR).as_secs_f64();
+        if self.usual == 0.0 {
+            self.usual = latency;
+        }
+        // Under load the usual latency hardly moves up, or else it would learn the overload as usual.
+        let weight = if calm || latency < self.usual { 1.0 / 300.0 } else { 1.0 / 30_000.0 };
+        self.usual += (latency - self.usual) * weight;
+        // Few in flight say nothing about how many may be.
+        if float(running) < self.limit / 2.0 {
+            return;
+        }
+        let gradient = (TOLERANCE * self.usual / latency).clamp(0.5, 1.0);
+        let wanted = self.limit * gradient + self.limit.sqrt();
+        self.limit = (self.limit + (wanted - self.limit) * SMOOTHING).clamp(self.least, self.most);
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "numbers of requests at once")]
+fn float(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feed(limit: &mut Gradient, millis: u64, count: usize, calm: bool) {
+        for _ in 0..count {
+            let running = limit.limit();
+            limit.sample(Duration::from_millis(millis), running, calm);
+        }
+    }
+
+    #[test]
+    fn the_limit_grows_while_answers_stay_fast_and_shrinks_when_they_do_not() {
+        let mut limit = Gradient::new(20, 8, 200);
+        feed(&mut limit, 10, 200, true);
+        assert_eq!(limit.limit(), 200);
+        feed(&mut limit, 400, 200, false);
+        assert!(limit.limit() < 20, "{limit:?}");
+        feed(&mut limit, 10, 500, true);
+        assert_eq!(limit.limit(), 200);
+    }
+
+    #[test]
+    fn an_overload_is_not_learned_as_usual() {
+        let mut limit = Gradient::new(20, 8, 200);
+        feed(&mut limit, 10, 200, true);
+        feed(&mut limit, 200, 5000, false);
+        assert!(limit.limit() < 20, "{limit:?}");
+    }
+
+    #[test]
+    fn an_idle_lane_keeps_its_limit() {
+        let mut limit = Gradient::new(20, 8, 200);
+        for _ in 0..1000 {
+            limit.sample(Duration::from_secs(2), 1, true);
+        }
+        assert_eq!(limit.limit(), 20);
+    }
+}

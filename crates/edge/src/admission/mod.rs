@@ -1,0 +1,521 @@
+//! Admission: who is served now, who waits, and who is told to come back. The layers stand in the order
+//! of their cost, and each is asked only when the one before said yes:
+//!
+//! 1. [`Admission::connect`]: access lists, and the rate of new connections by subscriber and site;
+//! 2. [`Admission::handshake`]: so many handshakes at once and by second, known addresses first;
+//! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, before the
+//!    body is read;
+//! 4. [`Admission::turn`]: a lane per class of routes, whose width follows latency, with the urgent first
+//!    and the greedy behind.
+//!
+//! [`Admission::learn`] closes the circle: the core's answers say who is known ([`standing`]).
+//!
+//! What it does not promise: a limit holds for this process; it is not shared with another edge.
+
+mod address;
+mod detect;
+mod gate;
+mod gradient;
+mod handshakes;
+mod lane;
+mod proxy;
+mod rate;
+mod route;
+mod settings;
+mod standing;
+mod traffic;
+mod turned;
+mod watch;
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use http::{HeaderMap, StatusCode};
+use kernel::{Timestamp, World};
+use siphasher::sip::SipHasher13;
+
+use address::Prefix;
+use detect::{Detector, Dimension, Step};
+pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
+pub(crate) use gate::{Gate, Permit, Refused};
+use gradient::Gradient;
+use handshakes::{Hands, Handshakes};
+use lane::{Class, Lane, Turn};
+pub(crate) use proxy::read as read_proxy;
+use rate::Buckets;
+pub use rate::Rate;
+pub use route::{Door, Route};
+use settings::Access;
+pub use settings::{AccessConfig, AccessList, AdmissionConfig};
+use standing::{Credential, Known, Standing, Standings};
+pub use standing::{ISSUED, STANDING};
+pub use traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
+pub(crate) use turned::{Because, Turned};
+
+use crate::EdgeError;
+
+impl Visit {
+    /// Who asks.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+/// How many times a subscriber's share its site has.
+const SITE: f64 = 4.0;
+
+/// The admission of a process: one for all its listeners. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Admission(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    settings: ArcSwap<Settings>,
+    hash: SipHasher13,
+    connections: Buckets,
+    requests: Buckets,
+    /// Credentials that the core has accepted.
+    credentials: Standings,
+    /// Addresses from where they came.
+    friends: Standings,
+    handshakes: Handshakes,
+    lanes: Vec<Arc<Lane>>,
+    detector: Mutex<Detector>,
+    /// The measures in force, to be asked on every request.
+    measured: ArcSwap<HashMap<(Dimension, u64), (Step, Timestamp)>>,
+    overrides: ArcSwap<Vec<Override>>,
+    /// When the attack that lasts began, in milliseconds; 0 while there is none.
+    attack_began: AtomicU64,
+    witness: OnceLock<Arc<dyn Witness>>,
+}
+
+/// What can change while connections are open.
+#[derive(Debug)]
+struct Settings {
+    config: AdmissionConfig,
+    access: Access,
+}
+
+/// A request that has passed the budgets.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    door: Door,
+    route: Route,
+    class: Class,
+    /// Whose turn it is in a lane: the credential's, or else the subscriber's.
+    key: u64,
+    credential: Option<Credential>,
+    address: IpAddr,
+    /// What it is told apart by, by [`Dimension::index`].
+    keys: [u64; 5],
+}
+
+impl Admission {
+    /// An admission with these settings.
+    ///
+    /// # Errors
+    /// When they make no sense.
+    pub fn new(config: AdmissionConfig, access: &AccessConfig, world: &World) -> Result<Self, EdgeError> {
+        config.check()?;
+        let seed = world.bytes::<16>();
+        let lanes = Door::ALL.iter().flat_map(|_| Route::ALL.iter().map(|route| lane(*route, &config)));
+        Ok(Self(Arc::new(Inner {
+            hash: SipHasher13::new_with_key(&seed),
+            connections: Buckets::new(config.memory),
+            requests: Buckets::new(config.memory),
+            credentials: Standings::new(config.memory, world),
+            friends: Standings::new(config.memory, world),
+            handshakes: Handshakes::new(config.handshakes_at_once * processors()),
+            lanes: lanes.collect(),
+            detector: Mutex::new(Detector::new()),
+            measured: ArcSwap::default(),
+            overrides: ArcSwap::default(),
+            attack_began: AtomicU64::new(0),
+            witness: OnceLock::new(),
+            settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access) }),
+            world: world.clone(),
+        })))
+    }
+
+    /// An admission that lets everybody in.
+    pub fn off(world: &World) -> Self {
+        let none = Self::new(AdmissionConfig::off(), &AccessConfig::default(), world);
+        #[expect(clippy::expect_used, reason = "a constant, held by a test")]
+        none.expect("the settings of no admission make sense")
+    }
+
+    /// Takes other settings for whoever comes from now on; no connection is touched. The sizes of tables
+    /// and the widths of lanes stay as they were at the start.
+    ///
+    /// # Errors
+    /// When they make no sense; the old ones stay in force then.
+    pub fn reload(&self, config: AdmissionConfig, access: &AccessConfig) -> Result<(), EdgeError> {
+        config.check()?;
+        self.0.settings.store(Arc::new(Settings { config, access: Access::new(access) }));
+        Ok(())
+    }
+
+    /// Whether a connection's address is that of a proxy that speaks the PROXY protocol.
+    pub(crate) fn announces(&self, address: IpAddr) -> bool {
+        let settings = self.0.settings.load();
+        settings.access.proxy_protocol && settings.access.proxies.holds(address)
+    }
+
+    /// Whether an address is that of a trusted proxy.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        self.0.settings.load().access.proxies.holds(address)
+    }
+
+    /// Whether somebody who is known here came from this address lately.
+    pub(crate) fn is_friend(&self, address: IpAddr) -> bool {
+        self.friend(address).is_some()
+    }
+
+    /// The first layer: a new connection.
+    pub(crate) fn connect(&self, door: Door, address: IpAddr) -> Result<(), Turned> {
+        let settings = self.0.settings.load();
+        if !settings.access.allows(door, None, address) {
+            return Err(Turned::away(Because::AccessList));
+        }
+        if !settings.config.enabled || settings.access.proxies.holds(address) {
+            return Ok(());
+        }
+        let (rate, now) = (settings.config.connections, self.0.world.now());
+        let prints = self.prints_of(address);
+        let [narrow, wide, ..] = prints.keys;
+        let decided = self.decided(address, now);
+        let take = |key, rate, because| {
+            let took = self.0.connections.take(key, rate, 1.0, now);
+            took.map_err(|wait| Turned::back_in(because, wait))
+        };
+        let answer = match decided {
+            Some(true) => Ok(()),
+            Some(false) => Err(Turned::away(Because::AccessList)),
+            None if self.is_shut_out(&prints, now) && !self.is_friend(address) => {
+                Err(Turned::back_in(Because::Measure, Duration::from_secs(10)))
+            }
+            None => take(narrow, rate, Because::AddressConnections)
+                .and_then(|()| take(wide, rate.times(SITE), Because::NetworkConnections)),
+        };
+        if let Err(turned) = answer {
+            self.count(&prints, None, None, Some(turned.because));
+        }
+        answer
+    }
+
+    /// The second layer: the costly part of a handshake, once the client has said hello.
+    pub(crate) async fn handshake(&self, address: IpAddr) -> Result<Option<Hands>, Turned> {
+        let settings = self.0.settings.load();
+        if !settings.config.enabled {
+            return Ok(None);
+        }
+        if !self.is_friend(address) && !settings.access.proxies.holds(address) {
+            #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
+            let rate = settings.config.handshakes.times(processors() as f64);
+            let took = self.0.requests.take(self.key("handshakes"), rate, 1.0, self.0.world.now());
+            took.map_err(|wait| Turned::back_in(Because::Handshakes, wait))?;
+        }
+        drop(settings);
+        let party = self.key(("hands", Prefix::narrow(address)));
+        let hands = self.0.handshakes.begin(party).await;
+        hands.map(Some).ok_or(Turned::back_in(Because::Handshakes, Duration::from_secs(1)))
+    }
+
+    /// Who asks: the peer of the connection, or whom a trusted proxy names.
+    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let settings = self.0.settings.load();
+        let access = &settings.access;
+        if access.proxy_protocol || access.proxies.is_empty() || !access.proxies.holds(peer) {
+            return peer;
+        }
+        proxy::forwarded(headers, &access.proxies).unwrap_or(peer)
+    }
+
+    /// The third layer: one request, as far as its head tells.
+    pub(crate) fn request<B>(
+        &self,
+        door: Door,
+        request: &http::Request<B>,
+        address: IpAddr,
+        hello: u64,
+    ) -> Result<Visit, Turned> {
+        let settings = self.0.settings.load();
+        let (config, now) = (&settings.config, self.0.world.now());
+        let route = Route::of(door, request.method(), request.uri().path());
+        if !settings.access.allows(door, None, address) || !settings.access.allows(door, Some(route), address)
+        {
+            return Err(Turned::away(Because::AccessList));
+        }
+        let credential = self.0.credentials.credential(request.headers());
+        let known = credential.and_then(|credential| self.0.credentials.find(credential, now));
+        let class = self.class(known.as_ref(), config);
+        let prints = self.prints(request, route, address, hello);
+        let [party, ..] = prints.keys;
+        let key = match (credential, known) {
+            (Some(credential), Some(_)) => credential.key(),
+            _ => party,
+        };
+        let visit = Visit { door, route, class, key, credential, address, keys: prints.keys };
+        if !config.enabled {
+            return Ok(visit);
+        }
+        if route == Route::Health {
+            // A budget of its own: whoever floods the rest does not make us look dead.
+            let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
+            return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
+        }
+        let answer = self.budgets(config, &visit, known.as_ref(), now).and_then(|()| match known {
+            None => self.measures(&prints, address, now),
+            Some(_) => Ok(()),
+        });
+        self.count(
+            &prints,
+            Some(route),
+            Some((class, known.is_some())),
+            answer.as_ref().err().map(|t| t.because),
+        );
+        answer.map(|()| visit)
+    }
+
+    /// The budgets of whoever asks, and of what is asked for.
+    fn budgets(
+        &self,
+        config: &AdmissionConfig,
+        visit: &Visit,
+        known: Option<&Known>,
+        now: Timestamp,
+    ) -> Result<(), Turned> {
+        let Visit { route, class, key, address, keys: [party, site, ..], .. } = *visit;
+        let take = |key, rate, units, because| {
+            let took = self.0.requests.take(key, rate, units, now);
+            took.map_err(|wait| Turned::back_in(because, wait))
+        };
+        if self.decided(address, now) == Some(true) {
+            return Ok(());
+        }
+        let price = route.price();
+        match known {
+            None => {
+                take(party, config.address, price, Because::Address)?;
+                take(site, config.network, price, Because::Network)?;
+            }
+            Some(known) => {
+                take(key, config.credential, price, Because::Credential)?;
+                if known.standing != Standing::Staff {
+                    if known.bot != 0 {
+                        take(self.key(("bot", known.bot)), config.bot, price, Because::Bot)?;
+                    }
+                    if known.tenant != 0 {
+                        take(self.key(("tenant", known.tenant)), config.tenant, price, Because::Tenant)?;
+                    }
+                }
+            }
+        }
+        if route == Route::Login && class > Class::Established {
+            take(self.key(("login", party)), config.login, 1.0, Because::Login)?;
+            let purse = self.key(("logins", self.is_friend(address)));
+            take(purse, config.logins, 1.0, Because::Logins)?;
+        }
+        Ok(())
+    }
+
+    /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.
+    pub(crate) async fn turn(&self, visit: &Visit) -> Result<Option<Turn>, Turned> {
+        if visit.route == Route::Health || !self.0.settings.load().config.enabled {
+            return Ok(None);
+        }
+        let lane = self.0.lanes.get(visit.door.index() * Route::ALL.len() + visit.route.index());
+        let Some(lane) = lane else { return Ok(None) };
+        let turn = lane.enter(visit.class, visit.key).await;
+        turn.map(Some).map_err(|_| {
+            self.amend(visit, Some((Because::Busy, visit.route)));
+            Turned::back_in(Because::Busy, Duration::from_secs(1))
+        })
+    }
+
+    /// Learns from an answer who is known, and takes the house's own words off it.
+    pub(crate) fn learn(&self, visit: &Visit, status: StatusCode, headers: &mut HeaderMap) {
+        let now = self.0.world.now();
+        if status.is_client_error() {
+            self.amend(visit, None);
+        }
+        let told = headers.remove(&STANDING);
+        let told = told.as_ref().and_then(|field| field.to_str().ok());
+        let known = told.and_then(|field| standing::told(field, |text| self.key(text).max(1), now));
+        if let Some(issued) = headers.remove(&ISSUED) {
+            let (credentials, fresh) = (&self.0.credentials, self.0.credentials.hash(issued.as_bytes()));
+            // Exchanged for a new one, a credential hands its seniority on.
+            let before = visit.credential.and_then(|credential| credentials.find(credential, now));
+            let known =
+                known.map(|known| Known { since: before.map_or(now, |before| before.since), ..known });
+            if let Some(known) = known {
+                credentials.learn(fresh, known, now);
+            }
+            return;
+        }
+        let Some(credential) = visit.credential else { return };
+        match known {
+            Some(known) => {
+                self.0.credentials.learn(credential, known, now);
+                self.0.friends.learn(self.party(visit.address), known, now);
+            }
+            None if status == StatusCode::UNAUTHORIZED => self.0.credentials.forget(credential),
+            None => {}
+        }
+    }
+
+    /// A whole number of seconds for `retry-after`, a little different for everybody, so that they do not
+    /// all come back at once.
+    pub(crate) fn retry_after(&self, wait: Duration) -> u64 {
+        let [jitter] = self.0.world.bytes::<1>();
+        wait.as_secs() + 1 + u64::from(jitter % 4)
+    }
+
+    fn class(&self, known: Option<&Known>, config: &AdmissionConfig) -> Class {
+        let Some(known) = known else { return Class::Anonymous };
+        let age = self.0.world.now().since(known.since);
+        // Who came with an attack stays new for as long as it lasts.
+        let began = self.0.attack_began.load(std::sync::atomic::Ordering::Relaxed);
+        let came_with_it = began != 0 && known.since.as_millis() >= began;
+        match known.standing {
+            Standing::Staff => Class::Staff,
+            _ if !came_with_it && age >= Duration::from_secs(config.established_after) => Class::Established,
+            _ => Class::Fresh,
+        }
+    }
+
+    fn friend(&self, address: IpAddr) -> Option<Known> {
+        self.0.friends.find(self.party(address), self.0.world.now())
+    }
+
+    fn party(&self, address: IpAddr) -> Credential {
+        self.0.friends.hash(Prefix::narrow(address).to_string().as_bytes())
+    }
+
+    /// A key for tables, which nobody outside can aim at.
+    fn key(&self, what: impl Hash) -> u64 {
+        let mut hash = self.0.hash;
+        what.hash(&mut hash);
+        hash.finish().max(1)
+    }
+}
+
+fn lane(route: Route, config: &AdmissionConfig) -> Arc<Lane> {
+    let (first, least, most) = match route {
+        Route::Login => (config.logins_at_once, 1, config.logins_at_once),
+        Route::Costly => (config.costly_at_once, 1, config.costly_at_once),
+        _ => (config.concurrency, config.concurrency.min(8), config.concurrency_most),
+    };
+    Lane::new(Gradient::new(first, least, most))
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::ManualClock;
+
+    use super::*;
+
+    fn rehearsal(config: AdmissionConfig) -> (Admission, Arc<ManualClock>) {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let world = World::rehearsal(Arc::clone(&clock), 7);
+        (Admission::new(config, &AccessConfig::default(), &world).unwrap(), clock)
+    }
+
+    fn get(path: &str, token: Option<&str>) -> http::Request<()> {
+        let mut request = http::Request::get(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        request.body(()).unwrap()
+    }
+
+    fn said(field: &str) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(STANDING, field.parse().unwrap());
+        headers
+    }
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn nothing_is_limited_where_it_is_off() {
+        let admission = Admission::off(&World::real());
+        for _ in 0..10_000 {
+            admission.connect(Door::Public, HERE).unwrap();
+            admission.request(Door::Public, &get("/", None), HERE, 0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_stranger_has_the_addresses_budget_and_the_known_have_their_own() {
+        let (admission, _) = rehearsal(AdmissionConfig::default());
+        let visit = admission.request(Door::Public, &get("/", Some("t")), HERE, 0).unwrap();
+        assert_eq!(visit.class, Class::Anonymous);
+        let mut headers = said("conversation; tenant=a; bot=b");
+        admission.learn(&visit, StatusCode::OK, &mut headers);
+        assert!(headers.is_empty(), "the house's own words stay inside");
+        let mut turned = None;
+        for _ in 0..1000 {
+            turned = turned.or(admission.request(Door::Public, &get("/", None), HERE, 0).err());
+        }
+        assert_eq!(turned.unwrap().because, Because::Address);
+        let visit = admission.request(Door::Public, &get("/", Some("t")), HERE, 0).unwrap();
+        assert_eq!(visit.class, Class::Fresh);
+        assert!(admission.request(Door::Public, &get("/", Some("other")), HERE, 0).is_err());
+        assert!(admission.request(Door::Public, &get("/healthz", None), HERE, 0).is_ok());
+    }
+
+    #[test]
+    fn the_known_become_established_and_hand_their_seniority_on() {
+        let (admission, clock) = rehearsal(AdmissionConfig::default());
+        let ask = |token| admission.request(Door::Public, &get("/", Some(token)), HERE, 0).unwrap();
+        admission.learn(&ask("old"), StatusCode::OK, &mut said("conversation"));
+        clock.advance(Duration::from_secs(60));
+        assert_eq!(ask("old").class, Class::Established);
+        let mut headers = said("conversation");
+        headers.insert(ISSUED, "new".parse().unwrap());
+        admission.learn(&ask("old"), StatusCode::OK, &mut headers);
+        assert!(headers.is_empty());
+        assert_eq!(ask("new").class, Class::Established);
+        admission.learn(&ask("new"), StatusCode::UNAUTHORIZED, &mut HeaderMap::new());
+        assert_eq!(ask("new").class, Class::Anonymous, "a refused credential is forgotten");
+    }
+
+    #[test]
+    fn a_flood_of_sign_ins_leaves_room_for_those_who_have_been_here() {
+        let (admission, _) = rehearsal(AdmissionConfig::default());
+        let visit = admission.request(Door::Staff, &get("/", Some("s")), HERE, 0).unwrap();
+        admission.learn(&visit, StatusCode::OK, &mut said("staff"));
+        let mut refused = 0;
+        for i in 0..2000u32 {
+            let bot = IpAddr::from((0xC633_0000u32 + i * 256).to_be_bytes());
+            refused += usize::from(admission.request(Door::Staff, &get("/sign-in", None), bot, 0).is_err());
+        }
+        assert!(refused > 1900, "{refused}");
+        assert!(admission.request(Door::Staff, &get("/sign-in", None), HERE, 0).is_ok());
+    }
+
+    #[test]
+    fn a_trusted_proxy_names_the_client_and_nobody_else_does() {
+        let access =
+            AccessConfig { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() };
+        let admission = Admission::new(AdmissionConfig::default(), &access, &World::real()).unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        let named = |peer: &str| admission.client(peer.parse().unwrap(), &headers).to_string();
+        assert_eq!(named("10.0.0.1"), "203.0.113.9");
+        assert_eq!(named("192.0.2.1"), "192.0.2.1");
+        admission.reload(AdmissionConfig::default(), &AccessConfig::default()).unwrap();
+        assert_eq!(named("10.0.0.1"), "10.0.0.1", "other settings hold at once");
+    }
+}

@@ -1,0 +1,389 @@
+//! The eyes of admission: what each request is told apart by, the second hand, and what people see of it.
+
+use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::header;
+use ipnet::IpNet;
+use kernel::Timestamp;
+
+use super::address::Prefix;
+use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
+use super::lane::Class;
+use super::rate::Rate;
+use super::route::{Door, Route};
+use super::traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
+use super::turned::{Because, Turned};
+use super::{Admission, Visit};
+use crate::{EdgeError, Shutdown};
+
+/// What all of a throttled value have together.
+const THROTTLED: Rate = Rate::new(2.0, 5.0);
+/// Blocks of addresses that staff may decide about.
+const OVERRIDES: usize = 256;
+/// Seconds of refusals in one event.
+const WINDOW: u64 = 10;
+
+/// What one request, or one connection, is told apart by.
+pub(super) struct Prints<'a> {
+    pub(super) keys: [u64; 5],
+    address: IpAddr,
+    agent: &'a str,
+    path: &'a str,
+    route: Option<Route>,
+}
+
+impl Prints<'_> {
+    /// What to call it.
+    fn label(&self, dimension: Dimension) -> String {
+        let [_, _, fingerprint, ..] = self.keys;
+        let plain = |text: &str| -> String {
+            text.chars().take(48).map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '_' }).collect()
+        };
+        match dimension {
+            Dimension::Address => Prefix::narrow(self.address).to_string(),
+            Dimension::Network => Prefix::wide(self.address).to_string(),
+            Dimension::Fingerprint => format!("{fingerprint:016x}"),
+            Dimension::Agent => plain(self.agent),
+            Dimension::Path => match self.route {
+                Some(Route::Page) => plain(self.path),
+                Some(route) => route.name().to_owned(),
+                None => String::new(),
+            },
+        }
+    }
+}
+
+impl Admission {
+    /// Tells `witness` from now on. The first one stays.
+    pub fn tell(&self, witness: Arc<dyn Witness>) {
+        let _ = self.0.witness.set(witness);
+    }
+
+    /// Looks at the traffic once a second, until the shutdown. Without it nothing is detected.
+    pub async fn watch(self, shutdown: Shutdown) {
+        let mut refused = HashMap::new();
+        for second in 1u64.. {
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep(TICK) => {}
+            }
+            self.tick();
+            for (because, route, count) in &self.detector().limited {
+                let route = route.map_or("connection", Route::name);
+                *refused.entry((because.name(), route)).or_insert(0) += count;
+            }
+            if second.is_multiple_of(WINDOW) {
+                for ((limit, route), count) in refused.drain() {
+                    self.note(News::Refused { limit, route, count });
+                }
+            }
+        }
+    }
+
+    /// One second has passed.
+    pub(crate) fn tick(&self) {
+        let settings = self.0.settings.load();
+        let config = &settings.config;
+        if !config.enabled || !config.detect {
+            return;
+        }
+        let budgets = Budgets {
+            address: config.address.per_second,
+            network: config.network.per_second,
+            connections: config.connections.per_second,
+        };
+        let pressed = self.0.lanes.iter().any(|lane| lane.load().overloaded);
+        let now = self.0.world.now();
+        let (findings, began, signals) = {
+            let mut detector = self.detector();
+            let findings = detector.tick(pressed, budgets, now);
+            (findings, detector.attack_began(), detector.signals.clone())
+        };
+        self.0.attack_began.store(began.map_or(0, Timestamp::as_millis), Ordering::Relaxed);
+        if let Some(state) = findings.state {
+            self.note(News::State { state: state.name(), signals });
+        }
+        self.publish(findings.changes, now);
+    }
+
+    /// Traffic as it is now.
+    pub fn traffic(&self) -> Traffic {
+        let now = self.0.world.now();
+        let detector = self.detector();
+        let in_force = detector.measures.all().map(|(dimension, measure)| InForce {
+            dimension,
+            label: measure.label.clone(),
+            step: measure.step,
+            why: measure.why,
+            since: measure.since,
+            until: measure.until,
+        });
+        let mut measures: Vec<_> = in_force.collect();
+        measures.sort_by(|a, b| (a.dimension, &a.label).cmp(&(b.dimension, &b.label)));
+        let classes = Class::ALL.iter().zip(detector.shares).map(|(class, share)| (class.name(), share));
+        let limited = detector.limited.iter();
+        Traffic {
+            at: now,
+            state: detector.state.name(),
+            signals: detector.signals.clone(),
+            seconds: detector.history.iter().map(|second| (second.offered, second.refused)).collect(),
+            usual: detector.usual_rate(),
+            classes: classes.collect(),
+            lanes: self.lanes(),
+            limited: limited
+                .map(|(because, route, count)| {
+                    (because.name(), route.map_or("connection", Route::name), *count)
+                })
+                .collect(),
+            heaviest: Dimension::ALL.iter().flat_map(|dimension| heaviest(&detector, *dimension)).collect(),
+            measures,
+            overrides: self.0.overrides.load().iter().filter(|o| o.until > now).cloned().collect(),
+        }
+    }
+
+    /// Lets a block of addresses in whatever is found, or shuts it out, for a while. Access lists outrank
+    /// it. It is forgotten when the process ends; what is to last belongs into the configuration.
+    ///
+    /// # Errors
+    /// When there are too many decisions already.
+    pub fn decide(&self, block: IpNet, allowed: bool, lasts: Duration) -> Result<(), EdgeError> {
+        let now = self.0.world.now();
+        let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
+        all.retain(|other| other.until > now && other.block != block);
+        if all.len() >= OVERRIDES {
+            return Err(EdgeError::Limit { limit: "overrides", why: "has no room for one more" });
+        }
+        all.push(Override { block, allowed, until: now.after(lasts) });
+        self.0.overrides.store(Arc::new(all));
+        if allowed {
+            for dimension in [Dimension::Address, Dimension::Network] {
+                self.lift(dimension, &block.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a decision back.
+    pub fn undecide(&self, block: IpNet) {
+        let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
+        all.retain(|other| other.block != block);
+        self.0.overrides.store(Arc::new(all));
+    }
+
+    /// Ends a measure before its time.
+    pub fn lift(&self, dimension: Dimension, label: &str) {
+        let changes = self.detector().measures.lift(dimension, label);
+        self.publish(changes, self.0.world.now());
+    }
+
+    /// What staff decided about an address.
+    pub(super) fn decided(&self, address: IpAddr, now: Timestamp) -> Option<bool> {
+        let overrides = self.0.overrides.load();
+        let inside = overrides.iter().filter(|o| o.until > now && o.block.contains(&address));
+        inside.max_by_key(|o| o.block.prefix_len()).map(|o| o.allowed)
+    }
+
+    /// Whether connections from there are not taken for now.
+    pub(super) fn is_shut_out(&self, prints: &Prints<'_>, now: Timestamp) -> bool {
+        let measured = self.0.measured.load();
+        let [address, network, ..] = prints.keys;
+        [(Dimension::Address, address), (Dimension::Network, network)]
+            .iter()
+            .any(|place| measured.get(place).is_some_and(|(step, until)| *step == Step::Deny && *until > now))
+    }
+
+    /// What is done about a stranger's request.
+    pub(super) fn measures(
+        &self,
+        prints: &Prints<'_>,
+        address: IpAddr,
+        now: Timestamp,
+    ) -> Result<(), Turned> {
+        match self.decided(address, now) {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(Turned::away(Because::AccessList)),
+            None => {}
+        }
+        let measured = self.0.measured.load();
+        if measured.is_empty() {
+            return Ok(());
+        }
+        for (dimension, key) in Dimension::ALL.into_iter().zip(prints.keys) {
+            let Some((step, until)) = measured.get(&(dimension, key)) else { continue };
+            let rest = until.since(now);
+            let turned = |wait| Err(Turned::back_in(Because::Measure, wait));
+            match step {
+                _ if rest.is_zero() => {}
+                Step::Deny => return turned(rest.min(Duration::from_secs(60))),
+                Step::Throttle | Step::Challenge => {
+                    let key = self.key(("measure", dimension, key));
+                    if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
+                        return turned(wait);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How a client speaks TLS: what it offers, in its order, without the values that clients make up to
+    /// keep servers tolerant (RFC 8701).
+    pub(crate) fn hello(&self, hello: &rustls::server::ClientHello<'_>) -> u64 {
+        let made_up = |value: u16| value & 0x0F0F == 0x0A0A;
+        let suites = hello.cipher_suites().iter().map(|suite| u16::from(*suite));
+        let groups = hello.named_groups().unwrap_or_default().iter().map(|group| u16::from(*group));
+        let schemes = hello.signature_schemes().iter().map(|scheme| u16::from(*scheme));
+        let mut hash = self.0.hash;
+        for value in
+            suites.chain([0]).chain(groups).chain([0]).chain(schemes).filter(|value| !made_up(*value))
+        {
+            value.hash(&mut hash);
+        }
+        for protocol in hello.alpn().into_iter().flatten() {
+            protocol.hash(&mut hash);
+        }
+        hash.finish()
+    }
+
+    /// What a connection is told apart by.
+    pub(super) fn prints_of(&self, address: IpAddr) -> Prints<'static> {
+        let keys = [self.key(Prefix::narrow(address)), self.key(Prefix::wide(address)), 0, 0, 0];
+        Prints { keys, address, agent: "", path: "", route: None }
+    }
+
+    /// What a request is told apart by. `hello` is of the connection: how it spoke TLS.
+    pub(super) fn prints<'a, B>(
+        &self,
+        request: &'a http::Request<B>,
+        route: Route,
+        address: IpAddr,
+        hello: u64,
+    ) -> Prints<'a> {
+        let headers = request.headers();
+        let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or("none");
+        let path = request.uri().path();
+        let mut hash = self.0.hash;
+        (hello, request.version()).hash(&mut hash);
+        // The order of the fields, without those that come and go with what is asked.
+        for name in headers.keys() {
+            let comes_and_goes = [
+                header::COOKIE,
+                header::AUTHORIZATION,
+                header::CONTENT_LENGTH,
+                header::CONTENT_TYPE,
+                header::ORIGIN,
+                header::REFERER,
+                header::IF_NONE_MATCH,
+                header::IF_MODIFIED_SINCE,
+                header::CACHE_CONTROL,
+                header::PRAGMA,
+            ];
+            if !comes_and_goes.contains(name) {
+                name.as_str().hash(&mut hash);
+            }
+        }
+        let place = match route {
+            Route::Page => self.key(("path", path)),
+            other => self.key(("route", other)),
+        };
+        let keys = [
+            self.key(Prefix::narrow(address)),
+            self.key(Prefix::wide(address)),
+            hash.finish().max(1),
+            self.key(("agent", agent)),
+            place,
+        ];
+        Prints { keys, address, agent, path, route: Some(route) }
+    }
+
+    /// Counts a request, or a connection that was not taken.
+    pub(super) fn count(
+        &self,
+        prints: &Prints<'_>,
+        route: Option<Route>,
+        who: Option<(Class, bool)>,
+        refused: Option<Because>,
+    ) {
+        let (class, known) = who.unwrap_or((Class::Anonymous, false));
+        let label = |dimension| prints.label(dimension);
+        let sample = Sample { keys: prints.keys, label: &label, class: class.index(), known, refused, route };
+        self.detector().count(&sample);
+    }
+
+    /// A request came to a bad end.
+    pub(super) fn amend(&self, visit: &Visit, refused: Option<(Because, Route)>) {
+        self.detector().amend(visit.keys, refused);
+    }
+
+    fn lanes(&self) -> Vec<LaneTraffic> {
+        let places = Door::ALL.iter().flat_map(|door| Route::ALL.iter().map(move |route| (door, route)));
+        let lanes = places.zip(&self.0.lanes).map(|((door, route), lane)| {
+            let load = lane.load();
+            LaneTraffic {
+                door: door.name(),
+                route: route.name(),
+                limit: load.limit,
+                running: load.running,
+                waiting: load.waiting,
+                shed: load.shed,
+            }
+        });
+        lanes.filter(|lane| lane.running + lane.waiting > 0 || lane.shed > 0).collect()
+    }
+
+    /// Puts changed measures into force and tells of them.
+    fn publish(&self, changes: Vec<Change>, now: Timestamp) {
+        // The ends of measures move every second while their reason lasts.
+        let in_force: HashMap<_, _> = {
+            let detector = self.detector();
+            detector
+                .measures
+                .places()
+                .map(|(place, measure)| (place, (measure.step, measure.until)))
+                .collect()
+        };
+        if !(in_force.is_empty() && self.0.measured.load().is_empty()) {
+            self.0.measured.store(Arc::new(in_force));
+        }
+        for Change { dimension, measure, ended, .. } in changes {
+            let (dimension, label) = (dimension.name(), measure.label);
+            self.note(match ended {
+                true => News::Lifted { dimension, label, lasted: now.since(measure.since) },
+                false => News::Measure {
+                    dimension,
+                    label,
+                    step: measure.step.name(),
+                    why: measure.why,
+                    lasts: measure.until.since(now),
+                },
+            });
+        }
+    }
+
+    fn note(&self, news: News) {
+        if let Some(witness) = self.0.witness.get() {
+            witness.note(news);
+        }
+    }
+
+    fn detector(&self) -> MutexGuard<'_, Detector> {
+        self.0.detector.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn heaviest(detector: &Detector, dimension: Dimension) -> Vec<Heavy> {
+    let heavy = detector.heaviest(dimension, 5).into_iter();
+    let heavy = heavy.map(|counter| Heavy {
+        dimension,
+        label: counter.label.clone(),
+        per_second: detector.per_second(counter),
+        refused: counter.share(counter.refused),
+        known: counter.share(counter.known),
+    });
+    heavy.filter(|heavy| heavy.per_second >= 0.1).collect()
+}

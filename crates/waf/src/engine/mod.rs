@@ -1,0 +1,291 @@
+//! One request through the program: phases in order, rules in order, each rule only where the prefilter
+//! says that it may match.
+
+mod act;
+mod evaluate;
+mod expand;
+mod lane;
+mod texts;
+mod tx;
+mod values;
+
+use crate::{
+    Cause, Decision, Effort, Match, Policy, Processor, Refusal, Request, Response, Signal, Variable, Verdict,
+    body,
+    compile::{Field, Program, RuleIndex},
+    explain::Explained,
+    request,
+    seclang::{Allow, EngineMode},
+};
+use evaluate::Held;
+use lane::Lane;
+use std::{cell::OnceCell, sync::Arc};
+use texts::{TextIndex, Texts};
+use tx::{Tx, TxValue};
+use values::{Name, RequestSide, Values};
+
+/// What a request leaves behind for its response: what rules wrote down, and what has been decided.
+#[derive(Clone)]
+pub struct Carried {
+    tx: Tx,
+    removed: Box<[u64]>,
+    taken: Vec<(Arc<[RuleIndex]>, Field)>,
+    matches: Vec<Match>,
+    signal: Signal,
+    effort: Effort,
+    over: bool,
+    mode: EngineMode,
+}
+
+/// Why the rules stopped before their end.
+enum Stop {
+    Refused(Refusal),
+    Allowed(Allow),
+    Off,
+}
+
+/// One request or response on its way.
+struct Run<'t> {
+    program: &'t Program,
+    policy: &'t Policy,
+    texts: Texts<'t>,
+    values: Values<'t>,
+    tx: Tx,
+    /// Rules that do not hold for this request, one bit each.
+    removed: Box<[u64]>,
+    /// Targets that do not hold for some rules.
+    taken: Vec<(Arc<[RuleIndex]>, Field)>,
+    held: Vec<Held>,
+    entries: Vec<evaluate::Entry<'t>>,
+    clauses: Vec<u64>,
+    matched: Vec<Matched<'t>>,
+    lane: Lane,
+    processor: Processor,
+    mode: EngineMode,
+    phase: u8,
+    matches: Vec<Match>,
+    signal: Signal,
+    withheld: Option<Refusal>,
+    reached: u32,
+    ran: u32,
+    steps_before: u64,
+    explained: Option<Vec<Explained>>,
+}
+
+/// A value that matched.
+#[derive(Clone, Copy, Debug)]
+struct Matched<'t> {
+    variable: Variable,
+    name: Name<'t>,
+    text: TextIndex,
+    /// The value as it was before transformations.
+    source: TextIndex,
+}
+
+/// Inspects a request: phases 1 and 2.
+pub(crate) fn request(
+    program: &Program,
+    policy: &Policy,
+    request: &Request<'_>,
+    explain: bool,
+) -> (Verdict, Carried, Vec<Explained>) {
+    let head = request::head(request);
+    let read = OnceCell::new();
+    let mut run = Run::new(program, policy, explain);
+    run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
+    run.exclude();
+    let side = RequestSide { request, head: &head, body: None, processor: run.processor, policy };
+    side.gather(&program.used, &mut run.texts, &mut run.values);
+    let mut stop = run.phase(1);
+    if goes_on(&stop) {
+        let processor = run.processor;
+        let body = read.get_or_init(|| body::read(processor, request, &policy.body));
+        let side = RequestSide { body: Some(body), processor, ..side };
+        side.gather(&program.used, &mut run.texts, &mut run.values);
+        stop = run.phase(2);
+    }
+    run.finish(stop)
+}
+
+fn goes_on(stop: &Option<Stop>) -> bool {
+    matches!(stop, None | Some(Stop::Allowed(Allow::Phase)))
+}
+
+/// Inspects a response: phases 3 to 5.
+pub(crate) fn response(
+    program: &Program,
+    policy: &Policy,
+    carried: Carried,
+    request: &Request<'_>,
+    response: &Response<'_>,
+    explain: bool,
+) -> (Verdict, Carried, Vec<Explained>) {
+    let head = request::head(request);
+    let mut run = Run::new(program, policy, explain);
+    run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
+    let over = carried.over;
+    run.resume(carried);
+    let side = RequestSide { request, head: &head, body: None, processor: run.processor, policy };
+    side.gather(&program.used, &mut run.texts, &mut run.values);
+    values::add_response(response, &program.used, &mut run.texts, &mut run.values);
+    let mut stop = None;
+    if !over {
+        stop = run.phase(3);
+        if goes_on(&stop) {
+            stop = run.phase(4);
+        }
+    }
+    if !matches!(stop, Some(Stop::Off)) {
+        let _ = run.phase(5);
+    }
+    run.finish(stop)
+}
+
+impl<'t> Run<'t> {
+    fn new(program: &'t Program, policy: &'t Policy, explain: bool) -> Self {
+        let mut tx = Tx::new(&program.names);
+        let settings = [
+            ("blocking_paranoia_level", i64::from(policy.paranoia)),
+            ("detection_paranoia_level", i64::from(policy.detection.max(policy.paranoia))),
+            ("inbound_anomaly_score_threshold", i64::from(policy.inbound_threshold)),
+            ("outbound_anomaly_score_threshold", i64::from(policy.outbound_threshold)),
+        ];
+        for (name, value) in settings {
+            tx.put_named(&program.names, name.as_bytes(), Some(TxValue::Number(value)));
+        }
+        for (name, value) in &policy.settings {
+            let value = crate::compile::whole_number(value.as_bytes())
+                .map_or_else(|| TxValue::Bytes(value.as_bytes().into()), TxValue::Number);
+            tx.put_named(&program.names, name.to_ascii_lowercase().as_bytes(), Some(value));
+        }
+        Self {
+            program,
+            policy,
+            texts: Texts::new(),
+            values: Values::new(),
+            tx,
+            removed: vec![0; program.rules.len().div_ceil(64)].into(),
+            taken: Vec::new(),
+            held: vec![Held::default(); program.groups.len()],
+            entries: Vec::with_capacity(512),
+            clauses: Vec::with_capacity(program.prefilter.words * 64),
+            matched: Vec::new(),
+            lane: Lane::Full,
+            processor: Processor::None,
+            mode: EngineMode::On,
+            phase: 0,
+            matches: Vec::new(),
+            signal: Signal::default(),
+            withheld: None,
+            reached: 0,
+            ran: 0,
+            steps_before: 0,
+            explained: explain.then(Vec::new),
+        }
+    }
+
+    fn resume(&mut self, carried: Carried) {
+        self.tx = carried.tx;
+        self.removed = carried.removed;
+        self.taken = carried.taken;
+        self.matches = carried.matches;
+        self.signal = carried.signal;
+        self.mode = carried.mode;
+        self.reached = carried.effort.reached;
+        self.ran = carried.effort.ran;
+        self.steps_before = carried.effort.steps;
+    }
+
+    /// Takes the policy's exclusions.
+    fn exclude(&mut self) {
+        for exclusion in &self.policy.exclusions {
+            let rules: Arc<[RuleIndex]> = self.program.picked(&exclusion.rules).into();
+            if exclusion.takes_whole_rules() {
+                self.remove(&rules);
+            } else if let Some(target) = &exclusion.target
+                && let Ok(field) = Field::excluded(target.variable, &target.selector)
+            {
+                self.taken.push((rules, field));
+            }
+        }
+    }
+
+    fn remove(&mut self, rules: &[RuleIndex]) {
+        for rule in rules {
+            if let Some(word) = self.removed.get_mut(*rule as usize / 64) {
+                *word |= 1 << (rule % 64);
+            }
+        }
+    }
+
+    fn is_removed(&self, rule: RuleIndex) -> bool {
+        crate::compile::has(&self.removed, rule)
+    }
+
+    /// All rules of a phase, in order.
+    fn phase(&mut self, phase: u8) -> Option<Stop> {
+        self.phase = phase;
+        self.entries.clear();
+        self.clauses.clear();
+        self.held.fill(Held::default());
+        let list = self.program.phases.get(usize::from(phase) - 1)?;
+        let mut at = 0;
+        while let Some(head) = list.get(at).copied() {
+            at += 1;
+            if self.is_removed(head) {
+                continue;
+            }
+            let Some(rule) = self.program.rules.get(head as usize) else { continue };
+            self.lane = Lane::Full;
+            if self.chain(head, rule) {
+                if let Some(stop) = self.conclude(rule) {
+                    return Some(stop);
+                }
+                if let Some(place) = rule.go_to {
+                    at = at.max(place);
+                }
+            } else if self.has_conversation(rule) {
+                self.listen(head, rule);
+            }
+            if self.texts.steps > self.policy.steps {
+                return Some(Stop::Refused(Refusal { status: 403, cause: Cause::TooMuchWork }));
+            }
+            if self.mode == EngineMode::Off {
+                return Some(Stop::Off);
+            }
+        }
+        None
+    }
+
+    fn finish(self, stop: Option<Stop>) -> (Verdict, Carried, Vec<Explained>) {
+        let mut verdict = Verdict { withheld: self.withheld, ..Verdict::default() };
+        let mut over = matches!(stop, Some(Stop::Off | Stop::Allowed(Allow::Transaction)));
+        if let Some(Stop::Refused(refusal)) = stop {
+            over = true;
+            if self.policy.mode == crate::Mode::Block {
+                verdict.decision = Decision::Refuse(refusal);
+            } else {
+                verdict.withheld.get_or_insert(refusal);
+            }
+        }
+        let score = |name: &[u8]| self.tx.get_named(&self.program.names, name).map_or(0, TxValue::number);
+        verdict.inbound_score = score(b"blocking_inbound_anomaly_score").max(score(b"wardroom_score"));
+        verdict.outbound_score =
+            score(b"blocking_outbound_anomaly_score").max(score(b"wardroom_outbound_score"));
+        verdict.effort =
+            Effort { reached: self.reached, ran: self.ran, steps: self.steps_before + self.texts.steps };
+        verdict.matches.clone_from(&self.matches);
+        verdict.signal.clone_from(&self.signal);
+        let carried = Carried {
+            tx: self.tx,
+            removed: self.removed,
+            taken: self.taken,
+            matches: self.matches,
+            signal: self.signal,
+            effort: verdict.effort,
+            over,
+            mode: self.mode,
+        };
+        (verdict, carried, self.explained.unwrap_or_default())
+    }
+}

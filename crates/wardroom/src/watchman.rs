@@ -1,0 +1,131 @@
+//! What admission does at the edge, written down. The edge tells; here it becomes events, in their own
+//! time and so many at once: a flood of requests is not a flood of events.
+
+use edge::{News, Witness};
+use guard::{Actor, ServiceName};
+use ledger::catalogue::{Method, RequestRefused, TrafficLimited, TrafficState, TrafficUnlimited};
+use ledger::{Event, Listed, Token};
+use store::{Scribe, Via, Written};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::Failure;
+use crate::wiring::Foundation;
+
+/// News that wait to be written down; more are counted in the log of the process only.
+const WAITING: usize = 1024;
+
+/// Hears of news.
+#[derive(Debug)]
+pub(crate) struct Ears(Sender<News>);
+
+impl Witness for Ears {
+    fn note(&self, news: News) {
+        if let Err(lost) = self.0.try_send(news) {
+            tracing::warn!(news = ?lost.into_inner(), "there was no room for news of the edge");
+        }
+    }
+}
+
+/// Ears, and what they will hear.
+pub(crate) fn ears() -> (Ears, Receiver<News>) {
+    let (ears, news) = channel(WAITING);
+    (Ears(ears), news)
+}
+
+/// Writes news down as they come.
+pub(crate) async fn keep_writing(base: Foundation, mut news: Receiver<News>) {
+    let mut waiting = Vec::new();
+    while news.recv_many(&mut waiting, WAITING).await > 0 {
+        if let Err(error) = write(&base, &waiting).await {
+            tracing::error!(%error, "news of the edge could not be written down");
+        }
+        waiting.clear();
+    }
+}
+
+async fn write(base: &Foundation, news: &[News]) -> Result<(), Failure> {
+    let scribe = base.keys.scribe(base.tenant).await?;
+    let edge = Actor::Service { name: ServiceName::Edge, tenant: base.tenant };
+    let entries: Result<Vec<_>, Failure> = news.iter().map(|news| entry(&scribe, &edge, news)).collect();
+    let entries = entries?;
+    Ok(base.db.write(move |tx| entries.iter().try_for_each(|entry| entry.append(tx).map(|_| ()))).await?)
+}
+
+fn entry(scribe: &Scribe, edge: &Actor, news: &News) -> Result<Written, Failure> {
+    fn put<E: Event>(scribe: &Scribe, edge: &Actor, event: &E) -> Result<Written, Failure> {
+        Ok(scribe.write(event, edge, &Via::default())?)
+    }
+    // Addresses are personal: they stand in events as pseudonyms, spelled as other events spell them.
+    let named = |dimension: &str, label: &str| -> Result<_, Failure> {
+        Ok(match dimension {
+            "address" | "network" => {
+                let spelled = label.strip_suffix("/32").unwrap_or(label);
+                (None, Some(scribe.pseudonym_of(spelled)?))
+            }
+            _ => (Some(Token::lossy(label)), None),
+        })
+    };
+    match news {
+        News::Refused { limit, route, count } => {
+            let route = Token::lossy(route);
+            put(scribe, edge, &RequestRefused { limit, route, method: Method::Other, count: *count })
+        }
+        News::State { state, signals } => {
+            let signals: Vec<_> = signals.iter().map(|signal| Token::lossy(signal)).collect();
+            put(scribe, edge, &TrafficState { state, signals: Listed::try_from(signals)? })
+        }
+        News::Measure { dimension, label, step, why, lasts } => {
+            let (value, block) = named(dimension, label)?;
+            let seconds = lasts.as_secs();
+            put(scribe, edge, &TrafficLimited { dimension, value, block, step, why, seconds })
+        }
+        News::Lifted { dimension, label, lasted } => {
+            let (value, block) = named(dimension, label)?;
+            put(scribe, edge, &TrafficUnlimited { dimension, value, block, seconds: lasted.as_secs() })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::datadir::DataDir;
+
+    #[tokio::test]
+    async fn news_of_the_edge_become_events_without_an_address() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::hold(&temp.path().join("data")).unwrap();
+        dir.folder("keys").unwrap();
+        let base = Foundation::open(dir.path(), &Config::default(), true).await.unwrap();
+        let (ears, news) = ears();
+        let measure = |dimension, label: &str| News::Measure {
+            dimension,
+            label: label.to_owned(),
+            step: "throttle",
+            why: "over-budget",
+            lasts: Duration::from_secs(10),
+        };
+        ears.note(News::State { state: "attack", signals: vec!["rate", "pressure"] });
+        ears.note(measure("address", "192.0.2.77/32"));
+        ears.note(measure("agent", "curl/8.1 (a thing)"));
+        let lasted = Duration::from_secs(20);
+        ears.note(News::Lifted { dimension: "address", label: "192.0.2.77/32".to_owned(), lasted });
+        ears.note(News::Refused { limit: "address", route: "page", count: 9 });
+        drop(ears);
+        keep_writing(base.clone(), news).await;
+        let leave = base.leave::<guard::action::VerifyAudit>().unwrap();
+        let leaves = base.db.read(move |tx| store::audit::walk(tx, &leave, 0, 100)).await.unwrap();
+        let text: String = leaves
+            .into_iter()
+            .filter_map(|leaf| leaf.json)
+            .map(|json| String::from_utf8(json).unwrap())
+            .collect();
+        for code in ["EDGE-1010W", "EDGE-1011W", "EDGE-1012I", "EDGE-1001W", "curl/8.1__a_thing_"] {
+            assert!(text.contains(code), "{code} in {text}");
+        }
+        assert!(!text.contains("192.0.2.77"));
+    }
+}
