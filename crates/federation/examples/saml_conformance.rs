@@ -155,8 +155,10 @@ impl Bench {
 /// Verifies a genuine answer, and then everything that the generator makes of it.
 fn judge(folder: &Path) -> Value {
     let (bench, field) = Bench::open(folder);
-    let truth =
-        bench.present(&field).unwrap_or_else(|refusal| panic!("genuine, and refused: {}", refusal.code()));
+    let truth = match bench.present(&field) {
+        Ok(claims) => claims,
+        Err(refusal) => return json!({ "code": refusal.code() }),
+    };
     fs::write(folder.join("claims.json"), serde_json::to_vec(&truth).unwrap()).unwrap();
     let xml = String::from_utf8(STANDARD.decode(&field).unwrap()).unwrap();
     fs::write(folder.join("genuine.xml"), &xml).unwrap();
@@ -169,11 +171,12 @@ fn judge(folder: &Path) -> Value {
                 Err(refusal) => *codes.entry(refusal.code()).or_default() += 1,
                 Ok(claims) if claims == truth => {
                     benign += 1;
-                    fs::write(folder.join(format!("benign-{benign}.xml")), &attack.xml).unwrap();
+                    fs::write(folder.join(format!("unchanged-{benign}.xml")), &attack.xml).unwrap();
                 }
                 Ok(_) => {
                     forged += 1;
-                    fs::write(folder.join(format!("forged-{forged}.xml")), &attack.xml).unwrap();
+                    let name = attack.family.replace([' ', ','], "-");
+                    fs::write(folder.join(format!("forged-{forged}-{name}.xml")), &attack.xml).unwrap();
                 }
             }
         }

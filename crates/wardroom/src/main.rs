@@ -16,6 +16,7 @@ mod erase;
 mod keys;
 mod people;
 mod posture;
+mod providers;
 mod roots;
 mod samples;
 mod up;

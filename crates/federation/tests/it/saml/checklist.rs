@@ -285,7 +285,9 @@ fn identifiers_have_one_spelling_one_place_and_one_occurrence() {
     assert_eq!(tampered(own, "id=\"_response-0001\""), Refusal::IdAttribute);
     assert_eq!(tampered(own, "ID=\"#xpointer(/)\""), Refusal::IdForm);
     assert_eq!(tampered(own, "ID=\"\""), Refusal::IdForm);
-    assert_eq!(tampered("<ds:Signature ", "<ds:Signature Id=\"_s\" "), Refusal::IdAttribute);
+    assert_eq!(tampered("<ds:Signature ", "<ds:Signature ID=\"_s\" "), Refusal::IdAttribute);
+    assert_eq!(tampered("<ds:Signature ", "<ds:Signature Id=\"_assertion-0001\" "), Refusal::IdDuplicate);
+    assert_eq!(tampered("<ds:SignedInfo>", "<ds:SignedInfo Id=\"_s\">"), Refusal::IdAttribute);
 }
 
 // Step 5.
