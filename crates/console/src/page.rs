@@ -59,7 +59,18 @@ const RAIL: &[(&str, &[Entry])] = &[
             ("/bots", "Bots", Act::ReadBots, "M6 8.5h12v9H6zM12 8.5V5M9.5 12.5h.01M14.5 12.5h.01"),
         ],
     ),
-    ("Security", &[("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5")]),
+    (
+        "Security",
+        &[
+            ("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5"),
+            (
+                "/keys",
+                "Keys",
+                Act::ReadKeys,
+                "M8.5 18a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM11.3 11.2L18.5 4M15 7.5l2.5 2.5",
+            ),
+        ],
+    ),
     (
         "House",
         &[(
@@ -111,12 +122,21 @@ impl Shell {
 /// What a page says after a form was posted. The address carries the word, never a text.
 const DONE: &[(&str, &str)] = &[
     ("activated", "The release answers from now on."),
+    ("approved", "What was asked for is approved; the audit log says by whom."),
+    ("asked", "It is asked for; within a day a second person must agree."),
+    ("called-off", "The request is called off."),
     ("closed", "The conversation is closed."),
     ("disabled", "The account is disabled and its sessions have ended."),
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),
     ("granted", "The role applies from the next request on."),
+    ("kept", "The version is kept; nothing will destroy it unless two people decide so."),
+    ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
+    ("key-enabled", "The version is enabled."),
+    ("paused", "The wrapping anew is paused."),
+    ("resumed", "The wrapping anew goes on."),
     ("revoked", "The role is taken away from the next request on."),
+    ("rotated", "New writes use the new version from now on; the rest is wrapped anew meanwhile."),
     ("withdrawn", "The invitation can no longer be used."),
 ];
 
