@@ -6,6 +6,7 @@
 //! takes the permit that the guard gave for it, and writes its event in the same transaction as the
 //! act.
 
+mod erase;
 mod error;
 mod live;
 mod open;
@@ -26,6 +27,7 @@ use store::{Db, Keychain};
 use wire::release::Release;
 use wire::turn::EngineService;
 
+pub use erase::{Erased, erase, person_of};
 pub use error::ConversationError;
 pub use live::{Live, Signal, Watch};
 pub use open::{Opened, Opening};

@@ -150,7 +150,7 @@ impl Conversations {
                 ))
             })
             .await?;
-        if row.state != ConversationState::Open {
+        if row.state != ConversationState::Open || row.erased {
             return Ok(None);
         }
         last.retain(|message| message.seq <= seq);

@@ -108,6 +108,12 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See through which providers people sign in.
+    ReadConnections, "connection.read", "connection", [Tenant];
+    /// Set up through which providers people sign in, what their groups mean, and who signs in without
+    /// one. Needs a fresh proof.
+    ManageConnections, "connection.manage", "connection", [Tenant];
+
     /// See the overview page.
     ReadOverview, "overview.read", "overview", [Tenant];
     /// Manage one's own account: factors, sessions, password.
@@ -128,6 +134,15 @@ actions! {
     ApproveKeyRequest, "key.approve", "key", [Tenant];
     /// Carry out what policy and approved requests already say: wrap anew, destroy what is due, move.
     TendKeys, "key.tend", "key", [Tenant];
+
+    /// Take a backup of the whole deployment, sealed.
+    CreateBackup, "backup.create", "backup", [Tenant];
+    /// Open a backup, or the database, to check every record; what it says is shown to nobody.
+    VerifyBackup, "backup.verify", "backup", [Tenant];
+    /// Put a backup in the place of the database.
+    RestoreBackup, "backup.restore", "backup", [Tenant];
+    /// Erase a person who chats: destroy their keys, for good.
+    EraseSubject, "privacy.erase", "privacy", [Tenant];
 }
 
 impl Act {

@@ -247,6 +247,15 @@ mod tests {
         ] {
             table(&mut page, guard, &[("both", Specimen::of_roles(&[a, b]))]);
         }
+        table(
+            &mut page,
+            guard,
+            &[("both", Specimen::of_roles(&[Role::SecurityAdmin, Role::SupportManager]))],
+        );
+        let admin = Specimen::of_roles(&[Role::SecurityAdmin]);
+        let later = Circumstances::at(Timestamp::from_millis(301_000));
+        let answer = guard.decide(Act::ManageConnections, &admin.actor, &Resource::Tenant(id(2)), &later);
+        let _ = writeln!(page, "{answer:?}");
         let manager = Specimen::of_roles(&[Role::SupportManager]);
         let transcript = manager.resource(ResourceKind::Conversation, false).unwrap();
         let now = Circumstances::at(Timestamp::from_millis(0));

@@ -108,6 +108,8 @@ ids! {
     TicketId, "ticket";
     /// An invitation to enrol. The link's secret is another value.
     InviteId, "invite";
+    /// A way of signing in through an identity provider. It is public.
+    ConnectionId, "connection";
     /// One request at a door, echoed in `x-request-id`.
     RequestId, "request";
     /// A request about a key that needs a second person. It is public.

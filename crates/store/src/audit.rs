@@ -2,7 +2,7 @@
 //! appended in the same transaction as the act it tells of, so there is no act without its entry and
 //! no entry without its act.
 
-use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
+use guard::action::{ExportAudit, ReadAudit, VerifyAudit, VerifyBackup};
 use guard::{Action, Permit};
 use kernel::{EventId, TenantId, Timestamp, UserId};
 use ledger::verify::StoredLeaf;
@@ -11,6 +11,14 @@ use vault::{Place, Sealed};
 
 use crate::places::SealedColumn;
 use crate::{Read, Row, StoreError, Tx, params};
+
+/// The setting that holds the seed of the log's signing key, sealed.
+pub const SEED: &str = "audit.seed";
+
+/// The name under which a tenant's log is signed.
+pub fn origin(tenant: TenantId) -> String {
+    format!("wardroom/{tenant}")
+}
 
 /// What is personal about an entry, sealed at [`detail_place`]. The entry itself holds its SHA-256
 /// ([`ledger::Header::detail`]).
@@ -186,10 +194,21 @@ pub fn last_checkpoint(tx: &mut Read<'_>, tenant: TenantId) -> Result<Option<(u6
     row.map(|mut row| Ok((row.take("size")?, row.take("note")?))).transpose()
 }
 
+/// The checkpoint that was filed for exactly this size. No permit: it is public by nature.
+///
+/// # Errors
+/// Only what the database says.
+pub fn checkpoint_at(tx: &mut Read<'_>, tenant: TenantId, size: u64) -> Result<Option<String>, StoreError> {
+    let row =
+        tx.row("SELECT note FROM ledger_checkpoints WHERE tenant = $1 AND size = $2", params![tenant, size])?;
+    row.map(|mut row| Ok(row.take("note")?)).transpose()
+}
+
 /// Leave to walk a tenant's whole log.
 pub trait Walks: Action {}
 impl Walks for VerifyAudit {}
 impl Walks for ExportAudit {}
+impl Walks for VerifyBackup {}
 
 /// Every checkpoint, the oldest first.
 ///

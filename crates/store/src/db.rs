@@ -28,11 +28,14 @@ pub struct Options {
     /// The size that a SQLite file may reach, in bytes; past it writes are answered
     /// [`StoreError::Full`]. PostgreSQL has its own quotas.
     pub max_bytes: Option<u64>,
+    /// Bring the tables up to this schema version only, for a backup that was made at it. Unset: the
+    /// newest.
+    pub schema: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, queue: 1024, max_bytes: None }
+        Self { readers: 4, queue: 1024, max_bytes: None, schema: None }
     }
 }
 
@@ -90,9 +93,9 @@ impl Db {
         let (writes, queue) = sync_channel(options.queue.max(1));
         let (opened, answer) = sync_channel(1);
         let mut link = Link::new(connector.clone(), Duty::Write);
-        let (world, counted) = (world.clone(), counters.clone());
+        let (world, counted, until) = (world.clone(), counters.clone(), options.schema);
         threads.push(start("store-writer", move || {
-            let migrated = migrate::run(&mut link, migrate::MIGRATIONS, world.now());
+            let migrated = migrate::run(&mut link, migrate::until(until), world.now());
             let fit = migrated.is_ok();
             let told = opened.send(migrated).is_ok();
             if fit && told {

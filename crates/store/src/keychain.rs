@@ -92,6 +92,11 @@ impl Keychain {
         self.0.policy
     }
 
+    /// The keyring below, for work that outlives this borrow.
+    pub fn keyring_shared(&self) -> Arc<Keyring> {
+        Arc::clone(&self.0.keyring)
+    }
+
     /// Makes the first version of a tenant's key, unless there is one, and the keys that its events are
     /// written with. The event stands in the same transaction.
     ///

@@ -497,6 +497,34 @@ pub fn erase_subject(
     Ok(gone)
 }
 
+/// The commitments of a person's key and of every data key under it, sorted: what an erasure destroys.
+/// They tell which keys those are and nothing about them.
+///
+/// # Errors
+/// Only what the database says.
+pub fn commitments_of(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    subject: SubjectId,
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    let rows = tx.rows(
+        "SELECT commitment FROM subject_keys WHERE tenant = $1 AND subject = $2
+         UNION ALL SELECT commitment FROM data_keys WHERE tenant = $1 AND subject = $2 ORDER BY 1",
+        params![tenant, subject],
+    )?;
+    rows.into_iter().map(|mut row| Ok(row.take("commitment")?)).collect()
+}
+
+/// Whether a person was erased.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_erased(tx: &mut Read<'_>, tenant: TenantId, subject: SubjectId) -> Result<bool, StoreError> {
+    let row = tx
+        .row("SELECT erased_ms FROM erasures WHERE tenant = $1 AND subject = $2", params![tenant, subject])?;
+    Ok(row.is_some())
+}
+
 /// Everybody who was erased in a tenant, and when.
 ///
 /// # Errors

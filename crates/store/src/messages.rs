@@ -16,6 +16,7 @@ use vault::{Place, Sealed};
 
 use crate::access::{self, Reads, Writes};
 use crate::conversations::{ConversationState, first_head, sha256};
+use crate::dump::Dumps;
 use crate::places::SealedColumn;
 use crate::{FromValue, Read, Row, StoreError, ToValue, Tx, Value, params};
 
@@ -188,6 +189,11 @@ impl Message {
         self.column(SealedColumn::MessageCitations)
     }
 
+    /// Whether this row is what it was, and stands after the row with the hash `previous`.
+    pub fn follows(&self, previous: &[u8; 32]) -> bool {
+        self.chained(previous) == self.row_hash
+    }
+
     fn column(&self, column: SealedColumn) -> Place {
         message_place(
             column,
@@ -245,7 +251,7 @@ fn message_place(
 ///
 /// # Errors
 /// [`StoreError::Missing`] when the conversation is not there, [`StoreError::Conflict`] when it is
-/// closed.
+/// closed, or the person was erased.
 pub fn next<A: Writes>(
     tx: &mut Tx<'_>,
     permit: &Permit<A>,
@@ -255,15 +261,20 @@ pub fn next<A: Writes>(
 ) -> Result<Next, StoreError> {
     let (tenant, conversation) = (permit.tenant(), access::conversation(permit)?);
     let row = tx.row(
-        "SELECT c.state, c.last_seq, c.head, m.seq AS already
+        "SELECT c.state, c.last_seq, c.head, m.seq AS already, e.erased_ms
          FROM conversations c
          LEFT JOIN messages m ON m.tenant = c.tenant AND m.conversation = c.id AND m.id = $3
+         LEFT JOIN erasures e ON e.tenant = c.tenant AND e.subject = c.subject
          WHERE c.tenant = $1 AND c.id = $2",
         params![tenant, conversation, id],
     )?;
     let mut row = row.ok_or(StoreError::Missing { what: "conversation" })?;
     if let Some(seq) = row.take("already")? {
         return Ok(Next::Already { seq });
+    }
+    // Other processes may still keep the person's key for a while: the row decides, at once.
+    if row.take::<Option<Timestamp>>("erased_ms")?.is_some() {
+        return Err(StoreError::Conflict { what: "erased person" });
     }
     let state: ConversationState = row.take("state")?;
     if state == ConversationState::Closed {
@@ -354,6 +365,39 @@ pub fn last<A: Reads>(tx: &mut Read<'_>, permit: &Permit<A>, limit: u32) -> Resu
         params![permit.tenant(), access::conversation(permit)?, limit],
     )?;
     rows.into_iter().rev().map(message_of).collect()
+}
+
+/// The messages of any conversation of the permit's tenant after number `after`, in order, at most
+/// `limit`: for those who check every record and show none.
+///
+/// # Errors
+/// Only what the database says.
+pub fn walk<A: Dumps>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    conversation: ConversationId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Message>, StoreError> {
+    page(tx, permit.tenant(), conversation, after, limit)
+}
+
+/// Whether the conversation has this message under this number.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_there<A: Dumps>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    conversation: ConversationId,
+    id: MessageId,
+    seq: u64,
+) -> Result<bool, StoreError> {
+    let row = tx.row(
+        "SELECT seq FROM messages WHERE tenant = $1 AND conversation = $2 AND seq = $3 AND id = $4",
+        params![permit.tenant(), conversation, seq, id],
+    )?;
+    Ok(row.is_some())
 }
 
 /// What is wrong with a chain.

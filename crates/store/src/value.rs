@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId,
-    SubjectId, TenantId, TicketId, Timestamp, UserId,
+    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -132,6 +132,7 @@ macro_rules! ids {
 }
 
 ids!(
+    ConnectionId,
     ConversationId,
     EventId,
     InviteId,
@@ -289,6 +290,11 @@ impl Row {
             .ok_or(ColumnError::Absent { column })?;
         let found = value.kind();
         T::from_value(value).ok_or(ColumnError::Kind { column, expected: T::EXPECTED, found })
+    }
+
+    /// All values, in the order of the statement's columns; nothing stands for one that was taken.
+    pub fn into_values(self) -> Vec<Value<'static>> {
+        self.values.into_iter().map(|value| value.unwrap_or(Value::Null)).collect()
     }
 }
 

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
-use crate::watched::{ProviderRecord, Watched};
 use crate::uses::{RootUse, Uses};
+use crate::watched::{ProviderRecord, Watched};
 use crate::wrapped::tenant_commitment;
 use crate::xaes::{NONCE, TAG, Xaes};
 use crate::{DataKey, Purpose, VaultError, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};
@@ -250,6 +250,27 @@ impl Keyring {
         let mut new = WrappedDataKey { wrapped_by: WrappedBy::Tenant(to.version), ..chain.data.clone() };
         new.blob = self.wrap(&self.tenant_key(to)?.key, &new.aad(), &key)?;
         Ok(new)
+    }
+
+    /// Asks the provider whether a tenant's key unwraps and is the one committed to, whatever is kept.
+    ///
+    /// # Errors
+    /// When it is not, or the provider does not help.
+    pub fn check_tenant_key(&self, row: &WrappedTenantKey) -> Result<(), VaultError> {
+        self.tenant_key_bytes(row).map(drop)
+    }
+
+    /// Whether a subject's key unwraps under its tenant's and is the one committed to.
+    ///
+    /// # Errors
+    /// When it is not, or the rows do not belong together.
+    pub fn check_subject_key(
+        &self,
+        tenant: &WrappedTenantKey,
+        row: &WrappedSubjectKey,
+    ) -> Result<(), VaultError> {
+        subject_linked(tenant, row)?;
+        subject_key_bytes(&self.tenant_key(tenant)?.key, row).map(drop)
     }
 
     /// Lets go of every unwrapped key of a tenant, for example because a version was destroyed.

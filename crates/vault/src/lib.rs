@@ -44,9 +44,10 @@ mod remote;
 mod root;
 mod seal;
 mod sealed;
-mod watched;
+mod stream;
 mod two_roots;
 mod uses;
+mod watched;
 mod wrapped;
 mod xaes;
 
@@ -66,7 +67,8 @@ pub use remote::{
 };
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
-pub use watched::{Failure, Latency, ProviderRecord, Watched};
+pub use stream::{CHUNK, CHUNK_OVERHEAD, StreamOpener, StreamSealer, StreamStart};
 pub use two_roots::TwoRoots;
 pub use uses::RootUse;
+pub use watched::{Failure, Latency, ProviderRecord, Watched};
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
-use kernel::{BotName, KeyRequestId};
+use kernel::{BotName, ConversationId, KeyRequestId, Reason, SubjectId};
 
 /// The secure-by-default platform for an enterprise's chatbots.
 #[derive(Debug, Parser)]
@@ -65,6 +65,26 @@ pub(crate) enum Command {
     /// Staff: list, invite, disable, reset second factors
     #[command(subcommand)]
     User(UserCommand),
+    /// Take, check and restore backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Erase a person who chats: destroy their keys, for good
+    Erase {
+        #[command(flatten)]
+        place: Place,
+        /// The person's id
+        #[arg(required_unless_present = "conversation", conflicts_with = "conversation")]
+        subject: Option<SubjectId>,
+        /// A conversation of theirs, when only that is known
+        #[arg(long, value_name = "ID")]
+        conversation: Option<ConversationId>,
+        /// Why, in words; sealed beside the audit record
+        #[arg(long, value_name = "TEXT", value_parser = Reason::new)]
+        reason: Option<Reason>,
+        /// Do it without asking again
+        #[arg(long)]
+        yes: bool,
+    },
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
@@ -363,6 +383,52 @@ pub(crate) enum UserCommand {
         who: String,
         #[command(flatten)]
         place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Take a backup of everything into one sealed file, while the deployment runs
+    Create {
+        #[command(flatten)]
+        place: Place,
+        /// The file to make
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a backup into a scratch database and check every record, chain and signature in it
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        /// The backup
+        file: PathBuf,
+        /// Where the scratch database may be; unset: the data directory
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a backup as `verify` does, then put it into the database
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        /// The backup
+        file: PathBuf,
+        /// Put it in the place of this same deployment's rows: what came after the backup is lost
+        #[arg(long)]
+        replace: bool,
+        /// A list of erasures to replay, beside the data directory's own; may be given more than once
+        #[arg(long, value_name = "FILE")]
+        erasures: Vec<PathBuf>,
+        /// Where the scratch database may be; unset: the data directory
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

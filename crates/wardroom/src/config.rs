@@ -368,6 +368,9 @@ mod tests {
         );
         assert!(parse("[edge]\ntrusted_proxies = [\"ten\"]\n").is_err());
         assert!(parse("[admission]\nconcurrency = 0\n").unwrap_err().contains("admission.concurrency"));
+    }
+
+    #[test]
     fn the_root_key_to_move_to_is_another_one_and_has_no_policy() {
         let config = parse("[keys.next]\nroot_file = \"/safe/root.key\"\n").unwrap();
         assert!(config.keys.next.is_some());

@@ -27,6 +27,8 @@ pub(crate) struct Foundation {
     pub(crate) custody: Custody,
     pub(crate) guard: Guard,
     pub(crate) tenant: TenantId,
+    /// The data directory.
+    pub(crate) data: PathBuf,
 }
 
 /// The rooms of the `core` role.
@@ -43,6 +45,28 @@ pub(crate) struct House {
 #[error("there is no deployment in `{}` yet; `wardroom up --data {}` makes one", .0.display(), .0.display())]
 struct Nothing(PathBuf);
 
+/// A restore was begun and not finished.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a restore into this deployment was interrupted, so the database may lack everything; run `wardroom backup restore` \
+     again, or delete `{}` to go on with the database as it is",
+    .0.display()
+)]
+struct RestorePending(PathBuf);
+
+/// The file that stands in the data directory while a restore is under way.
+pub(crate) fn restore_mark(data: &Path) -> PathBuf {
+    data.join("restore.pending")
+}
+
+/// Where the rows are.
+pub(crate) fn database(data: &Path, config: &Config) -> Result<DbUrl, Failure> {
+    Ok(match &config.database.url {
+        Some(reference) => reference.resolve()?.expose().parse()?,
+        None => DbUrl::sqlite(data.join("wardroom.db")),
+    })
+}
+
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
@@ -56,10 +80,10 @@ impl Foundation {
     pub(crate) async fn open_for_custody(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
         let world = World::real();
         let guard = Guard::embedded()?;
-        let url = match &config.database.url {
-            Some(reference) => reference.resolve()?.expose().parse()?,
-            None => DbUrl::sqlite(data.join("wardroom.db")),
-        };
+        let (url, mark) = (database(data, config)?, restore_mark(data));
+        if mark.exists() {
+            return Err(RestorePending(mark).into());
+        }
         if let DbUrl::Sqlite { path } = &url
             && !make
             && !path.exists()
@@ -92,7 +116,7 @@ impl Foundation {
             present: roots.present,
             next: roots.next,
         });
-        Ok(Self { world, db, keys, custody, guard, tenant })
+        Ok(Self { world, db, keys, custody, guard, tenant, data: data.to_owned() })
     }
 
     /// Whoever runs this command.

@@ -8,6 +8,7 @@
     reason = "a test stops at the first surprise, helpers included"
 )]
 
+mod backup;
 mod bad_input;
 mod canary;
 mod faults;
