@@ -10,6 +10,7 @@
 
 mod faults;
 mod house;
+mod hsm;
 mod load;
 mod moving;
 mod rewrap;
