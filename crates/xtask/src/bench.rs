@@ -9,6 +9,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("intents", "accuracy and speed of the intent classifier on real questions: bench intents DATA_FOLDER"),
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
     ("append", "sealed append with its audit event against a plain insert, on both databases"),
+    ("seal", "sealing and opening a value against the bare cipher, in CPU time"),
     ("decision", "what one decision of the guard costs"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
@@ -30,6 +31,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
             example("wardroom-engine", "bench_knowledge", &[manual, "bench/knowledge/postgresql.toml"])
         }
         ["append"] => example("wardroom-store", "append_rate", &[]),
+        ["seal"] => example("wardroom-vault", "seal_cost", &[]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
