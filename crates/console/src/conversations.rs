@@ -228,11 +228,12 @@ pub(crate) async fn page(desk: &Desk, shell: Shell, permit: Permit<ReadTranscrip
 fn shown(conversation: &Conversation, line: Line) -> Shown {
     let said = match line {
         Line::Said(said) => said,
-        Line::Refused { seq } => {
+        Line::Refused { seq } | Line::Erased { seq } => {
+            let who = if matches!(line, Line::Erased { .. }) { "Erased" } else { "Refused" };
             return Shown {
                 seq,
                 role: "bot",
-                who: "Refused".to_owned(),
+                who: who.to_owned(),
                 at: None,
                 text: None,
                 sources: Vec::new(),

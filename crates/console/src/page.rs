@@ -59,7 +59,18 @@ const RAIL: &[(&str, &[Entry])] = &[
             ("/bots", "Bots", Act::ReadBots, "M6 8.5h12v9H6zM12 8.5V5M9.5 12.5h.01M14.5 12.5h.01"),
         ],
     ),
-    ("Security", &[("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5")]),
+    (
+        "Security",
+        &[
+            ("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5"),
+            (
+                "/connections",
+                "Sign-in",
+                Act::ReadConnections,
+                "M13 5h6v14h-6M4 12h10M10.5 8.5L14 12l-3.5 3.5",
+            ),
+        ],
+    ),
     (
         "House",
         &[(
@@ -116,7 +127,10 @@ const DONE: &[(&str, &str)] = &[
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),
     ("granted", "The role applies from the next request on."),
+    ("made", "The connection is made. Try it, then switch it on."),
     ("revoked", "The role is taken away from the next request on."),
+    ("saved", "The change applies from the next sign-in on."),
+    ("switched", "The connection is switched."),
     ("withdrawn", "The invitation can no longer be used."),
 ];
 

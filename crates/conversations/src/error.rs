@@ -54,6 +54,11 @@ impl From<&ConversationError> for Problem {
                 "Another member of staff answers in this conversation.",
                 "Ask them, or wait until they give it back.",
             ),
+            E::Store(StoreError::Conflict { what: "erased person" | "erased subject" }) => Problem::new(
+                ProblemKind::Conflict,
+                "This conversation was erased.",
+                "Open a new conversation.",
+            ),
             E::TooFast => Problem::new(
                 ProblemKind::Throttled,
                 "The bot has not answered your last messages yet.",

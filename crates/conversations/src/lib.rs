@@ -6,12 +6,14 @@
 //! takes the permit that the guard gave for it, and writes its event in the same transaction as the
 //! act.
 
+mod erase;
 mod error;
 mod live;
 mod open;
 mod read;
 mod reply;
 mod send;
+mod tips;
 pub mod token;
 mod transcript;
 mod turn;
@@ -26,6 +28,7 @@ use store::{Db, Keychain};
 use wire::release::Release;
 use wire::turn::EngineService;
 
+pub use erase::{Erased, erase, person_of};
 pub use error::ConversationError;
 pub use live::{Live, Signal, Watch};
 pub use open::{Opened, Opening};
@@ -59,6 +62,7 @@ struct Inner {
     bots: Arc<dyn Bots>,
     live: Live,
     turns: turn::Turns,
+    tips: tips::Tips,
 }
 
 impl std::fmt::Debug for Conversations {
@@ -77,8 +81,8 @@ impl Conversations {
         engine: Arc<dyn EngineService>,
         bots: Arc<dyn Bots>,
     ) -> Self {
-        let (live, turns) = (Live::default(), turn::Turns::default());
-        Self(Arc::new(Inner { db, keys, guard, world, engine, bots, live, turns }))
+        let (live, turns, tips) = (Live::default(), turn::Turns::default(), tips::Tips::default());
+        Self(Arc::new(Inner { db, keys, guard, world, engine, bots, live, turns, tips }))
     }
 
     /// Who is watching which conversation.

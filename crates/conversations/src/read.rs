@@ -7,9 +7,9 @@ use guard::{Action, Circumstances, Permit};
 use kernel::{ConversationId, MessageText, SubjectId, Timestamp};
 use ledger::Token;
 use ledger::catalogue::RecordRefused;
-use store::conversations::{self as rows, ConversationState};
+use store::conversations::{self as rows, Conversation, ConversationState};
 use store::messages::{self, Message, Speaker};
-use store::{Reads, StoreError, Via};
+use store::{Read, Reads, StoreError, Via};
 use vault::VaultError;
 use wire::turn::Citation;
 
@@ -20,8 +20,14 @@ use crate::{ConversationError, Conversations};
 pub enum Line {
     /// What was said.
     Said(Said),
-    /// A stored record that did not open: it was altered, moved or swapped. The rest can be read.
+    /// A stored record that did not open, or that is no longer where it was: it was altered, moved,
+    /// swapped or removed. The rest can be read.
     Refused {
+        /// Its number.
+        seq: u64,
+    },
+    /// The person was erased. Nobody can read it any more.
+    Erased {
         /// Its number.
         seq: u64,
     },
@@ -47,13 +53,86 @@ impl Line {
     pub fn seq(&self) -> u64 {
         match self {
             Self::Said(said) => said.seq,
-            Self::Refused { seq } => *seq,
+            Self::Refused { seq } | Self::Erased { seq } => *seq,
         }
     }
 }
 
 /// Lines that are read at once.
 const PAGE: u32 = 200;
+
+/// What stands under one number of a conversation.
+pub(crate) enum Stored {
+    /// The message that was put there.
+    Whole(Message),
+    /// A row that is not what it was, or does not follow the one before it.
+    Altered { seq: u64 },
+    /// No row, although the conversation had one.
+    Missing { seq: u64 },
+}
+
+impl Stored {
+    fn seq(&self) -> u64 {
+        match self {
+            Self::Whole(message) => message.seq,
+            Self::Altered { seq } | Self::Missing { seq } => *seq,
+        }
+    }
+}
+
+/// A part of a conversation, compared with its chain.
+pub(crate) struct Page {
+    pub(crate) row: Conversation,
+    pub(crate) stored: Vec<Stored>,
+}
+
+impl Page {
+    /// The rows after number `after`, at most `limit`, each held against the hash of the one before it,
+    /// and the last against the conversation's own.
+    pub(crate) fn fetch<A: Reads>(
+        tx: &mut Read<'_>,
+        permit: &Permit<A>,
+        after: u64,
+        limit: u32,
+    ) -> Result<Self, StoreError> {
+        let row = rows::get(tx, permit)?;
+        // With the row before, whose hash the first one names.
+        let before = after.saturating_sub(1);
+        let mut found = messages::list(tx, permit, before, limit.saturating_add(1))?;
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(usize::from(after > 0)));
+        let (mut last, mut head) = (before, None);
+        if after == 0 {
+            head = Some(rows::first_head(row.tenant, row.id));
+        }
+        let mut stored = Vec::with_capacity(found.len());
+        let most = usize::try_from(limit).unwrap_or(usize::MAX);
+        let gap = |stored: &mut Vec<Stored>, from: u64, to: u64| {
+            let missing = (from.max(after)..to).map(|seq| Stored::Missing { seq: seq + 1 });
+            stored.extend(missing.take(most.saturating_sub(stored.len())));
+        };
+        for message in found {
+            let (seq, hash) = (message.seq, message.row_hash);
+            if seq > last + 1 {
+                gap(&mut stored, last, seq - 1);
+                head = None;
+            }
+            if seq > after && stored.len() < most {
+                let follows = head.is_none_or(|head| message.follows(&head));
+                let ends = seq != row.last_seq || hash == row.head;
+                stored.push(if follows && ends && seq <= row.last_seq {
+                    Stored::Whole(message)
+                } else {
+                    Stored::Altered { seq }
+                });
+            }
+            (last, head) = (seq, Some(hash));
+        }
+        if stored.len() < most {
+            gap(&mut stored, last.max(after), row.last_seq);
+        }
+        Ok(Self { row, stored })
+    }
+}
 
 impl Conversations {
     /// The lines after number `after`, oldest first, at most 200, and the conversation's state.
@@ -66,13 +145,9 @@ impl Conversations {
         after: u64,
     ) -> Result<(Vec<Line>, ConversationState), ConversationError> {
         let inside = Arc::clone(permit);
-        let (row, messages) = self
-            .0
-            .db
-            .read(move |tx| Ok((rows::get(tx, &inside)?, messages::list(tx, &inside, after, PAGE)?)))
-            .await?;
-        let lines = self.open_lines(permit.as_ref(), messages).await?;
-        Ok((lines, row.state))
+        let page = self.0.db.read(move |tx| Page::fetch(tx, &inside, after, PAGE)).await?;
+        let state = page.row.state;
+        Ok((self.open_lines(permit.as_ref(), page).await?, state))
     }
 
     /// Lets the bot answer a question that nobody is answering: the process may have ended between a
@@ -99,25 +174,39 @@ impl Conversations {
         Ok(())
     }
 
-    /// Opens stored messages. One that does not open becomes a [`Line::Refused`] and an event.
+    /// Opens stored messages. One that does not open, or does not stand where it stood, becomes a
+    /// [`Line::Refused`] and an event.
     pub(crate) async fn open_lines<A: Reads>(
         &self,
         permit: &Permit<A>,
-        messages: Vec<Message>,
+        page: Page,
     ) -> Result<Vec<Line>, ConversationError> {
         let (tenant, (conversation, subject)) = (permit.tenant(), self.whose(permit)?);
-        let mut lines = Vec::with_capacity(messages.len());
-        for message in messages {
-            let key = self.0.keys.conversation_key_at(tenant, subject, conversation, message.key_gen).await;
-            let opened = match key {
-                Ok(key) => open(&key, &message),
-                Err(error) => Err(error_of(error)?),
+        let erased = page.row.erased;
+        let mut lines = Vec::with_capacity(page.stored.len());
+        for stored in page.stored {
+            let seq = stored.seq();
+            let opened = match stored {
+                Stored::Missing { .. } => Err("missing"),
+                Stored::Altered { .. } => Err("chain"),
+                Stored::Whole(_) if erased => {
+                    lines.push(Line::Erased { seq });
+                    continue;
+                }
+                Stored::Whole(message) => {
+                    let keys = &self.0.keys;
+                    let key = keys.conversation_key_at(tenant, subject, conversation, message.key_gen).await;
+                    match key {
+                        Ok(key) => open(&key, &message),
+                        Err(error) => Err(error_of(error)?),
+                    }
+                }
             };
             lines.push(match opened {
                 Ok(said) => Line::Said(said),
                 Err(reason) => {
-                    self.refused(permit, conversation, message.seq, reason).await?;
-                    Line::Refused { seq: message.seq }
+                    self.refused(permit, conversation, seq, reason).await?;
+                    Line::Refused { seq }
                 }
             });
         }

@@ -7,8 +7,9 @@ use ledger::Listed;
 use ledger::catalogue::{TranscriptRead, TranscriptSearched};
 use std::sync::Arc;
 use store::conversations::{self as rows, Conversation, Filter};
-use store::{StoreError, Via, messages};
+use store::{StoreError, Via};
 
+use crate::read::Page;
 use crate::{ConversationError, Conversations, Line};
 
 /// A transcript, opened.
@@ -74,8 +75,8 @@ impl Conversations {
         self.0.db.write(move |tx| entry.append(tx)).await?;
 
         let inside = Arc::clone(&permit);
-        let messages = self.0.db.read(move |tx| messages::list(tx, &inside, 0, PAGE)).await?;
-        let lines = self.open_lines(permit.as_ref(), messages).await?;
+        let page = self.0.db.read(move |tx| Page::fetch(tx, &inside, 0, PAGE)).await?;
+        let lines = self.open_lines(permit.as_ref(), page).await?;
         Ok(Transcript { conversation: row, lines })
     }
 }

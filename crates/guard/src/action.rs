@@ -108,12 +108,41 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See through which providers people sign in.
+    ReadConnections, "connection.read", "connection", [Tenant];
+    /// Set up through which providers people sign in, what their groups mean, and who signs in without
+    /// one. Needs a fresh proof.
+    ManageConnections, "connection.manage", "connection", [Tenant];
+
     /// See the overview page.
     ReadOverview, "overview.read", "overview", [Tenant];
     /// Manage one's own account: factors, sessions, password.
     ManageOwnAccount, "self.manage", "self", [Account];
     /// See which keys there are and how old they are, never a key.
     ReadKeys, "key.list", "key", [Tenant];
+    /// Give a key a new version, and see to the work that follows from it.
+    RotateKeys, "key.rotate", "key", [Tenant];
+    /// Stop a version of a key from opening anything, or let it open again.
+    DisableKey, "key.disable", "key", [Tenant];
+    /// Ask for the destruction of a version of a key.
+    ScheduleKeyDestruction, "key.schedule-destruction", "key", [Tenant];
+    /// Call a destruction off, asked for or scheduled.
+    CancelKeyDestruction, "key.cancel-destruction", "key", [Tenant];
+    /// Ask for the keys to be moved to another root key.
+    MoveRoot, "key.move-root", "key", [Tenant];
+    /// Agree to what somebody else has asked for: a destruction, a move.
+    ApproveKeyRequest, "key.approve", "key", [Tenant];
+    /// Carry out what policy and approved requests already say: wrap anew, destroy what is due, move.
+    TendKeys, "key.tend", "key", [Tenant];
+
+    /// Take a backup of the whole deployment, sealed.
+    CreateBackup, "backup.create", "backup", [Tenant];
+    /// Open a backup, or the database, to check every record; what it says is shown to nobody.
+    VerifyBackup, "backup.verify", "backup", [Tenant];
+    /// Put a backup in the place of the database.
+    RestoreBackup, "backup.restore", "backup", [Tenant];
+    /// Erase a person who chats: destroy their keys, for good.
+    EraseSubject, "privacy.erase", "privacy", [Tenant];
 }
 
 impl Act {

@@ -91,10 +91,17 @@ pub struct Conflict {
 pub(crate) const CONFLICTS: &[(Role, Role, &str)] = &[
     (Role::BotDeveloper, Role::SupportAgent, "whoever builds bots reads no transcripts"),
     (Role::BotDeveloper, Role::SupportManager, "whoever builds bots reads no transcripts"),
+    (Role::SecurityAdmin, Role::SupportAgent, "whoever rules how people sign in reads no transcripts"),
+    (Role::SecurityAdmin, Role::SupportManager, "whoever rules how people sign in reads no transcripts"),
+    (Role::Auditor, Role::SecurityAdmin, "whoever audits changes nothing"),
     (Role::Auditor, Role::Owner, "whoever audits changes nothing"),
     (Role::Auditor, Role::BotDeveloper, "whoever audits changes nothing"),
     (Role::Auditor, Role::SupportAgent, "whoever audits changes nothing"),
     (Role::Auditor, Role::SupportManager, "whoever audits changes nothing"),
+    (Role::Auditor, Role::KeyCustodian, "whoever audits changes nothing"),
+    (Role::KeyCustodian, Role::SupportAgent, "whoever keeps the keys reads nothing that they seal"),
+    (Role::KeyCustodian, Role::SupportManager, "whoever keeps the keys reads nothing that they seal"),
+    (Role::KeyCustodian, Role::Owner, "whoever keeps the keys appoints nobody"),
 ];
 
 /// Whether somebody who holds `existing` may be granted `new`. Scopes do not matter here: a developer

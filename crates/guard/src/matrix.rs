@@ -239,9 +239,23 @@ mod tests {
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
         table(&mut page, guard, &others);
-        for (a, b) in [(Role::BotDeveloper, Role::SupportManager), (Role::Auditor, Role::Owner)] {
+        for (a, b) in [
+            (Role::BotDeveloper, Role::SupportManager),
+            (Role::Auditor, Role::Owner),
+            (Role::KeyCustodian, Role::SupportManager),
+            (Role::KeyCustodian, Role::Owner),
+        ] {
             table(&mut page, guard, &[("both", Specimen::of_roles(&[a, b]))]);
         }
+        table(
+            &mut page,
+            guard,
+            &[("both", Specimen::of_roles(&[Role::SecurityAdmin, Role::SupportManager]))],
+        );
+        let admin = Specimen::of_roles(&[Role::SecurityAdmin]);
+        let later = Circumstances::at(Timestamp::from_millis(301_000));
+        let answer = guard.decide(Act::ManageConnections, &admin.actor, &Resource::Tenant(id(2)), &later);
+        let _ = writeln!(page, "{answer:?}");
         let manager = Specimen::of_roles(&[Role::SupportManager]);
         let transcript = manager.resource(ResourceKind::Conversation, false).unwrap();
         let now = Circumstances::at(Timestamp::from_millis(0));
@@ -255,6 +269,12 @@ mod tests {
         {
             let actor = Actor::Staff(staff.clone());
             let answer = guard.decide(Act::ReadTranscript, &actor, &transcript, circumstances);
+            let _ = writeln!(page, "{answer:?}");
+        }
+        let custodian = Specimen::of_roles(&[Role::KeyCustodian]);
+        let later = Circumstances::at(Timestamp::from_millis(301_000));
+        for act in [Act::ReadKeys, Act::RotateKeys] {
+            let answer = guard.decide(act, &custodian.actor, &Resource::Tenant(id(2)), &later);
             let _ = writeln!(page, "{answer:?}");
         }
         page

@@ -55,8 +55,14 @@ roles! {
     SupportAgent, "support_agent", "support agent";
     /// Opens every conversation of their scope; changes no bots.
     SupportManager, "support_manager", "support manager";
+    /// Rules how people sign in; reads no transcripts.
+    SecurityAdmin, "security_admin", "security admin";
     /// Reads the records; changes nothing.
     Auditor, "compliance_auditor", "auditor";
+    /// Keeps the keys; reads no data.
+    KeyCustodian, "key_custodian", "key custodian";
+    /// Erases people who chat; opens no transcripts.
+    PrivacyOfficer, "privacy_officer", "privacy officer";
 }
 
 impl fmt::Display for Role {

@@ -33,6 +33,14 @@ impl CeremonyId {
         Some(Self(Secret::new(bytes.try_into().ok()?)))
     }
 
+    pub(crate) fn of(bytes: [u8; 16]) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8; 16] {
+        self.0.expose()
+    }
+
     /// The id as text, for the cookie.
     pub fn expose(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.0.expose())
@@ -65,14 +73,33 @@ pub(crate) struct Open<T> {
 impl Inner {
     /// Begins a ceremony.
     pub(crate) async fn begin<T: Step>(&self, step: &T) -> Result<CeremonyId, IdentityError> {
-        let (tenant, id) = (self.tenant, self.world.bytes());
-        let expires = self.world.now().after(LIFE);
+        let id = self.world.bytes();
+        self.begin_at(id, step).await?;
+        Ok(CeremonyId(Secret::new(id)))
+    }
+
+    /// Begins a ceremony under an id that was made elsewhere, at random.
+    pub(crate) async fn begin_at<T: Step>(&self, id: [u8; 16], step: &T) -> Result<(), IdentityError> {
+        let (tenant, expires) = (self.tenant, self.world.now().after(LIFE));
         let key = self.key().await?;
         let (sealed, generation) = (seal(&key, tenant, id, expires, step)?, key.generation());
         self.db
             .write(move |tx| sessions::begin_ceremony(tx, tenant, id, T::KIND, &sealed, generation, expires))
             .await?;
-        Ok(CeremonyId(Secret::new(id)))
+        Ok(())
+    }
+
+    /// Ends a ceremony and gives what it remembered: for one whose next step is its last, whatever comes
+    /// of it.
+    pub(crate) async fn take<T: Step + Sync + 'static>(&self, id: &CeremonyId) -> Result<T, IdentityError> {
+        let (tenant, bytes, now) = (self.tenant, *id.bytes(), self.world.now());
+        let taken = self.db.write(move |tx| sessions::take_ceremony(tx, tenant, bytes, T::KIND, now)).await?;
+        let (seen, generation) = taken.ok_or(Refused::CeremonyOver)?;
+        let key = self.key_at(generation).await?;
+        let opened = Zeroizing::new(key.open(&sessions::ceremony_place(tenant, bytes), &seen)?);
+        let state: State<T> =
+            serde_json::from_slice(&opened).map_err(|_| IdentityError::Document("ceremony"))?;
+        if state.expires <= now { Err(Refused::CeremonyOver.into()) } else { Ok(state.step) }
     }
 
     /// Looks at a ceremony, which stays as it is.

@@ -81,6 +81,28 @@ pub enum Refused {
     /// There is no such account.
     #[error("there is no such account")]
     NoAccount,
+    /// The sign-in or the step-up through a provider came to nothing. One answer whatever the reason was:
+    /// it is in the audit log.
+    #[error("the sign-in through the provider was refused")]
+    Provider,
+    /// There is no such connection, or it is not enabled.
+    #[error("there is no such connection")]
+    NoConnection,
+    /// A setting of a connection.
+    #[error("the {0} cannot be set so")]
+    Setting(&'static str),
+    /// A provider that cannot be used.
+    #[error("the provider cannot be used: {0}")]
+    ProviderUnusable(String),
+    /// Another connection vouches for the domain.
+    #[error("the domain has another connection")]
+    DomainTaken,
+    /// The domain's website does not say what it must.
+    #[error("the domain is not proved")]
+    DomainUnproved,
+    /// Nobody could sign in any more.
+    #[error("nobody could sign in any more")]
+    NobodyLeft,
     /// The account is disabled, or holds no role that it could sign in for.
     #[error("the account cannot be used")]
     Unusable,
@@ -178,6 +200,42 @@ impl From<&Refused> for Problem {
                 Problem::new(Kind::Conflict, "The person does not hold this role.", "Reload the page.")
             }
             R::NoAccount => Problem::new(Kind::NotFound, "There is no such account.", "Reload the list."),
+            R::Provider => Problem::new(
+                Kind::Unauthenticated,
+                "You were not signed in: what your identity provider said was not accepted here.",
+                "Begin again from the sign-in page. If it stays, tell an administrator the request id; the audit \
+                 log has the reason.",
+            ),
+            R::NoConnection => Problem::new(
+                Kind::NotFound,
+                "There is no such way to sign in.",
+                "Begin again from the sign-in page.",
+            ),
+            R::Setting(field) => Problem::new(
+                Kind::Invalid,
+                format!("The {field} cannot be set so."),
+                "Go back and correct it.",
+            ),
+            R::ProviderUnusable(why) => Problem::new(
+                Kind::Invalid,
+                format!("The provider cannot be used: {why}."),
+                "Check the address or the metadata, and that this house may reach the provider.",
+            ),
+            R::DomainTaken => Problem::new(
+                Kind::Conflict,
+                "Another connection vouches for this domain.",
+                "Take it away there first.",
+            ),
+            R::DomainUnproved => Problem::new(
+                Kind::Conflict,
+                "The domain's website does not say the word that proves it.",
+                "Put the word into `/.well-known/wardroom-domain.txt` of the domain's website, over https.",
+            ),
+            R::NobodyLeft => Problem::new(
+                Kind::Conflict,
+                "Nobody could sign in any more if the provider fails.",
+                "Enable a connection, and name a break-glass account that has factors of its own.",
+            ),
             R::Unusable => Problem::new(
                 Kind::Conflict,
                 "The account is disabled or holds no role.",
@@ -240,6 +298,13 @@ mod tests {
             (Refused::NotHeld, 409),
             (Refused::NoAccount, 404),
             (Refused::Unusable, 409),
+            (Refused::Provider, 401),
+            (Refused::NoConnection, 404),
+            (Refused::Setting("issuer"), 422),
+            (Refused::ProviderUnusable("it does not answer".to_owned()), 422),
+            (Refused::DomainTaken, 409),
+            (Refused::DomainUnproved, 409),
+            (Refused::NobodyLeft, 409),
         ];
         for (refused, status) in all {
             let problem = serde_json::to_value(Problem::from(&refused)).unwrap();

@@ -14,6 +14,7 @@ mod enrol;
 mod error;
 mod invite;
 mod pen;
+mod revoked;
 mod roles;
 mod session;
 mod sign_in;
@@ -22,6 +23,7 @@ mod staff;
 mod step_up;
 mod throttle;
 
+pub mod connections;
 pub mod passkey;
 pub mod password;
 pub mod recovery;
@@ -33,8 +35,10 @@ use aws_lc_rs::digest;
 use guard::{Actor, Guard};
 use kernel::{TenantId, World};
 use store::{Db, Keychain, StoreError};
+use tokio::sync::Notify;
 use vault::{DataKey, Purpose};
 
+use connections::AccessCell;
 use passkey::RelyingParty;
 use password::Passwords;
 
@@ -64,6 +68,8 @@ struct Inner {
     tenant: TenantId,
     relying_party: RelyingParty,
     passwords: Passwords,
+    access: AccessCell,
+    revoked: Notify,
 }
 
 impl std::fmt::Debug for Identity {
@@ -99,7 +105,8 @@ impl Identity {
         relying_party: RelyingParty,
         passwords: Passwords,
     ) -> Self {
-        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords }))
+        let (access, revoked) = (AccessCell::new(), Notify::new());
+        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords, access, revoked }))
     }
 
     /// The tenant whose staff sign in here.

@@ -199,6 +199,19 @@ impl Identity {
 }
 
 impl Inner {
+    /// Whether a session that was looked at before still holds.
+    pub(crate) async fn still(&self, signed: &Signed) -> Result<Result<(), Why>, IdentityError> {
+        let (tenant, user, id, now) = (self.tenant, signed.actor.user, signed.session.id, self.world.now());
+        let found = self.db.read(move |tx| {
+            let session = sessions::of_user(tx, tenant, user, now)?.into_iter().find(|it| it.id == id);
+            Ok((session, users::find(tx, tenant, user)?))
+        });
+        Ok(match found.await? {
+            (Some(session), Some(user)) => judge(&session, &user, now, tenant),
+            _ => Err(Why::Ended),
+        })
+    }
+
     pub(crate) async fn who(&self, user: &User) -> Result<Who, IdentityError> {
         let key = self.key_at(user.key_gen).await?;
         let name = key.open(&users::name_place(user.tenant, user.id), &user.name)?;

@@ -8,12 +8,13 @@ use std::time::Duration;
 use guard::{Actor, Staff};
 use kernel::{Email, Secret, SessionId, Timestamp, UserId};
 use ledger::Pseudonym;
-use ledger::catalogue::{LoginFailed, LoginSucceeded, RecoveryCodeUsed, SessionEnded};
+use ledger::catalogue::{BreakGlassUsed, LoginFailed, LoginSucceeded, RecoveryCodeUsed, SessionEnded};
 use serde::{Deserialize, Serialize};
+use store::connections;
 use store::credentials;
 use store::sessions::{self, Session};
 use store::users::{self, User, UserState};
-use store::{StoreError, Tx, Via};
+use store::{Read, StoreError, Tx, Via};
 
 use crate::ceremony::{Open, Step};
 use crate::pen::Pen;
@@ -67,6 +68,8 @@ struct Found {
     hash: Option<Secret<String>>,
     /// Whether a second factor can be asked for.
     ready: bool,
+    /// Whether this account signs in through a provider and in no other way.
+    elsewhere: bool,
 }
 
 impl Identity {
@@ -84,7 +87,7 @@ impl Identity {
     ) -> Result<CeremonyId, IdentityError> {
         let inner = &self.0;
         let login = spelling(login);
-        let Found { user, hash, ready } = inner.find_login(&login).await?;
+        let Found { user, hash, ready, elsewhere } = inner.find_login(&login).await?;
         let pen = inner.pen(inner.nobody(), via).await?;
         let pseudonym = pen.scribe().pseudonym_of(&login)?;
 
@@ -110,6 +113,7 @@ impl Identity {
             None => "unknown",
             Some(_) if !fits => "password",
             Some(user) if user.state != UserState::Active => "disabled",
+            Some(_) if elsewhere => "elsewhere",
             Some(_) if !ready => "factor",
             Some(user) => {
                 let login = buckets.login(&login)?;
@@ -183,15 +187,16 @@ impl Inner {
 
     async fn find_login(&self, login: &str) -> Result<Found, IdentityError> {
         let (tenant, blind) = (self.tenant, self.index().await?.blind_index("user.email", login.as_bytes())?);
-        let (user, password, ready) = self
+        let (user, password, ready, elsewhere) = self
             .db
             .read(move |tx| {
                 let Some(user) = users::find_by_email(tx, tenant, blind)? else {
-                    return Ok((None, None, false));
+                    return Ok((None, None, false, false));
                 };
                 let password = credentials::password(tx, tenant, user.id)?;
                 let totp = credentials::totp(tx, tenant, user.id)?;
-                Ok((Some(user), password, totp.is_some_and(|totp| totp.confirmed.is_some())))
+                let elsewhere = elsewhere(tx, tenant, user.id)?;
+                Ok((Some(user), password, totp.is_some_and(|totp| totp.confirmed.is_some()), elsewhere))
             })
             .await?;
         let hash = match (&user, password) {
@@ -201,7 +206,7 @@ impl Inner {
             }
             _ => None,
         };
-        Ok(Found { user, hash, ready })
+        Ok(Found { user, hash, ready, elsewhere })
     }
 
     /// Lets an attempt through, counted as failed until it succeeds, or refuses to look at it.
@@ -320,7 +325,7 @@ impl Inner {
         let id = session.id;
         let hash = sha256(secret.expose());
         let signed_in = SignedIn { secret, lifetime: ABSOLUTE, device, user, session: id };
-        Ok((Beginning { pen, session, hash, method }, signed_in))
+        Ok((Beginning { pen, session, hash, method, own: true }, signed_in))
     }
 }
 
@@ -330,15 +335,35 @@ pub(crate) struct Beginning {
     session: Session,
     hash: [u8; 32],
     method: &'static str,
+    /// Whether the proof was one of our own factors, and no provider's word.
+    own: bool,
 }
 
 impl Beginning {
+    /// The session begins by the word of a provider: with the level and the proof that it states, and it
+    /// ends when the provider wants it to at the latest.
+    pub(crate) fn through(&mut self, level: u8, proved: Timestamp, ends: Option<Timestamp>) {
+        self.own = false;
+        self.session.assurance = level.clamp(1, 3);
+        self.session.authenticated = proved;
+        self.session.absolute = ends.map_or(self.session.absolute, |ends| ends.min(self.session.absolute));
+    }
+
+    /// The session that is to begin.
+    pub(crate) fn session(&self) -> SessionId {
+        self.session.id
+    }
+
     /// Begins the session, for an account that is active and still in the epoch in which the proof
     /// began. The oldest sessions end when there are too many.
     pub(crate) fn begin(&self, tx: &mut Tx<'_>, epoch: Option<u64>) -> Result<(), StoreError> {
         let Session { tenant, user, id, created: now, .. } = self.session;
         let account = users::find(tx, tenant, user)?.ok_or(Refused::SignIn)?;
         if account.state != UserState::Active || epoch.is_some_and(|epoch| epoch != account.epoch) {
+            return Err(Refused::SignIn.into());
+        }
+        let elsewhere = self.own && connections::only_connections(tx, tenant)?;
+        if elsewhere && !connections::break_glass(tx, tenant)?.contains(&user) {
             return Err(Refused::SignIn.into());
         }
         let session = Session { epoch: account.epoch, ..self.session.clone() };
@@ -349,8 +374,21 @@ impl Beginning {
         }
         sessions::begin(tx, &session, self.hash)?;
         users::signed_in(tx, tenant, user, now)?;
-        self.pen.note(tx, &LoginSucceeded { user, session: id, method: self.method, mfa: true })
+        if elsewhere {
+            self.pen.note(tx, &BreakGlassUsed { user, session: id })?;
+        }
+        let mfa = session.assurance >= 2;
+        self.pen.note(tx, &LoginSucceeded { user, session: id, method: self.method, mfa })
     }
+}
+
+/// Whether an account signs in through a provider and in no other way.
+pub(crate) fn elsewhere(
+    tx: &mut Read<'_>,
+    tenant: kernel::TenantId,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    Ok(connections::only_connections(tx, tenant)? && !connections::break_glass(tx, tenant)?.contains(&user))
 }
 
 /// A login name in the one spelling in which it is looked up.

@@ -9,7 +9,7 @@ use store::{Via, credentials};
 
 use crate::ceremony::Step;
 use crate::passkey::{Assertion, Challenge, Passkey, PasskeyError};
-use crate::sign_in::SignedIn;
+use crate::sign_in::{SignedIn, elsewhere};
 use crate::throttle::{self, Buckets};
 use crate::{CeremonyId, DeviceToken, Identity, IdentityError, Inner, Refused, sha256};
 
@@ -28,6 +28,8 @@ pub(crate) struct Known {
     pub(crate) user: User,
     pub(crate) credential: [u8; 32],
     pub(crate) passkey: Passkey,
+    /// Whether the account signs in through a provider and in no other way.
+    pub(crate) elsewhere: bool,
 }
 
 impl Identity {
@@ -61,6 +63,7 @@ impl Identity {
         let (reason, checked) = match &known {
             None => ("unknown", None),
             Some(known) if known.user.state != UserState::Active => ("disabled", None),
+            Some(known) if known.elsewhere => ("elsewhere", None),
             Some(known) => {
                 match inner.relying_party.verify(&open.step.challenge, &known.passkey, sent) {
                     Ok(passkey) if ours(known, sent) => ("assertion", Some(u64::from(passkey.counter))),
@@ -118,16 +121,17 @@ impl Inner {
         let (tenant, credential) = (self.tenant, sha256(&id));
         let found = self.db.read(move |tx| {
             let Some(passkey) = credentials::find_passkey(tx, tenant, credential)? else { return Ok(None) };
-            Ok(users::find(tx, tenant, passkey.user)?.map(|user| (user, passkey)))
+            let elsewhere = elsewhere(tx, tenant, passkey.user)?;
+            Ok(users::find(tx, tenant, passkey.user)?.map(|user| (user, passkey, elsewhere)))
         });
-        let Some((user, row)) = found.await? else { return Ok(None) };
+        let Some((user, row, elsewhere)) = found.await? else { return Ok(None) };
         let place = credentials::passkey_place(tenant, user.id, credential);
         let public = self.key_at(row.key_gen).await?.open(&place, &row.public)?;
         let passkey: Passkey =
             serde_json::from_slice(&public).map_err(|_| IdentityError::Document("passkey"))?;
         // The counter in the row is the newer one; one that does not fit was never this program's.
         let counter = u32::try_from(row.counter).unwrap_or(u32::MAX);
-        Ok(Some(Known { user, credential, passkey: Passkey { counter, ..passkey } }))
+        Ok(Some(Known { user, credential, passkey: Passkey { counter, ..passkey }, elsewhere }))
     }
 }
 

@@ -108,8 +108,12 @@ ids! {
     TicketId, "ticket";
     /// An invitation to enrol. The link's secret is another value.
     InviteId, "invite";
+    /// A way of signing in through an identity provider. It is public.
+    ConnectionId, "connection";
     /// One request at a door, echoed in `x-request-id`.
     RequestId, "request";
+    /// A request about a key that needs a second person. It is public.
+    KeyRequestId, "key request";
 }
 
 /// Lays out a UUIDv7: 48 bits of milliseconds, then 74 random bits (RFC 9562 section 5.7).

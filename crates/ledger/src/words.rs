@@ -4,8 +4,8 @@
 use std::fmt;
 
 use kernel::{
-    BotName, ConversationId, EventId, InviteId, KeyId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
-    TenantId, TicketId, Timestamp, UserId,
+    BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -170,12 +170,14 @@ words! {
     TenantId, "tenant id", |it| Json::text(it.to_string());
     UserId, "user id", |it| Json::text(it.to_string());
     SubjectId, "subject id", |it| Json::text(it.to_string());
+    ConnectionId, "connection id", |it| Json::text(it.to_string());
     ConversationId, "conversation id", |it| Json::text(it.to_string());
     MessageId, "message id", |it| Json::text(it.to_string());
     SessionId, "session id", |it| Json::text(it.to_string());
     ReleaseId, "release id", |it| Json::text(it.to_string());
     EventId, "event id", |it| Json::text(it.to_string());
     KeyId, "key id", |it| Json::text(it.to_string());
+    KeyRequestId, "key request id", |it| Json::text(it.to_string());
     TicketId, "ticket id", |it| Json::text(it.to_string());
     InviteId, "invite id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());

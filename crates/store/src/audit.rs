@@ -2,15 +2,24 @@
 //! appended in the same transaction as the act it tells of, so there is no act without its entry and
 //! no entry without its act.
 
-use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
+use guard::action::{ExportAudit, ReadAudit, VerifyAudit, VerifyBackup};
 use guard::{Action, Permit};
 use kernel::{EventId, TenantId, Timestamp, UserId};
 use ledger::verify::StoredLeaf;
 use ledger::{Entry, Frontier, Hash};
 use vault::{Place, Sealed};
 
+use crate::engine::Engine;
 use crate::places::SealedColumn;
 use crate::{Read, Row, StoreError, Tx, params};
+
+/// The setting that holds the seed of the log's signing key, sealed.
+pub const SEED: &str = "audit.seed";
+
+/// The name under which a tenant's log is signed.
+pub fn origin(tenant: TenantId) -> String {
+    format!("wardroom/{tenant}")
+}
 
 /// What is personal about an entry, sealed at [`detail_place`]. The entry itself holds its SHA-256
 /// ([`ledger::Header::detail`]).
@@ -82,26 +91,24 @@ pub fn detail_place(tenant: TenantId, event: EventId) -> Place {
 /// it can be looked for. No permit: what is refused is recorded too.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when there is no such tenant; [`StoreError::Contended`] when another
-/// process was first (the writer then runs the whole job again); [`StoreError::Malformed`] when the
-/// stored frontier is damaged.
+/// [`StoreError::Missing`] when there is no such tenant; [`StoreError::Contended`] when others were
+/// first again and again (the writer then runs the whole job again); [`StoreError::Malformed`] when
+/// the stored frontier is damaged.
 pub fn append(
     tx: &mut Tx<'_>,
     entry: &Entry,
     actor: Option<UserId>,
     detail: Option<&Detail>,
 ) -> Result<u64, StoreError> {
-    let tenant = entry.tenant();
-    let mut frontier = frontier(tx, tenant)?;
-    let leaf_hash = entry.leaf_hash();
-    let index = frontier.append(leaf_hash);
-    let moved = tx.execute(
-        "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4",
-        params![tenant, frontier.size(), frontier.to_bytes(), index],
-    )?;
-    if moved == 0 {
-        return Err(StoreError::Contended);
-    }
+    let (tenant, leaf_hash) = (entry.tenant(), entry.leaf_hash());
+    let index = match advance(tx, tenant, leaf_hash)? {
+        Some(index) => index,
+        // Another process was first. A busy one would be first again, so the place is held now.
+        None => {
+            hold(tx, tenant)?;
+            advance(tx, tenant, leaf_hash)?.ok_or(StoreError::Contended)?
+        }
+    };
     tx.execute(
         "INSERT INTO ledger_leaves (tenant, idx, event, code, at_ms, actor, json, leaf_hash, detail, detail_gen)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
@@ -121,13 +128,59 @@ pub fn append(
     Ok(index)
 }
 
+/// Moves the frontier on by one leaf, and gives the leaf's index; `None` when another process was first.
+fn advance(tx: &mut Tx<'_>, tenant: TenantId, leaf_hash: Hash) -> Result<Option<u64>, StoreError> {
+    let mut frontier = frontier(tx, tenant)?;
+    let index = frontier.append(leaf_hash);
+    let moved = tx.execute(MOVE_EDGE, params![tenant, frontier.size(), frontier.to_bytes(), index])?;
+    Ok((moved > 0).then_some(index))
+}
+
+/// Takes the next place in a tenant's log until the transaction ends. A job that changes many rows
+/// before it appends its event begins with this: whoever waits then waits here, and two programs never
+/// wait for each other.
+///
+/// # Errors
+/// Only what the database says.
+pub fn hold(tx: &mut Tx<'_>, tenant: TenantId) -> Result<(), StoreError> {
+    tx.execute("UPDATE ledger_trees SET size = size WHERE tenant = $1", params![tenant])?;
+    Ok(())
+}
+
 /// The frontier of a tenant's log, to be signed. No permit: checkpoints are made by the clock.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such tenant, [`StoreError::Malformed`] when it is damaged.
 pub fn frontier(tx: &mut Read<'_>, tenant: TenantId) -> Result<Frontier, StoreError> {
-    let row = tx.row("SELECT size, frontier FROM ledger_trees WHERE tenant = $1", params![tenant])?;
-    let mut row = row.ok_or(StoreError::Missing { what: "tenant" })?;
+    let row = tx.row(EDGE, params![tenant])?;
+    edge_of(row.ok_or(StoreError::Missing { what: "tenant" })?)
+}
+
+const EDGE: &str = "SELECT size, frontier FROM ledger_trees WHERE tenant = $1";
+const MOVE_EDGE: &str = "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4";
+
+/// The same for the writer itself.
+pub(crate) fn edge(engine: &mut dyn Engine, tenant: TenantId) -> Result<Frontier, StoreError> {
+    let row = engine.query(EDGE, params![tenant])?.into_iter().next();
+    edge_of(row.ok_or(StoreError::Missing { what: "tenant" })?)
+}
+
+/// Moves the edge of a log that still has `was` leaves.
+pub(crate) fn move_edge(
+    engine: &mut dyn Engine,
+    tenant: TenantId,
+    was: u64,
+    edge: &Frontier,
+) -> Result<(), StoreError> {
+    let (size, bytes) = (edge.size(), edge.to_bytes());
+    if engine.execute(MOVE_EDGE, params![tenant, size, bytes, was])? == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Contended)
+    }
+}
+
+fn edge_of(mut row: Row) -> Result<Frontier, StoreError> {
     let (size, bytes): (u64, Vec<u8>) = (row.take("size")?, row.take("frontier")?);
     match Frontier::from_bytes(&bytes) {
         Ok(frontier) if frontier.size() == size => Ok(frontier),
@@ -166,10 +219,21 @@ pub fn last_checkpoint(tx: &mut Read<'_>, tenant: TenantId) -> Result<Option<(u6
     row.map(|mut row| Ok((row.take("size")?, row.take("note")?))).transpose()
 }
 
+/// The checkpoint that was filed for exactly this size. No permit: it is public by nature.
+///
+/// # Errors
+/// Only what the database says.
+pub fn checkpoint_at(tx: &mut Read<'_>, tenant: TenantId, size: u64) -> Result<Option<String>, StoreError> {
+    let row =
+        tx.row("SELECT note FROM ledger_checkpoints WHERE tenant = $1 AND size = $2", params![tenant, size])?;
+    row.map(|mut row| Ok(row.take("note")?)).transpose()
+}
+
 /// Leave to walk a tenant's whole log.
 pub trait Walks: Action {}
 impl Walks for VerifyAudit {}
 impl Walks for ExportAudit {}
+impl Walks for VerifyBackup {}
 
 /// Every checkpoint, the oldest first.
 ///

@@ -7,6 +7,7 @@ use kernel::{BotName, ReleaseId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
 use crate::access;
+use crate::dump::Dumps;
 use crate::places::SealedColumn;
 use crate::words::states;
 use crate::{Read, Row, StoreError, Tx, params};
@@ -100,6 +101,22 @@ impl Release {
 /// The place of one part of a release's artifact.
 pub fn part_place(tenant: TenantId, release: ReleaseId, part: u64) -> Place {
     SealedColumn::ReleasePart.of(tenant, release).seq(part)
+}
+
+/// The generation of the key that seals a release's parts.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such release.
+pub fn generation_of<A: Dumps>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    release: ReleaseId,
+) -> Result<u32, StoreError> {
+    let row = tx.row(
+        "SELECT key_gen FROM releases WHERE tenant = $1 AND id = $2",
+        params![permit.tenant(), release],
+    )?;
+    Ok(row.ok_or(StoreError::Missing { what: "release" })?.take("key_gen")?)
 }
 
 /// Makes the permit's bot, without a release. Making it again changes nothing.

@@ -1,7 +1,7 @@
 //! Conversations: who talks with which bot, in what state. What was said is in [`crate::messages`].
 
 use aws_lc_rs::digest::{SHA256, digest};
-use guard::action::{ListConversations, ReplyToConversation};
+use guard::action::{EraseSubject, ListConversations, ReplyToConversation};
 use guard::{Permit, Resource};
 use kernel::{BotName, ConversationId, Id, ReleaseId, SubjectId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
@@ -65,6 +65,10 @@ pub struct Conversation {
     pub release: Option<ReleaseId>,
     /// The agent who has it.
     pub assignee: Option<UserId>,
+    /// The hash of the last row of its chain of messages.
+    pub head: [u8; 32],
+    /// The person was erased: nothing in it can be read, and nothing is added.
+    pub erased: bool,
 }
 
 impl Conversation {
@@ -181,7 +185,9 @@ pub fn facts(
     id: ConversationId,
 ) -> Result<Option<Conversation>, StoreError> {
     tx.row(
-        "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee
+        "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee,
+                head, EXISTS (SELECT 1 FROM erasures e
+                              WHERE e.tenant = conversations.tenant AND e.subject = conversations.subject) AS erased
          FROM conversations WHERE tenant = $1 AND id = $2",
         params![tenant, id],
     )?
@@ -326,7 +332,9 @@ pub fn list<A: Lists>(
     let only = permit.resource().conversation();
     let (time, id) = filter.after.map_or((u64::MAX, [0xFF; 16]), |(t, id)| (t.as_millis(), id.to_bytes()));
     let rows = tx.rows(
-        "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee
+        "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee,
+                head, EXISTS (SELECT 1 FROM erasures e
+                              WHERE e.tenant = conversations.tenant AND e.subject = conversations.subject) AS erased
          FROM conversations
          WHERE tenant = $1 AND ($2 = '' OR bot = $2) AND ($3 = '' OR state = $3)
            AND last_ms >= $4 AND last_ms < $5 AND (last_ms, id) < ($6, $7)
@@ -381,6 +389,22 @@ pub fn of_subject(
     rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
 }
 
+/// Whether a person of this id ever chatted in the permit's tenant.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_known(
+    tx: &mut Read<'_>,
+    permit: &Permit<EraseSubject>,
+    subject: SubjectId,
+) -> Result<bool, StoreError> {
+    let row = tx.row(
+        "SELECT id FROM conversations WHERE tenant = $1 AND subject = $2 LIMIT 1",
+        params![permit.tenant(), subject],
+    )?;
+    Ok(row.is_some())
+}
+
 fn conversation_of(mut row: Row) -> Result<Conversation, StoreError> {
     Ok(Conversation {
         tenant: row.take("tenant")?,
@@ -394,5 +418,7 @@ fn conversation_of(mut row: Row) -> Result<Conversation, StoreError> {
         locale: row.take("locale")?,
         release: row.take("release")?,
         assignee: row.take("assignee")?,
+        head: row.take("head")?,
+        erased: row.take("erased")?,
     })
 }

@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use kernel::World;
 use tokio::sync::oneshot;
 
+use crate::additions::Addition;
 use crate::address::DbUrl;
 use crate::engine::{Connector, Dialect, Duty, Link};
-use crate::job::{Job, ReadJob, WriteJob};
+use crate::job::{AddJob, Job, ReadJob, WriteJob};
 use crate::tx::{Read, Tx};
 use crate::writer::Writer;
 use crate::{StoreError, migrate};
@@ -28,11 +29,14 @@ pub struct Options {
     /// The size that a SQLite file may reach, in bytes; past it writes are answered
     /// [`StoreError::Full`]. PostgreSQL has its own quotas.
     pub max_bytes: Option<u64>,
+    /// Bring the tables up to this schema version only, for a backup that was made at it. Unset: the
+    /// newest.
+    pub schema: Option<u32>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { readers: 4, queue: 1024, max_bytes: None }
+        Self { readers: 4, queue: 1024, max_bytes: None, schema: None }
     }
 }
 
@@ -90,9 +94,9 @@ impl Db {
         let (writes, queue) = sync_channel(options.queue.max(1));
         let (opened, answer) = sync_channel(1);
         let mut link = Link::new(connector.clone(), Duty::Write);
-        let (world, counted) = (world.clone(), counters.clone());
+        let (world, counted, until) = (world.clone(), counters.clone(), options.schema);
         threads.push(start("store-writer", move || {
-            let migrated = migrate::run(&mut link, migrate::MIGRATIONS, world.now());
+            let migrated = migrate::run(&mut link, migrate::until(until), world.now());
             let fit = migrated.is_ok();
             let told = opened.send(migrated).is_ok();
             if fit && told {
@@ -127,6 +131,17 @@ impl Db {
     {
         let (sender, answer) = oneshot::channel();
         queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender)))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Adds messages and events at their ends, and answers after they are committed. It is a
+    /// [`Db::write`] that shares its statements with all others that wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] when the message's slot was taken meanwhile; else as for [`Db::write`].
+    pub async fn add(&self, addition: Addition) -> Result<(), StoreError> {
+        let (sender, answer) = oneshot::channel();
+        queue(self.0.writes.as_ref(), Box::new(AddJob::new(addition, sender)))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -47,6 +47,9 @@ pub enum StoreError {
     /// Another transaction was in the way, again and again.
     #[error("another transaction was in the way; try again")]
     Contended,
+    /// The conversation went on, was closed or was erased since its slot was found. Nothing was done.
+    #[error("the conversation went on meanwhile; look again")]
+    Moved,
     /// The row exists already, or a state that was expected is no longer there.
     #[error("the {what} is already there or has changed meanwhile")]
     Conflict {
@@ -74,6 +77,16 @@ pub enum StoreError {
     /// The job panicked. Its changes were undone; its neighbours were not touched.
     #[error("the job panicked")]
     Panicked,
+    /// The version of the tenant's key that this needs is disabled or about to be destroyed.
+    #[error(
+        "version {version} of the tenant's key is {state}, so what it protects cannot be used; `wardroom keys status` tells more"
+    )]
+    KeyClosed {
+        /// The version.
+        version: u32,
+        /// Its state: `disabled` or `scheduled`.
+        state: &'static str,
+    },
     /// The store has been closed.
     #[error("the store is closed")]
     Closed,

@@ -12,6 +12,13 @@ use vault::{KeyChain, Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, Wra
 use crate::words::states;
 use crate::{Read, Row, StoreError, Tx, params};
 
+impl KeyState {
+    /// Whether keys may be opened with it.
+    pub const fn opens(self) -> bool {
+        matches!(self, Self::Active | Self::Retiring)
+    }
+}
+
 states! {
     /// What a version of a tenant's key may still be used for.
     KeyState {
@@ -19,6 +26,10 @@ states! {
         Active = "active",
         /// It only unwraps; what it wraps is being wrapped anew.
         Retiring = "retiring",
+        /// Somebody stopped it: nothing below it opens until it is enabled again.
+        Disabled = "disabled",
+        /// It wraps nothing and waits for its end, which can still be called off.
+        Scheduled = "scheduled",
         /// It is gone.
         Destroyed = "destroyed",
     }
@@ -43,15 +54,36 @@ pub struct TenantKeyInfo {
     pub wraps: u64,
 }
 
+/// One version of a tenant's key, as the machinery sees it.
+#[derive(Debug, Clone)]
+pub struct Version {
+    /// The key, wrapped.
+    pub key: WrappedTenantKey,
+    /// What it may still be used for.
+    pub state: KeyState,
+    /// The provider that wrapped it.
+    pub provider: String,
+    /// When it was made.
+    pub created: Timestamp,
+    /// When a newer version took over.
+    pub retired: Option<Timestamp>,
+}
+
 /// The rows that lead to one data key.
 #[derive(Debug, Clone)]
 pub struct Chain {
     /// The tenant key at the top.
     pub tenant: WrappedTenantKey,
+    /// Its state. Whoever opens the chain looks at it first; the keychain does.
+    pub state: KeyState,
     /// The subject key between, when there is one.
     pub subject: Option<WrappedSubjectKey>,
     /// The data key.
     pub data: WrappedDataKey,
+    /// When the data key was made.
+    pub made: Timestamp,
+    /// Records that it is known to have sealed.
+    pub records: u64,
 }
 
 impl Chain {
@@ -76,9 +108,11 @@ pub fn add_tenant_key(
     provider: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // A disabled version stays disabled; it is no longer the newest all the same.
     tx.execute(
-        "UPDATE tenant_keys SET state = 'retiring', retired_ms = $2 WHERE tenant = $1 AND state = 'active'",
-        params![key.tenant, now],
+        "UPDATE tenant_keys SET state = CASE state WHEN 'active' THEN 'retiring' ELSE state END, retired_ms = $2
+         WHERE tenant = $1 AND retired_ms IS NULL AND state <> 'destroyed' AND version < $3",
+        params![key.tenant, now, key.version],
     )?;
     tx.insert(
         "tenant key",
@@ -86,6 +120,30 @@ pub fn add_tenant_key(
          VALUES ($1, $2, 'active', $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         params![key.tenant, key.version, provider, key.blob, key.commitment, now],
     )
+}
+
+/// Files the version that follows `seen`, if `seen` is still the newest and still wrapped as it was: so
+/// of two that rotate at once one does, and a version that was moved to another root key meanwhile is
+/// not followed by one under the root key before.
+///
+/// # Errors
+/// [`StoreError::Conflict`] when `seen` is no longer so.
+pub fn rotate(
+    tx: &mut Tx<'_>,
+    seen: &WrappedTenantKey,
+    key: &WrappedTenantKey,
+    provider: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let changed = tx.execute(
+        "UPDATE tenant_keys SET state = CASE state WHEN 'active' THEN 'retiring' ELSE state END, retired_ms = $2
+         WHERE tenant = $1 AND version = $3 AND retired_ms IS NULL AND state <> 'destroyed' AND blob = $4",
+        params![key.tenant, now, seen.version, seen.blob],
+    )?;
+    if changed == 0 || key.version != seen.version + 1 {
+        return Err(StoreError::Conflict { what: "tenant key" });
+    }
+    add_tenant_key(tx, key, provider, now)
 }
 
 /// The active version of a tenant's key.
@@ -123,43 +181,47 @@ pub fn tenant_key(
     .transpose()
 }
 
-/// Replaces the blob of a tenant's key that was wrapped anew. The key, and with it the commitment,
-/// must be the same.
+/// Replaces the blob of a tenant's key that was wrapped anew, if it is still the one that was `seen`. The
+/// key, and with it the commitment, must be the same. Gives false when another process was first.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when there is no such key.
+/// Only what the database says.
 pub fn rewrapped_tenant_key(
     tx: &mut Tx<'_>,
+    seen: &WrappedTenantKey,
     key: &WrappedTenantKey,
     provider: &str,
-) -> Result<(), StoreError> {
-    tx.execute_one(
-        "tenant key",
+) -> Result<bool, StoreError> {
+    let changed = tx.execute(
         "UPDATE tenant_keys SET blob = $4, provider = $5
-         WHERE tenant = $1 AND version = $2 AND commitment = $3 AND state <> 'destroyed'",
-        params![key.tenant, key.version, key.commitment, key.blob, provider],
-    )
+         WHERE tenant = $1 AND version = $2 AND commitment = $3 AND state <> 'destroyed' AND blob = $6",
+        params![key.tenant, key.version, key.commitment, key.blob, provider, seen.blob],
+    )?;
+    Ok(changed == 1)
 }
 
-/// Destroys a retiring version that wraps nothing any more. Backups made before keep its blob; they
-/// are useless without the root key's version at the provider.
+/// Every version of a tenant's key that is not destroyed, with its state, the provider that wrapped it
+/// and when it was made. The newest first.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when it is active, destroyed already, or still wraps a key.
-pub fn destroy_tenant_key(
-    tx: &mut Tx<'_>,
-    tenant: TenantId,
-    version: u32,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let changed = tx.execute(
-        "UPDATE tenant_keys SET state = 'destroyed', destroyed_ms = $3, blob = $4
-         WHERE tenant = $1 AND version = $2 AND state = 'retiring'
-           AND NOT EXISTS (SELECT 1 FROM subject_keys s WHERE s.tenant = $1 AND s.wrapped_by = $2)
-           AND NOT EXISTS (SELECT 1 FROM data_keys d WHERE d.tenant = $1 AND d.wrapped_by = $2)",
-        params![tenant, version, now, b"".as_slice()],
+/// Only what the database says.
+pub fn versions(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Version>, StoreError> {
+    let rows = tx.rows(
+        "SELECT tenant, version, state, provider, created_ms, retired_ms, blob, commitment FROM tenant_keys
+         WHERE tenant = $1 AND state <> 'destroyed' ORDER BY version DESC",
+        params![tenant],
     )?;
-    if changed == 0 { Err(StoreError::Conflict { what: "tenant key" }) } else { Ok(()) }
+    rows.into_iter()
+        .map(|mut row| {
+            Ok(Version {
+                state: row.take("state")?,
+                provider: row.take("provider")?,
+                created: row.take("created_ms")?,
+                retired: row.take("retired_ms")?,
+                key: tenant_key_of(row)?,
+            })
+        })
+        .collect()
 }
 
 /// The keys of a tenant as people see them, the newest first.
@@ -190,11 +252,35 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadKeys>) -> Result<Vec<TenantKe
         .collect()
 }
 
+/// The newest generation of each key that seals a whole tenant's rows: purpose, generation, and when it
+/// was made.
+///
+/// # Errors
+/// Only what the database says.
+pub fn generations(
+    tx: &mut Read<'_>,
+    permit: &Permit<ReadKeys>,
+) -> Result<Vec<(Purpose, u32, Timestamp)>, StoreError> {
+    let tenant = permit.tenant();
+    let mut found = Vec::new();
+    for purpose in Purpose::ALL {
+        let row = tx.row(
+            "SELECT generation, created_ms FROM data_keys WHERE tenant = $1 AND purpose = $2 AND owner = $3
+             ORDER BY generation DESC LIMIT 1",
+            params![tenant, purpose.code(), house_of(tenant)],
+        )?;
+        if let Some(mut row) = row {
+            found.push((purpose, row.take("generation")?, row.take("created_ms")?));
+        }
+    }
+    Ok(found)
+}
+
 /// Files a subject's key.
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when they have one, or were erased: an erased person does not come back
-/// under the same id.
+/// [`StoreError::Conflict`] when they have one, or were erased (an erased person does not come back
+/// under the same id), or the version that wraps it is no longer the active one.
 pub fn add_subject_key(tx: &mut Tx<'_>, key: &WrappedSubjectKey, now: Timestamp) -> Result<(), StoreError> {
     let erased = tx.row(
         "SELECT erased_ms FROM erasures WHERE tenant = $1 AND subject = $2",
@@ -203,12 +289,25 @@ pub fn add_subject_key(tx: &mut Tx<'_>, key: &WrappedSubjectKey, now: Timestamp)
     if erased.is_some() {
         return Err(StoreError::Conflict { what: "erased subject" });
     }
+    still_active(tx, key.tenant, key.wrapped_by)?;
     tx.insert(
         "subject key",
         "INSERT INTO subject_keys (tenant, subject, wrapped_by, blob, commitment, created_ms)
          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING",
         params![key.tenant, key.subject, key.wrapped_by, key.blob, key.commitment, now],
     )
+}
+
+/// A key that was wrapped a moment before the tenant key was rotated must be wrapped again: else a
+/// version could come into use after it was found to wrap nothing.
+fn still_active(tx: &mut Tx<'_>, tenant: TenantId, version: u32) -> Result<(), StoreError> {
+    let row =
+        tx.row("SELECT state FROM tenant_keys WHERE tenant = $1 AND version = $2", params![tenant, version])?;
+    match row.map(|mut row| row.take("state")).transpose()? {
+        Some(KeyState::Active) => Ok(()),
+        Some(_) => Err(StoreError::Conflict { what: "tenant key" }),
+        None => Err(StoreError::Missing { what: "tenant key" }),
+    }
 }
 
 /// A subject's key.
@@ -232,7 +331,8 @@ pub fn subject_key(
 /// Files a data key that seals the rows of `owner` (a conversation; or [`house_of`] a tenant).
 ///
 /// # Errors
-/// [`StoreError::Conflict`] when there is one of this purpose, owner and generation;
+/// [`StoreError::Conflict`] when there is one of this purpose, owner and generation, or the version
+/// that wraps it is no longer the active one;
 /// [`StoreError::Missing`] when the tenant or the wrapping version does not exist.
 pub fn add_data_key(
     tx: &mut Tx<'_>,
@@ -241,6 +341,9 @@ pub fn add_data_key(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let (subject, version) = (key.wrapped_by.subject(), key.wrapped_by.tenant_version());
+    if let Some(version) = version {
+        still_active(tx, key.tenant, version)?;
+    }
     tx.insert(
         "data key",
         "INSERT INTO data_keys (tenant, key_id, purpose, owner, generation, subject, wrapped_by, blob,
@@ -291,12 +394,12 @@ pub fn newest(
     owner: [u8; 16],
 ) -> Result<Option<Chain>, StoreError> {
     let row = tx.row(
-        "SELECT tenant, key_id, purpose, generation, subject, wrapped_by, blob, commitment
+        "SELECT tenant, key_id, purpose, generation, subject, wrapped_by, blob, commitment, created_ms, records
          FROM data_keys WHERE tenant = $1 AND purpose = $2 AND owner = $3
          ORDER BY generation DESC LIMIT 1",
         params![tenant, purpose.code(), owner],
     )?;
-    row.map(|row| chain_of(tx, data_key_of(row)?)).transpose()
+    row.map(|row| chain_of(tx, row)).transpose()
 }
 
 /// The rows that lead to the data key of one generation: the one to open a record with.
@@ -311,14 +414,16 @@ pub fn of_generation(
     generation: u32,
 ) -> Result<Option<Chain>, StoreError> {
     let row = tx.row(
-        "SELECT tenant, key_id, purpose, generation, subject, wrapped_by, blob, commitment
+        "SELECT tenant, key_id, purpose, generation, subject, wrapped_by, blob, commitment, created_ms, records
          FROM data_keys WHERE tenant = $1 AND purpose = $2 AND owner = $3 AND generation = $4",
         params![tenant, purpose.code(), owner, generation],
     )?;
-    row.map(|row| chain_of(tx, data_key_of(row)?)).transpose()
+    row.map(|row| chain_of(tx, row)).transpose()
 }
 
-fn chain_of(tx: &mut Read<'_>, data: WrappedDataKey) -> Result<Chain, StoreError> {
+fn chain_of(tx: &mut Read<'_>, mut row: Row) -> Result<Chain, StoreError> {
+    let (made, records) = (row.take("created_ms")?, row.take("records")?);
+    let data = data_key_of(row)?;
     let subject = match data.wrapped_by {
         WrappedBy::Tenant(_) => None,
         WrappedBy::Subject(subject) => {
@@ -330,8 +435,14 @@ fn chain_of(tx: &mut Read<'_>, data: WrappedDataKey) -> Result<Chain, StoreError
         (None, WrappedBy::Tenant(version)) => version,
         (None, WrappedBy::Subject(_)) => return Err(StoreError::Missing { what: "subject key" }),
     };
-    let tenant = tenant_key(tx, data.tenant, version)?.ok_or(StoreError::Missing { what: "tenant key" })?;
-    Ok(Chain { tenant, subject, data })
+    let row = tx.row(
+        "SELECT tenant, version, blob, commitment, state FROM tenant_keys
+         WHERE tenant = $1 AND version = $2 AND state <> 'destroyed'",
+        params![data.tenant, version],
+    )?;
+    let mut row = row.ok_or(StoreError::Missing { what: "tenant key" })?;
+    let state = row.take("state")?;
+    Ok(Chain { tenant: tenant_key_of(row)?, state, subject, data, made, records })
 }
 
 /// Counts records sealed with a key, and gives the count so far. A conversation's messages need not
@@ -347,32 +458,6 @@ pub fn count_records(tx: &mut Tx<'_>, tenant: TenantId, key: KeyId, more: u64) -
     Ok(row.ok_or(StoreError::Missing { what: "data key" })?.take("records")?)
 }
 
-/// Keys that an older version than `version` still wraps, at most `limit` of each kind: the work of
-/// a rotation. It is found again from the rows themselves, so an interrupted rotation just goes on.
-///
-/// # Errors
-/// Only what the database says.
-pub fn to_rewrap(
-    tx: &mut Read<'_>,
-    tenant: TenantId,
-    version: u32,
-    limit: u32,
-) -> Result<(Vec<WrappedSubjectKey>, Vec<WrappedDataKey>), StoreError> {
-    let subjects = tx.rows(
-        "SELECT tenant, subject, wrapped_by, blob, commitment FROM subject_keys
-         WHERE tenant = $1 AND wrapped_by < $2 ORDER BY wrapped_by LIMIT $3",
-        params![tenant, version, limit],
-    )?;
-    let data = tx.rows(
-        "SELECT tenant, key_id, purpose, generation, subject, wrapped_by, blob, commitment FROM data_keys
-         WHERE tenant = $1 AND wrapped_by IS NOT NULL AND wrapped_by < $2 ORDER BY wrapped_by LIMIT $3",
-        params![tenant, version, limit],
-    )?;
-    let subjects = subjects.into_iter().map(subject_key_of).collect::<Result<_, _>>()?;
-    let data = data.into_iter().map(data_key_of).collect::<Result<_, _>>()?;
-    Ok((subjects, data))
-}
-
 /// Replaces the blob of a subject key that was wrapped anew; `was` is the version that wrapped it.
 /// Gives false, and changes nothing, when it is gone (erased) or another process was first.
 ///
@@ -383,20 +468,6 @@ pub fn rewrapped_subject_key(tx: &mut Tx<'_>, key: &WrappedSubjectKey, was: u32)
         "UPDATE subject_keys SET blob = $5, wrapped_by = $6
          WHERE tenant = $1 AND subject = $2 AND commitment = $3 AND wrapped_by = $4",
         params![key.tenant, key.subject, key.commitment, was, key.blob, key.wrapped_by],
-    )?;
-    Ok(changed == 1)
-}
-
-/// Replaces the blob of a data key that was wrapped anew; `was` is the version that wrapped it.
-/// Gives false, and changes nothing, when it is gone or another process was first.
-///
-/// # Errors
-/// Only what the database says.
-pub fn rewrapped_data_key(tx: &mut Tx<'_>, key: &WrappedDataKey, was: u32) -> Result<bool, StoreError> {
-    let changed = tx.execute(
-        "UPDATE data_keys SET blob = $5, wrapped_by = $6
-         WHERE tenant = $1 AND key_id = $2 AND commitment = $3 AND wrapped_by = $4",
-        params![key.tenant, key.key_id, key.commitment, was, key.blob, key.wrapped_by.tenant_version()],
     )?;
     Ok(changed == 1)
 }
@@ -426,6 +497,34 @@ pub fn erase_subject(
     Ok(gone)
 }
 
+/// The commitments of a person's key and of every data key under it, sorted: what an erasure destroys.
+/// They tell which keys those are and nothing about them.
+///
+/// # Errors
+/// Only what the database says.
+pub fn commitments_of(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    subject: SubjectId,
+) -> Result<Vec<[u8; 32]>, StoreError> {
+    let rows = tx.rows(
+        "SELECT commitment FROM subject_keys WHERE tenant = $1 AND subject = $2
+         UNION ALL SELECT commitment FROM data_keys WHERE tenant = $1 AND subject = $2 ORDER BY 1",
+        params![tenant, subject],
+    )?;
+    rows.into_iter().map(|mut row| Ok(row.take("commitment")?)).collect()
+}
+
+/// Whether a person was erased.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_erased(tx: &mut Read<'_>, tenant: TenantId, subject: SubjectId) -> Result<bool, StoreError> {
+    let row = tx
+        .row("SELECT erased_ms FROM erasures WHERE tenant = $1 AND subject = $2", params![tenant, subject])?;
+    Ok(row.is_some())
+}
+
 /// Everybody who was erased in a tenant, and when.
 ///
 /// # Errors
@@ -447,7 +546,7 @@ fn tenant_key_of(mut row: Row) -> Result<WrappedTenantKey, StoreError> {
     })
 }
 
-fn subject_key_of(mut row: Row) -> Result<WrappedSubjectKey, StoreError> {
+pub(crate) fn subject_key_of(mut row: Row) -> Result<WrappedSubjectKey, StoreError> {
     Ok(WrappedSubjectKey {
         tenant: row.take("tenant")?,
         subject: row.take("subject")?,
@@ -457,7 +556,7 @@ fn subject_key_of(mut row: Row) -> Result<WrappedSubjectKey, StoreError> {
     })
 }
 
-fn data_key_of(mut row: Row) -> Result<WrappedDataKey, StoreError> {
+pub(crate) fn data_key_of(mut row: Row) -> Result<WrappedDataKey, StoreError> {
     let subject: Option<SubjectId> = row.take("subject")?;
     let version: Option<u32> = row.take("wrapped_by")?;
     let wrapped_by = match (subject, version) {

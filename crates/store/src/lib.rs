@@ -13,6 +13,7 @@
 //! Row chains and the ledger's signed checkpoints make that evident afterwards.
 
 mod access;
+mod additions;
 mod address;
 mod db;
 mod engine;
@@ -31,10 +32,16 @@ mod writer;
 
 pub mod audit;
 pub mod bots;
+pub mod connections;
 pub mod conversations;
 pub mod credentials;
+pub mod custody;
+pub mod dump;
+pub mod identities;
+pub mod key_requests;
 pub mod keys;
 pub mod messages;
+pub mod rewraps;
 pub mod sessions;
 pub mod settings;
 pub mod tenants;
@@ -42,13 +49,14 @@ pub mod tickets;
 pub mod users;
 
 pub use access::{Lists, Opens, Reads, Writes};
+pub use additions::Addition;
 
 pub use address::DbUrl;
 pub use db::{Counts, Db, Options};
 pub use engine::Dialect;
 pub use error::{EngineFault, StoreError};
 pub use keychain::Keychain;
-pub use migrate::{MIGRATIONS, Migration, translate};
+pub use migrate::{MIGRATIONS, Migration, schema_sum, translate};
 pub use places::SealedColumn;
 pub use scribe::{Scribe, Source, Via, Written};
 pub use tx::{Read, Tx};

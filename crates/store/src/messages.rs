@@ -16,6 +16,7 @@ use vault::{Place, Sealed};
 
 use crate::access::{self, Reads, Writes};
 use crate::conversations::{ConversationState, first_head, sha256};
+use crate::dump::Dumps;
 use crate::places::SealedColumn;
 use crate::{FromValue, Read, Row, StoreError, ToValue, Tx, Value, params};
 
@@ -99,6 +100,27 @@ impl Slot {
         self.seq
     }
 
+    /// The message in this slot, with the hash of the row before it.
+    pub(crate) fn filled(self, new: NewMessage) -> (Message, [u8; 32]) {
+        let Self { tenant, conversation, seq, id, speaker, content_type, now, previous, .. } = self;
+        let mut message = Message {
+            tenant,
+            conversation,
+            seq,
+            id,
+            speaker,
+            author: new.author,
+            content_type,
+            created: now,
+            key_gen: new.key_gen,
+            record: new.record,
+            citations: new.citations,
+            row_hash: [0; 32],
+        };
+        message.row_hash = message.chained(&previous);
+        (message, previous)
+    }
+
     /// Where the record will live: seal the text for this place.
     pub fn place(&self) -> Place {
         self.column(SealedColumn::MessageRecord)
@@ -120,6 +142,43 @@ impl Slot {
             self.content_type,
             self.now,
         )
+    }
+}
+
+/// The end of a conversation as it was last seen: where the next message may go without looking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    tenant: TenantId,
+    conversation: ConversationId,
+    seq: u64,
+    head: [u8; 32],
+}
+
+impl Tip {
+    pub(crate) fn of(message: &Message) -> Self {
+        let Message { tenant, conversation, seq, row_hash, .. } = message;
+        Self { tenant: *tenant, conversation: *conversation, seq: *seq, head: *row_hash }
+    }
+
+    /// The slot after this end. It may be taken by now: use it with [`crate::Db::add`], which tells.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the permit is for another conversation.
+    pub fn next<A: Writes>(
+        self,
+        permit: &Permit<A>,
+        id: MessageId,
+        speaker: Speaker,
+        now: Timestamp,
+    ) -> Result<Slot, StoreError> {
+        let Self { tenant, conversation, seq, head } = self;
+        if (permit.tenant(), access::conversation(permit)?) != (tenant, conversation) {
+            return Err(StoreError::Missing { what: "conversation" });
+        }
+        let (seq, content_type) = (seq.saturating_add(1), ContentType::Text);
+        // Whoever takes a conversation from the bot says something in it, and that moves the end.
+        let state = ConversationState::Open;
+        Ok(Slot { tenant, conversation, seq, id, speaker, content_type, now, previous: head, state })
     }
 }
 
@@ -188,6 +247,11 @@ impl Message {
         self.column(SealedColumn::MessageCitations)
     }
 
+    /// Whether this row is what it was, and stands after the row with the hash `previous`.
+    pub fn follows(&self, previous: &[u8; 32]) -> bool {
+        self.chained(previous) == self.row_hash
+    }
+
     fn column(&self, column: SealedColumn) -> Place {
         message_place(
             column,
@@ -199,6 +263,24 @@ impl Message {
             self.content_type,
             self.created,
         )
+    }
+
+    /// The row, as its statement takes it.
+    pub(crate) fn values(&self) -> [Value<'_>; 12] {
+        [
+            self.tenant.to_value().into_owned(),
+            self.conversation.to_value().into_owned(),
+            self.seq.to_value().into_owned(),
+            self.id.to_value().into_owned(),
+            self.speaker.to_value().into_owned(),
+            self.author.to_value().into_owned(),
+            self.content_type.to_value().into_owned(),
+            self.created.to_value().into_owned(),
+            self.key_gen.to_value().into_owned(),
+            Value::Blob(self.record.as_bytes().into()),
+            self.citations.as_ref().map_or(Value::Null, |sealed| Value::Blob(sealed.as_bytes().into())),
+            Value::Blob(self.row_hash.as_slice().into()),
+        ]
     }
 
     /// The hash this row ought to have after `previous`.
@@ -241,13 +323,14 @@ fn message_place(
         .created(created)
 }
 
-/// The next free place in the permit's conversation, for a message of this id.
+/// The next free place in the permit's conversation, for a message of this id. Found by a reader, it may
+/// be taken by the time a message gets there; found inside the job that appends, it is not.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when the conversation is not there, [`StoreError::Conflict`] when it is
-/// closed.
+/// closed, or the person was erased.
 pub fn next<A: Writes>(
-    tx: &mut Tx<'_>,
+    tx: &mut Read<'_>,
     permit: &Permit<A>,
     id: MessageId,
     speaker: Speaker,
@@ -255,15 +338,20 @@ pub fn next<A: Writes>(
 ) -> Result<Next, StoreError> {
     let (tenant, conversation) = (permit.tenant(), access::conversation(permit)?);
     let row = tx.row(
-        "SELECT c.state, c.last_seq, c.head, m.seq AS already
+        "SELECT c.state, c.last_seq, c.head, m.seq AS already, e.erased_ms
          FROM conversations c
          LEFT JOIN messages m ON m.tenant = c.tenant AND m.conversation = c.id AND m.id = $3
+         LEFT JOIN erasures e ON e.tenant = c.tenant AND e.subject = c.subject
          WHERE c.tenant = $1 AND c.id = $2",
         params![tenant, conversation, id],
     )?;
     let mut row = row.ok_or(StoreError::Missing { what: "conversation" })?;
     if let Some(seq) = row.take("already")? {
         return Ok(Next::Already { seq });
+    }
+    // Other processes may still keep the person's key for a while: the row decides, at once.
+    if row.take::<Option<Timestamp>>("erased_ms")?.is_some() {
+        return Err(StoreError::Conflict { what: "erased person" });
     }
     let state: ConversationState = row.take("state")?;
     if state == ConversationState::Closed {
@@ -281,22 +369,8 @@ pub fn next<A: Writes>(
 /// # Errors
 /// [`StoreError::Contended`] when another process was first; the writer then runs the whole job again.
 pub fn append(tx: &mut Tx<'_>, slot: Slot, new: NewMessage) -> Result<u64, StoreError> {
-    let Slot { tenant, conversation, seq, id, speaker, content_type, now, previous, .. } = slot;
-    let mut message = Message {
-        tenant,
-        conversation,
-        seq,
-        id,
-        speaker,
-        author: new.author,
-        content_type,
-        created: now,
-        key_gen: new.key_gen,
-        record: new.record,
-        citations: new.citations,
-        row_hash: [0; 32],
-    };
-    message.row_hash = message.chained(&previous);
+    let Slot { tenant, conversation, seq, id, speaker, content_type, now, .. } = slot;
+    let (message, previous) = slot.filled(new);
     // Compare and swap: whoever moves the head owns the number.
     let moved = tx.execute(
         "UPDATE conversations SET last_seq = $3, last_ms = $4, head = $5
@@ -354,6 +428,39 @@ pub fn last<A: Reads>(tx: &mut Read<'_>, permit: &Permit<A>, limit: u32) -> Resu
         params![permit.tenant(), access::conversation(permit)?, limit],
     )?;
     rows.into_iter().rev().map(message_of).collect()
+}
+
+/// The messages of any conversation of the permit's tenant after number `after`, in order, at most
+/// `limit`: for those who check every record and show none.
+///
+/// # Errors
+/// Only what the database says.
+pub fn walk<A: Dumps>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    conversation: ConversationId,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<Message>, StoreError> {
+    page(tx, permit.tenant(), conversation, after, limit)
+}
+
+/// Whether the conversation has this message under this number.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_there<A: Dumps>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    conversation: ConversationId,
+    id: MessageId,
+    seq: u64,
+) -> Result<bool, StoreError> {
+    let row = tx.row(
+        "SELECT seq FROM messages WHERE tenant = $1 AND conversation = $2 AND seq = $3 AND id = $4",
+        params![permit.tenant(), conversation, seq, id],
+    )?;
+    Ok(row.is_some())
 }
 
 /// What is wrong with a chain.

@@ -32,7 +32,22 @@ macro_rules! migrations {
 /// All migrations of this program, in order.
 pub const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_house",
+    2 "0002_key_custody",
+    3 "0003_connections",
 };
+
+/// The migrations up to one of them; all when none is named.
+pub(crate) fn until(number: Option<u32>) -> &'static [Migration] {
+    let last = number.and_then(|number| MIGRATIONS.iter().position(|migration| migration.number == number));
+    last.and_then(|at| MIGRATIONS.get(..=at)).unwrap_or(MIGRATIONS)
+}
+
+/// The checksums of all migrations up to number `schema`, hashed together: two databases of the same
+/// schema version and sum have the same tables.
+pub fn schema_sum(schema: u32) -> [u8; 32] {
+    let sums = until(Some(schema)).iter().flat_map(|migration| checksum(migration.sql));
+    crate::conversations::sha256(&sums.collect::<Vec<u8>>())
+}
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS migrations (
     number BIGINT NOT NULL PRIMARY KEY,

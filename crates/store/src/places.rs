@@ -63,6 +63,16 @@ places! {
     SettingValue = 12 . 1;
     /// `ledger_leaves.detail`
     LedgerDetail = 13 . 1;
+    /// `connections.settings`
+    ConnectionSettings = 30 . 1;
+    /// `connections.secret`
+    ConnectionSecret = 30 . 2;
+    /// `connection_domains.domain`
+    ConnectionDomain = 31 . 1;
+    /// `identities.subject`
+    IdentitySubject = 32 . 1;
+    /// `session_origins.hint`
+    SessionHint = 33 . 1;
 }
 
 impl SealedColumn {

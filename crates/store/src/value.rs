@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConversationId, EventId, Id, InviteId, KeyId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
-    TenantId, TicketId, Timestamp, UserId,
+    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
+    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -32,6 +32,18 @@ impl Value<'_> {
             Self::Int(_) => "integer",
             Self::Text(_) => "text",
             Self::Blob(_) => "blob",
+        }
+    }
+}
+
+impl Value<'_> {
+    /// The same, holding its own bytes.
+    pub(crate) fn into_owned(self) -> Value<'static> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Int(number) => Value::Int(number),
+            Self::Text(text) => Value::Text(Cow::Owned(text.into_owned())),
+            Self::Blob(bytes) => Value::Blob(Cow::Owned(bytes.into_owned())),
         }
     }
 }
@@ -132,10 +144,12 @@ macro_rules! ids {
 }
 
 ids!(
+    ConnectionId,
     ConversationId,
     EventId,
     InviteId,
     KeyId,
+    KeyRequestId,
     MessageId,
     ReleaseId,
     RequestId,
@@ -288,6 +302,11 @@ impl Row {
             .ok_or(ColumnError::Absent { column })?;
         let found = value.kind();
         T::from_value(value).ok_or(ColumnError::Kind { column, expected: T::EXPECTED, found })
+    }
+
+    /// All values, in the order of the statement's columns; nothing stands for one that was taken.
+    pub fn into_values(self) -> Vec<Value<'static>> {
+        self.values.into_iter().map(|value| value.unwrap_or(Value::Null)).collect()
     }
 }
 

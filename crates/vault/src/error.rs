@@ -48,6 +48,13 @@ pub enum VaultError {
     #[error("the record does not open in this place under this key")]
     Refused,
 
+    /// A chunk of a sealed stream was changed, moved, left out or cut off.
+    #[error("chunk {chunk} of a sealed stream does not open: it was changed, moved or cut off")]
+    ChunkRefused {
+        /// Its number, from 0.
+        chunk: u64,
+    },
+
     /// The place belongs to another tenant than the key.
     #[error("the key is tenant {key}'s, the record's place is tenant {place}'s")]
     WrongTenant {

@@ -106,6 +106,8 @@ pub(crate) const SEAL: Label = Label("wardroom/1/seal");
 pub(crate) const MAC: Label = Label("wardroom/1/mac");
 /// Makes blind-index tokens; one key for each field.
 pub(crate) const BLIND_INDEX: Label = Label("wardroom/1/blind-index");
+/// Seals a stream; one key for each salt.
+pub(crate) const STREAM: Label = Label("wardroom/1/stream");
 /// Tells one root key from another without telling the key.
 pub(crate) const ROOT_CHECK: Label = Label("wardroom/1/root-check");
 
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn every_label_and_detail_gives_another_key() {
-        let labels = [WRAP, COMMIT, SEAL, MAC, BLIND_INDEX, ROOT_CHECK];
+        let labels = [WRAP, COMMIT, SEAL, MAC, BLIND_INDEX, STREAM, ROOT_CHECK];
         let mut keys: Vec<[u8; 32]> = Vec::new();
         for label in labels {
             for detail in ["", "a", "b"] {

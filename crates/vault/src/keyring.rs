@@ -14,6 +14,7 @@ use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
 use crate::nonces::Nonces;
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
+use crate::uses::{RootUse, Uses};
 use crate::watched::{ProviderRecord, Watched};
 use crate::wrapped::tenant_commitment;
 use crate::xaes::{NONCE, TAG, Xaes};
@@ -56,6 +57,7 @@ pub struct Keyring {
     nonces: Arc<Nonces>,
     lanes: [Mutex<()>; LANES],
     unreachable: Mutex<Option<Timestamp>>,
+    uses: Uses,
 }
 
 impl Keyring {
@@ -71,6 +73,7 @@ impl Keyring {
             data: Shelf::new(policy.most_keys),
             lanes: Default::default(),
             unreachable: Mutex::new(None),
+            uses: Uses::default(),
         }
     }
 
@@ -98,6 +101,19 @@ impl Keyring {
     pub fn serves_until(&self) -> Option<Timestamp> {
         let first = self.tenants.least(|kept| kept.vouched)?;
         Some(first.after(self.policy.lifetime.saturating_add(self.policy.grace)))
+    }
+
+    /// How often the root key was used for a tenant's keys since this was last asked, for the audit log.
+    pub fn take_uses(&self, tenant: TenantId) -> Vec<RootUse> {
+        self.uses.take(tenant)
+    }
+
+    /// Asks the provider, and not the cache, whether it opens a version of a tenant's key.
+    ///
+    /// # Errors
+    /// When it does not help, or the key is not the one committed to.
+    pub fn vouch(&self, row: &WrappedTenantKey) -> Result<(), VaultError> {
+        self.tenant_key_bytes(row).map(drop)
     }
 
     /// Makes a version of a tenant's key, wrapped by the root key, and unwraps it once to be sure.
@@ -240,6 +256,27 @@ impl Keyring {
         Ok(new)
     }
 
+    /// Asks the provider whether a tenant's key unwraps and is the one committed to, whatever is kept.
+    ///
+    /// # Errors
+    /// When it is not, or the provider does not help.
+    pub fn check_tenant_key(&self, row: &WrappedTenantKey) -> Result<(), VaultError> {
+        self.tenant_key_bytes(row).map(drop)
+    }
+
+    /// Whether a subject's key unwraps under its tenant's and is the one committed to.
+    ///
+    /// # Errors
+    /// When it is not, or the rows do not belong together.
+    pub fn check_subject_key(
+        &self,
+        tenant: &WrappedTenantKey,
+        row: &WrappedSubjectKey,
+    ) -> Result<(), VaultError> {
+        subject_linked(tenant, row)?;
+        subject_key_bytes(&self.tenant_key(tenant)?.key, row).map(drop)
+    }
+
     /// Lets go of every unwrapped key of a tenant, for example because a version was destroyed.
     pub fn forget_tenant(&self, tenant: TenantId) {
         self.tenants.retain(|(of, _), _| *of != tenant);
@@ -351,7 +388,8 @@ impl Keyring {
             let why = "it was out of order a moment ago".to_owned();
             return Err(ProviderError::Unavailable { why }.into());
         }
-        let answer = self.provider.unwrap(&row.blob, &row.context());
+        let context = row.context();
+        let answer = self.uses.count(&context, "unwrap", self.provider.unwrap(&row.blob, &context));
         *lock(&self.unreachable) = match &answer {
             Err(error) if error.is_outage() => Some(self.world.now()),
             _ => None,
@@ -362,7 +400,7 @@ impl Keyring {
     }
 
     fn wrap_tenant_key(&self, key: &KeyBytes, context: WrapContext) -> Result<WrappedTenantKey, VaultError> {
-        let blob = self.provider.wrap(key, &context)?;
+        let blob = self.uses.count(&context, "wrap", self.provider.wrap(key, &context))?;
         // Data sealed below a key that cannot be unwrapped again would be lost, so look before use.
         if !bool::from(self.provider.unwrap(&blob, &context)?.expose().ct_eq(key.expose())) {
             let why = "what it wrapped does not unwrap to the same key".to_owned();

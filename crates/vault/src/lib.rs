@@ -46,6 +46,9 @@ mod remote;
 mod root;
 mod seal;
 mod sealed;
+mod stream;
+mod two_roots;
+mod uses;
 mod watched;
 mod wrapped;
 mod xaes;
@@ -67,5 +70,8 @@ pub use remote::{
 };
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};
+pub use stream::{CHUNK, CHUNK_OVERHEAD, StreamOpener, StreamSealer, StreamStart};
+pub use two_roots::TwoRoots;
+pub use uses::RootUse;
 pub use watched::{Failure, Latency, ProviderRecord, Watched};
 pub use wrapped::{Purpose, WrappedBy, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kernel::{KeyId, TenantId};
 
-use crate::key::{BLIND_INDEX, MAC, SEAL};
+use crate::key::{BLIND_INDEX, Label, MAC, SEAL};
 use crate::nonces::Nonces;
 use crate::padding::{pad, padded, unpad};
 use crate::sealed::{MAX_PLAIN, OVERHEAD, VERSION};
@@ -131,6 +131,14 @@ impl DataKey {
         let token = self.key.derive(BLIND_INDEX, field)?.mac(normalised);
         let (half, _) = token.split_first_chunk::<16>().ok_or(VaultError::Library)?;
         Ok(*half)
+    }
+
+    pub(crate) fn derived(&self, label: Label, detail: &str) -> Result<KeyBytes, VaultError> {
+        self.key.derive(label, detail)
+    }
+
+    pub(crate) fn random(&self) -> [u8; 32] {
+        self.world.bytes()
     }
 
     fn aad(&self, place: &Place) -> Result<Vec<u8>, VaultError> {

@@ -47,6 +47,7 @@ pub(crate) async fn verify(
         None => {
             let base = Foundation::open(&place.data, config, false).await?;
             expect.tenant = Some(base.tenant);
+            expect.earlier.extend(crate::checkpoints::kept(&base.data)?);
             stored(&base, expect).await?
         }
     };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
-use kernel::BotName;
+use kernel::{BotName, ConversationId, KeyRequestId, Reason, SubjectId};
 
 /// The secure-by-default platform for an enterprise's chatbots.
 #[derive(Debug, Parser)]
@@ -59,9 +59,32 @@ pub(crate) enum Command {
     /// Prove, export and read the audit log
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Look after the keys: ages and states, rotation, destruction by two, the move to another root key
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Staff: list, invite, disable, reset second factors
     #[command(subcommand)]
     User(UserCommand),
+    /// Take, check and restore backups
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Erase a person who chats: destroy their keys, for good
+    Erase {
+        #[command(flatten)]
+        place: Place,
+        /// The person's id
+        #[arg(required_unless_present = "conversation", conflicts_with = "conversation")]
+        subject: Option<SubjectId>,
+        /// A conversation of theirs, when only that is known
+        #[arg(long, value_name = "ID")]
+        conversation: Option<ConversationId>,
+        /// Why, in words; sealed beside the audit record
+        #[arg(long, value_name = "TEXT", value_parser = Reason::new)]
+        reason: Option<Reason>,
+        /// Do it without asking again
+        #[arg(long)]
+        yes: bool,
+    },
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
@@ -217,6 +240,112 @@ pub(crate) enum AuditCommand {
     },
 }
 
+/// What every command about keys takes.
+#[derive(Debug, Args)]
+pub(crate) struct KeysPlace {
+    #[command(flatten)]
+    pub(crate) place: Place,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Show every key's age, state, version and next rotation, and what is overdue
+    Status {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// End with status 1 when something is overdue
+        #[arg(long)]
+        check: bool,
+    },
+    /// Give the tenant's key a new version; new writes use it at once
+    Rotate {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// Record that the key may be known to others
+        #[arg(long)]
+        compromised: bool,
+        /// Wrap the versions anew by the root key instead, after it was rotated at its provider
+        #[arg(long, conflicts_with = "compromised")]
+        root: bool,
+    },
+    /// Wrap anew what older versions still wrap; can be stopped and started again at any moment
+    Rewrap {
+        #[command(flatten)]
+        at: KeysPlace,
+    },
+    /// Pause the wrapping anew, here and in the running deployment
+    Pause {
+        #[command(flatten)]
+        at: KeysPlace,
+    },
+    /// Let the wrapping anew go on
+    Resume {
+        #[command(flatten)]
+        at: KeysPlace,
+    },
+    /// Stop a version from opening anything
+    Disable {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The version
+        version: u32,
+        /// Also when it is the active one, which stops the whole deployment
+        #[arg(long)]
+        stop_everything: bool,
+    },
+    /// Let a disabled version open again
+    Enable {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The version
+        version: u32,
+    },
+    /// Ask for the destruction of a version that wraps nothing; a second person must agree
+    Destroy {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The version
+        version: u32,
+        /// Days to wait after the second person agreed, 7 to 30
+        #[arg(long, default_value_t = 30)]
+        days: u32,
+    },
+    /// Agree to a request of somebody else
+    Approve {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The request
+        request: KeyRequestId,
+    },
+    /// Call off a request, or the scheduled destruction of a version
+    Cancel {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The request
+        #[arg(required_unless_present = "version")]
+        request: Option<KeyRequestId>,
+        /// The version whose destruction is scheduled
+        #[arg(long, conflicts_with = "request")]
+        version: Option<u32>,
+    },
+    /// Ask for the move to the root key of `[keys.next]`, or carry it out once a second person agreed
+    Move {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// The kind of root key meant, for example `passphrase`
+        #[arg(long, value_name = "KIND")]
+        to: String,
+    },
+    /// Do once what the running deployment does every minute
+    Tend {
+        #[command(flatten)]
+        at: KeysPlace,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     /// Show everybody, with roles and factors
@@ -254,6 +383,52 @@ pub(crate) enum UserCommand {
         who: String,
         #[command(flatten)]
         place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BackupCommand {
+    /// Take a backup of everything into one sealed file, while the deployment runs
+    Create {
+        #[command(flatten)]
+        place: Place,
+        /// The file to make
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put a backup into a scratch database and check every record, chain and signature in it
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        /// The backup
+        file: PathBuf,
+        /// Where the scratch database may be; unset: the data directory
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check a backup as `verify` does, then put it into the database
+    Restore {
+        #[command(flatten)]
+        place: Place,
+        /// The backup
+        file: PathBuf,
+        /// Put it in the place of this same deployment's rows: what came after the backup is lost
+        #[arg(long)]
+        replace: bool,
+        /// A list of erasures to replay, beside the data directory's own; may be given more than once
+        #[arg(long, value_name = "FILE")]
+        erasures: Vec<PathBuf>,
+        /// Where the scratch database may be; unset: the data directory
+        #[arg(long, value_name = "DIR")]
+        scratch: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
 }
 

@@ -23,6 +23,20 @@ pub(crate) struct Config {
     pub(crate) edge: edge::AccessConfig,
     /// How much of what there may be.
     pub(crate) admission: edge::AdmissionConfig,
+    pub(crate) sign_in: SignIn,
+}
+
+/// How staff sign in through identity providers. Which providers there are is set up on the console.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignIn {
+    /// The domains of e-mail addresses that are this enterprise's, vouched for by the operator.
+    pub(crate) domains: Vec<String>,
+    /// Providers in the operator's own network, as `https://host:port`. Without this only public ones
+    /// are called.
+    pub(crate) internal_providers: Vec<String>,
+    /// A PEM file with the authority of providers' certificates, if it is a private one.
+    pub(crate) provider_ca: Option<PathBuf>,
 }
 
 /// The door for the people who chat.
@@ -97,7 +111,7 @@ pub(crate) struct Database {
     pub(crate) url: Option<Reference>,
 }
 
-/// Where the root key is.
+/// Where the root key is, and how keys are renewed.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Keys {
@@ -122,6 +136,54 @@ pub(crate) struct Keys {
     /// What the provider of the same name needs.
     #[serde(rename = "azure-key-vault")]
     pub(crate) azure_key_vault: Option<roots::AzureKeyVault>,
+    /// The age in days at which a key is renewed; unset: 90.
+    pub(crate) rotate_after_days: Option<u32>,
+    /// The days that a version which wraps nothing any more waits for its end; unset: 30.
+    pub(crate) destroy_after_days: Option<u32>,
+    /// The most keys that are wrapped anew in a second; unset: no bound.
+    pub(crate) rewrap_per_second: Option<u32>,
+    /// The root key to move to (`wardroom keys move`), written as the one in use is.
+    pub(crate) next: Option<Box<Keys>>,
+}
+
+impl Keys {
+    /// The deployment's policy, for tenants that decided nothing.
+    pub(crate) fn policy(&self) -> custody::KeyPolicy {
+        let default = custody::KeyPolicy::default();
+        custody::KeyPolicy {
+            rotate_after_days: self.rotate_after_days.unwrap_or(default.rotate_after_days),
+            destroy_after_days: self.destroy_after_days.unwrap_or(default.destroy_after_days),
+            rewrap_per_second: self.rewrap_per_second.unwrap_or(default.rewrap_per_second),
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, message: &str| Err(ConfigError::Value { key, message: message.to_owned() });
+        self.check_root()?;
+        if self.rotate_after_days.is_some_and(|days| !(1..=3650).contains(&days)) {
+            return refuse("keys.rotate_after_days", "must be 1 to 3650 days");
+        }
+        if self.destroy_after_days.is_some_and(|days| !(7..=30).contains(&days)) {
+            return refuse("keys.destroy_after_days", "must be 7 to 30 days");
+        }
+        let Some(next) = &self.next else { return Ok(()) };
+        if next.next.is_some()
+            || next.rotate_after_days.or(next.destroy_after_days).or(next.rewrap_per_second).is_some()
+        {
+            return refuse("keys.next", "names a root key and nothing else");
+        }
+        let root = Keys {
+            rotate_after_days: None,
+            destroy_after_days: None,
+            rewrap_per_second: None,
+            next: None,
+            ..self.clone()
+        };
+        if **next == root {
+            return refuse("keys.next", "is the root key that is in use");
+        }
+        next.check()
+    }
 }
 
 /// Which bot answers by default.
@@ -213,7 +275,7 @@ impl Config {
         if self.tls.acme.as_ref().is_some_and(|acme| acme.domains.is_empty()) {
             return refuse("tls.acme.domains", "name at least one domain");
         }
-        self.keys.check_root()?;
+        self.keys.check()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.
         if self.public.listen == self.console.listen && self.public.listen.port() != 0 {
             return refuse("console.listen", "must differ from `public.listen`");
@@ -320,6 +382,17 @@ mod tests {
         );
         assert!(parse("[edge]\ntrusted_proxies = [\"ten\"]\n").is_err());
         assert!(parse("[admission]\nconcurrency = 0\n").unwrap_err().contains("admission.concurrency"));
+    }
+
+    #[test]
+    fn the_root_key_to_move_to_is_another_one_and_has_no_policy() {
+        let config = parse("[keys.next]\nroot_file = \"/safe/root.key\"\n").unwrap();
+        assert!(config.keys.next.is_some());
+        assert!(parse("[keys.next]\n").unwrap_err().contains("in use"));
+        let refused = parse("[keys.next]\nroot_file = \"a\"\nrotate_after_days = 9\n").unwrap_err();
+        assert!(refused.contains("nothing else"), "{refused}");
+        assert!(parse("[keys]\nrotate_after_days = 0\n").unwrap_err().contains("3650"));
+        assert!(parse("[keys]\ndestroy_after_days = 3\n").unwrap_err().contains("7 to 30"));
     }
 
     #[test]

@@ -6,14 +6,18 @@
 
 mod adapters;
 mod audit;
+mod backup;
 mod bot;
 mod checkpoints;
 mod cli;
 mod config;
 mod datadir;
+mod erase;
+mod keys;
 mod memory;
 mod people;
 mod posture;
+mod providers;
 mod roots;
 mod samples;
 mod up;
@@ -23,7 +27,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{AuditCommand, BotCommand, Cli, Command, ConfigCommand, Place};
+use cli::{AuditCommand, BackupCommand, BotCommand, Cli, Command, ConfigCommand, Place};
 use config::Config;
 
 /// What a command that cannot go on says: each cause on its line, the last with the mend.
@@ -103,6 +107,23 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
         },
+        Command::Backup(command) => match command {
+            BackupCommand::Create { place, file, json } => {
+                backup::create(&place.data, &read(&place)?, &file, json).await
+            }
+            BackupCommand::Verify { place, file, scratch, json } => {
+                backup::verify(&place.data, &read(&place)?, &file, scratch.as_deref(), json).await
+            }
+            BackupCommand::Restore { place, file, replace, erasures, scratch, json } => {
+                let wish = backup::Wish { replace, erasures, scratch, json };
+                backup::restore(&place.data, &read(&place)?, &file, wish).await
+            }
+        },
+        Command::Erase { place, subject, conversation, reason, yes } => {
+            let whom = erase::Whom { subject, conversation };
+            erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
+        }
+        Command::Keys(command) => keys::run(command).await,
         Command::User(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             people::user(command, &data, &config).await
@@ -118,7 +139,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// The configuration in force at a place.
-fn read(place: &Place) -> Result<Config, Failure> {
+pub(crate) fn read(place: &Place) -> Result<Config, Failure> {
     let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
     Ok(Config::read(&path, place.config.is_some())?)
 }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 
 use bots::Shelf;
 use conversations::Conversations;
+use custody::{Custody, CustodyParts};
 use engine::turn::Engine;
 use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
 use store::{Db, DbUrl, Keychain, tenants};
-use vault::{CachePolicy, Keyring};
+use vault::{CachePolicy, Keyring, TwoRoots};
 
 use crate::Failure;
 use crate::adapters::ShelfBots;
-use crate::config::Config;
+use crate::config::{Config, Keys};
 use crate::roots::provider;
 
 /// The parts that every command on a deployment needs: memory, keys, leave.
@@ -23,8 +24,11 @@ pub(crate) struct Foundation {
     pub(crate) world: World,
     pub(crate) db: Db,
     pub(crate) keys: Keychain,
+    pub(crate) custody: Custody,
     pub(crate) guard: Guard,
     pub(crate) tenant: TenantId,
+    /// The data directory.
+    pub(crate) data: PathBuf,
 }
 
 /// The rooms of the `core` role.
@@ -41,15 +45,45 @@ pub(crate) struct House {
 #[error("there is no deployment in `{}` yet; `wardroom up --data {}` makes one", .0.display(), .0.display())]
 struct Nothing(PathBuf);
 
+/// A restore was begun and not finished.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "a restore into this deployment was interrupted, so the database may lack everything; run `wardroom backup restore` \
+     again, or delete `{}` to go on with the database as it is",
+    .0.display()
+)]
+struct RestorePending(PathBuf);
+
+/// The file that stands in the data directory while a restore is under way.
+pub(crate) fn restore_mark(data: &Path) -> PathBuf {
+    data.join("restore.pending")
+}
+
+/// Where the rows are.
+pub(crate) fn database(data: &Path, config: &Config) -> Result<DbUrl, Failure> {
+    Ok(match &config.database.url {
+        Some(reference) => reference.resolve()?.expose().parse()?,
+        None => DbUrl::sqlite(data.join("wardroom.db")),
+    })
+}
+
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
+        let base = Self::open_for_custody(data, config, make).await?;
+        // Before anything is served: the keys open, or the process says why not.
+        base.keys.scribe(base.tenant).await?;
+        Ok(base)
+    }
+
+    /// The same although keys may be disabled: for the commands that enable them.
+    pub(crate) async fn open_for_custody(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
         let world = World::real();
         let guard = Guard::embedded()?;
-        let url = match &config.database.url {
-            Some(reference) => reference.resolve()?.expose().parse()?,
-            None => DbUrl::sqlite(data.join("wardroom.db")),
-        };
+        let (url, mark) = (database(data, config)?, restore_mark(data));
+        if mark.exists() {
+            return Err(RestorePending(mark).into());
+        }
         if let DbUrl::Sqlite { path } = &url
             && !make
             && !path.exists()
@@ -62,9 +96,8 @@ impl Foundation {
         if known.is_none() && !make {
             return Err(Nothing(data.to_owned()).into());
         }
-        let provider = provider(data, &config.keys, &world, known.is_none())?;
-        let keyring = Keyring::new(provider, world.clone(), CachePolicy::default());
-        let keys = Keychain::new(db.clone(), Arc::new(keyring), world.clone());
+        let roots = Roots::open(data, &config.keys, &world, known.is_none())?;
+        let keys = Keychain::with_policy(db.clone(), roots.keyring, world.clone(), config.keys.policy());
         let tenant = match known {
             Some(tenant) => tenant,
             None => {
@@ -74,9 +107,16 @@ impl Foundation {
             }
         };
         keys.prepare(tenant).await?;
-        // Before anything is served: the keys open, or the process says why not.
-        keys.scribe(tenant).await?;
-        Ok(Self { world, db, keys, guard, tenant })
+        let custody = Custody::new(CustodyParts {
+            tenant,
+            db: db.clone(),
+            keys: keys.clone(),
+            guard: guard.clone(),
+            world: world.clone(),
+            present: roots.present,
+            next: roots.next,
+        });
+        Ok(Self { world, db, keys, custody, guard, tenant, data: data.to_owned() })
     }
 
     /// Whoever runs this command.
@@ -111,5 +151,29 @@ impl House {
             Arc::new(ShelfBots(shelf.clone())),
         );
         Ok(Self { base, shelf, conversations, engine })
+    }
+}
+
+/// The root keys of a deployment, each with a keyring of its own, and the keyring at work, which opens
+/// what either of them wrapped.
+struct Roots {
+    keyring: Arc<Keyring>,
+    present: Arc<Keyring>,
+    next: Option<Arc<Keyring>>,
+}
+
+impl Roots {
+    fn open(data: &Path, keys: &Keys, world: &World, fresh: bool) -> Result<Self, Failure> {
+        let ring = |provider| Arc::new(Keyring::new(provider, world.clone(), CachePolicy::default()));
+        let present = provider(data, keys, world, fresh)?;
+        let Some(next) = &keys.next else {
+            let keyring = ring(present);
+            return Ok(Self { present: Arc::clone(&keyring), keyring, next: None });
+        };
+        // Nothing is wrapped by it yet when it is not there; should something be, it does not open, and
+        // the process says so.
+        let next = provider(data, next, world, true)?;
+        let both = TwoRoots::new(Arc::clone(&present), Arc::clone(&next));
+        Ok(Self { keyring: ring(Arc::new(both)), present: ring(present), next: Some(ring(next)) })
     }
 }

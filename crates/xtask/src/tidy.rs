@@ -16,7 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["outbound"],
     &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
-    &["identity", "conversations", "bots", "engine", "siem", "incidents", "compliance"],
+    &["identity", "conversations", "bots", "engine", "custody", "backup", "siem", "incidents", "compliance"],
     &["edge", "api", "console"],
     &["wardroom"],
 ];

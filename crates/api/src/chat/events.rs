@@ -115,6 +115,7 @@ impl Telling {
                     match line {
                         Line::Said(said) => self.tell("message", &message(&said)),
                         Line::Refused { seq } => self.tell("error", &refused(seq)),
+                        Line::Erased { seq } => self.tell("error", &erased(seq)),
                     }
                 }
                 if !self.dirty && self.state != Some(state) {
@@ -165,6 +166,14 @@ fn message(said: &Said) -> Value {
         "citations": said.citations,
         "created_at": said.at.rfc3339(),
     })
+}
+
+fn erased(seq: u64) -> Value {
+    json!(Problem::new(
+        ProblemKind::Conflict,
+        format!("Message {seq} was erased."),
+        "Nobody can read it any more. Open a new conversation.",
+    ))
 }
 
 fn refused(seq: u64) -> Value {

@@ -117,6 +117,11 @@ impl Provider {
         &self.acr_values
     }
 
+    /// Whether it says in its answers who it is (RFC 9207).
+    pub fn names_itself(&self) -> bool {
+        self.names_itself
+    }
+
     /// Whether it says that it tells clients of logouts behind the browser's back.
     pub fn tells_of_logouts(&self) -> bool {
         self.back_channel

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 
 use roxmltree::{Node, NodeId};
 
-use super::xml::ns;
+use super::refusal::Refusal;
+use super::xml::{Tree, ns, qualified_name};
 
 /// The canonical octets of an element.
 ///
@@ -18,6 +19,16 @@ pub(crate) fn exclusive(apex: Node<'_, '_>, leave_out: Option<NodeId>, prefixes:
     let mut writer = Writer { leave_out, prefixes, rendered: Vec::new(), out: Vec::with_capacity(4096) };
     writer.element(apex);
     writer.out
+}
+
+/// The exclusive canonical form of a whole document, for comparison with other implementations.
+///
+/// # Errors
+/// When the document is outside of what this crate admits: comments, processing instructions, a
+/// document type, an encoding other than UTF-8, relative namespaces.
+pub fn canonicalize(document: &[u8], prefixes: &[&str]) -> Result<Vec<u8>, Refusal> {
+    let tree = Tree::parse_plain(document, 16 * 1024 * 1024, 1_000_000)?;
+    Ok(exclusive(tree.root(), None, prefixes))
 }
 
 struct Writer<'a> {
@@ -45,7 +56,8 @@ impl<'a> Writer<'a> {
             .collect();
         attributes.sort_unstable_by_key(|(key, _, _)| *key);
 
-        let named = attributes.iter().filter_map(|(_, name, _)| name.split_once(':')).map(|(prefix, _)| prefix);
+        let named =
+            attributes.iter().filter_map(|(_, name, _)| name.split_once(':')).map(|(prefix, _)| prefix);
         self.namespaces(node, prefix_of(name), named);
         for (_, name, value) in &attributes {
             self.attribute(name, value);
@@ -110,13 +122,6 @@ impl<'a> Writer<'a> {
         escape(value, true, &mut self.out);
         self.out.push(b'"');
     }
-}
-
-/// The name as written in the source, with its prefix: the tree itself keeps no prefixes.
-fn qualified_name<'a>(node: Node<'a, '_>, start: usize) -> &'a str {
-    let source = node.document().input_text().get(start..).unwrap_or("");
-    let end = source.find([' ', '\t', '\r', '\n', '/', '>', '=']).unwrap_or(source.len());
-    source.get(..end).unwrap_or("")
 }
 
 fn prefix_of(name: &str) -> &str {
@@ -185,7 +190,10 @@ mod tests {
     #[test]
     fn attributes_are_sorted_by_namespace_then_name_and_values_escaped() {
         assert_eq!(
-            canonical("<r xmlns:b='urn:a' xmlns:a='urn:b' a:y='1' b:z=\"&quot;'&#9;&#10;&#13;>&lt;&amp;\" b='2' a='3' xml:lang='x'/>", &[]),
+            canonical(
+                "<r xmlns:b='urn:a' xmlns:a='urn:b' a:y='1' b:z=\"&quot;'&#9;&#10;&#13;>&lt;&amp;\" b='2' a='3' xml:lang='x'/>",
+                &[]
+            ),
             "<r xmlns:a=\"urn:b\" xmlns:b=\"urn:a\" a=\"3\" b=\"2\" xml:lang=\"x\" b:z=\"&quot;'&#x9;&#xA;&#xD;>&lt;&amp;\" a:y=\"1\"></r>"
         );
     }

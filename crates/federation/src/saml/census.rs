@@ -39,8 +39,10 @@ pub(crate) enum Assertion {
 
 /// Counts a response.
 pub(crate) fn response(tree: &Tree<'_>) -> Result<Assertion, Refusal> {
-    message(tree, "Response")?;
     let root = tree.root();
+    if !xml::is(root, ns::SAMLP, "Response") {
+        return Err(Refusal::Root);
+    }
     let named = |name: &'static str| tree.elements().filter(move |node| same(*node, name));
     let (plain, encrypted) = (named("Assertion").count(), named("EncryptedAssertion").count());
     match (plain, encrypted) {
@@ -51,11 +53,12 @@ pub(crate) fn response(tree: &Tree<'_>) -> Result<Assertion, Refusal> {
         _ => return Err(Refusal::AssertionCount),
     }
     let name = if plain == 1 { "Assertion" } else { "EncryptedAssertion" };
-    let in_place = named(name)
-        .all(|node| node.parent_element() == Some(root) && xml::is(node, ns::SAML, name));
+    let in_place =
+        named(name).all(|node| node.parent_element() == Some(root) && xml::is(node, ns::SAML, name));
     if !in_place {
         return Err(Refusal::AssertionPlace);
     }
+    common(tree)?;
     Ok(if plain == 1 { Assertion::Plain } else { Assertion::Encrypted })
 }
 
@@ -72,7 +75,7 @@ pub(crate) fn assertion(tree: &Tree<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Counts a protocol message without assertions, or the outside of one with.
+/// Counts a protocol message without assertions.
 pub(crate) fn message(tree: &Tree<'_>, name: &'static str) -> Result<(), Refusal> {
     let root = tree.root();
     if !xml::is(root, ns::SAMLP, name) {
@@ -103,8 +106,8 @@ fn common(tree: &Tree<'_>) -> Result<(), Refusal> {
 /// A signature is a child of the root or of the assertion, one each, and in no other namespace.
 fn signature_place(node: Node<'_, '_>, root: Node<'_, '_>) -> Result<(), Refusal> {
     let parent = node.parent_element().ok_or(Refusal::SignaturePlace)?;
-    let may_be_signed = parent == root
-        || (xml::is(parent, ns::SAML, "Assertion") && parent.parent_element() == Some(root));
+    let may_be_signed =
+        parent == root || (xml::is(parent, ns::SAML, "Assertion") && parent.parent_element() == Some(root));
     if !may_be_signed || !xml::is(node, ns::DS, "Signature") {
         return Err(Refusal::SignaturePlace);
     }
@@ -125,6 +128,8 @@ fn identifier<'a>(node: Node<'a, '_>, ids: &mut BTreeSet<&'a str>) -> Result<(),
             (Some(ns::SAMLP), name) if MESSAGES.contains(&name) => "ID",
             (Some(ns::SAML), "Assertion") => "ID",
             (Some(ns::XENC), "EncryptedData" | "EncryptedKey") => "Id",
+            // xmlsec1 writes one; nothing refers to it.
+            (Some(ns::DS), "Signature") => "Id",
             _ => return Err(Refusal::IdAttribute),
         };
         if attribute.namespace().is_some() || attribute.name() != expected {

@@ -60,8 +60,8 @@ pub(crate) fn assertion(
 
 /// The one wrapped key: inside the `KeyInfo`, or beside the data, which then may point to it.
 fn wrapped_key<'a, 'i>(encrypted: Node<'a, 'i>, data: Node<'a, 'i>) -> Result<Node<'a, 'i>, Refusal> {
-    let inside = xml::only(data, ns::DS, "KeyInfo")
-        .and_then(|info| xml::only(info, ns::XENC, "EncryptedKey"));
+    let inside =
+        xml::only(data, ns::DS, "KeyInfo").and_then(|info| xml::only(info, ns::XENC, "EncryptedKey"));
     let beside = xml::only(encrypted, ns::XENC, "EncryptedKey");
     match (inside, beside) {
         (Some(key), None) | (None, Some(key)) => Ok(key),

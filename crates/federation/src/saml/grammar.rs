@@ -116,12 +116,7 @@ const SHAPES: &[Shape] = &[
     shape(SAML, "Issuer", NAME_ID, Text),
     shape(SAML, "Subject", &[], Sequence(&[(SAML, "NameID", 1, 1), (SAML, "SubjectConfirmation", 1, 8)])),
     shape(SAML, "NameID", NAME_ID, Text),
-    shape(
-        SAML,
-        "SubjectConfirmation",
-        &["Method"],
-        Sequence(&[(SAML, "NameID", 0, 1), (SAML, "SubjectConfirmationData", 0, 1)]),
-    ),
+    shape(SAML, "SubjectConfirmation", &["Method"], Sequence(&[(SAML, "SubjectConfirmationData", 0, 1)])),
     shape(
         SAML,
         "SubjectConfirmationData",
@@ -208,13 +203,17 @@ const SHAPES: &[Shape] = &[
     encryption(XENC, "DataReference", &["URI"], EMPTY),
     signature(
         "Signature",
-        &[],
+        &["Id"],
         Sequence(&[(DS, "SignedInfo", 1, 1), (DS, "SignatureValue", 1, 1), (DS, "KeyInfo", 0, 1)]),
     ),
     signature(
         "SignedInfo",
         &[],
-        Sequence(&[(DS, "CanonicalizationMethod", 1, 1), (DS, "SignatureMethod", 1, 1), (DS, "Reference", 1, 1)]),
+        Sequence(&[
+            (DS, "CanonicalizationMethod", 1, 1),
+            (DS, "SignatureMethod", 1, 1),
+            (DS, "Reference", 1, 1),
+        ]),
     ),
     signature("CanonicalizationMethod", &["Algorithm"], Sequence(&[(EXC_C14N, "InclusiveNamespaces", 0, 1)])),
     signature("SignatureMethod", &["Algorithm"], EMPTY),
@@ -292,7 +291,8 @@ pub(crate) fn check(tree: &Tree<'_>) -> Result<(), Refusal> {
 }
 
 fn element(node: Node<'_, '_>) -> Result<(), Refusal> {
-    let shape = SHAPES.iter().find(|shape| xml::is(node, shape.namespace, shape.name)).ok_or(Refusal::Element)?;
+    let shape =
+        SHAPES.iter().find(|shape| xml::is(node, shape.namespace, shape.name)).ok_or(Refusal::Element)?;
     attributes(node, shape)?;
     match shape.content {
         Text => xml::text(node).map(|_| ()).ok_or(Refusal::Text),
@@ -355,8 +355,8 @@ fn any(node: Node<'_, '_>, expected: &[Child]) -> Option<()> {
         .children()
         .filter(Node::is_element)
         .all(|child| expected.iter().any(|(namespace, name, _, _)| xml::is(child, namespace, name)));
-    let counted = expected
-        .iter()
-        .all(|(namespace, name, least, most)| (*least..=*most).contains(&xml::children(node, namespace, name).count()));
+    let counted = expected.iter().all(|(namespace, name, least, most)| {
+        (*least..=*most).contains(&xml::children(node, namespace, name).count())
+    });
     (all_known && counted).then_some(())
 }

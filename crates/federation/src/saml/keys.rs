@@ -1,14 +1,20 @@
 //! Keys: those of the provider, pinned by certificate, and our own that sign and decrypt.
 
 use std::fmt;
+use std::time::Duration;
 
 use aws_lc_rs::digest;
-use aws_lc_rs::rsa::{OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey};
 use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::rsa::{
+    OAEP_SHA1_MGF1SHA1, OAEP_SHA256_MGF1SHA256, OaepPrivateDecryptingKey, PrivateDecryptingKey,
+};
 use aws_lc_rs::signature::{self, RsaKeyPair, UnparsedPublicKey, VerificationAlgorithm};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kernel::{Secret, Timestamp};
+use kernel::{Secret, Timestamp, World};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, KeyPair, PKCS_RSA_SHA256, RsaKeySize, date_time_ymd,
+};
 use serde::{Deserialize, Serialize};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::prelude::FromDer as _;
@@ -228,6 +234,26 @@ impl OwnKey {
             return Err(SamlError::OwnKey);
         }
         Ok(Self { pkcs8, certificate })
+    }
+
+    /// Makes a key of 3072 bits and a self-signed certificate for it: the PKCS #8 key to seal and store,
+    /// and the certificate in DER. The certificate is good for ten years; a provider that pins it does
+    /// not look at its dates, and rolling over is done by publishing a second one.
+    ///
+    /// # Errors
+    /// When the machine gives no key.
+    pub fn generate(common_name: &str, world: &World) -> Result<(Secret<Vec<u8>>, Vec<u8>), SamlError> {
+        let pair =
+            KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072).map_err(|_| SamlError::OwnKey)?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, common_name);
+        let epoch = date_time_ymd(1970, 1, 1);
+        let seconds = Duration::from_secs(world.now().as_millis() / 1000);
+        params.not_before = epoch + seconds;
+        params.not_after = epoch + seconds + Duration::from_secs(3_650 * 86_400);
+        let certificate = params.self_signed(&pair).map_err(|_| SamlError::OwnKey)?;
+        Ok((Secret::new(pair.serialize_der()), certificate.der().to_vec()))
     }
 
     /// The certificate, for metadata.

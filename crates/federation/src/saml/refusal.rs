@@ -45,10 +45,10 @@ refusals! {
     Namespace, 3, "saml.namespace", "a namespace is relative, empty or not ASCII";
     Root, 4, "saml.root", "the root is not the message that was awaited";
     Status, 4, "saml.status", "the provider reports that the login failed";
-    NestedResponse, 4, "saml.nested_response", "there is a second protocol message inside the message";
     MixedAssertions, 4, "saml.mixed_assertions", "there are a plain and an encrypted assertion";
     AssertionCount, 4, "saml.assertion_count", "there is not exactly one assertion";
     AssertionPlace, 4, "saml.assertion_place", "the assertion is not a child of the response";
+    NestedResponse, 4, "saml.nested_response", "there is a second protocol message inside the message";
     SignaturePlace, 4, "saml.signature_place", "a signature is not a child of what it may sign";
     SignatureCount, 4, "saml.signature_count", "an element has several signatures";
     SignatureObject, 4, "saml.signature_object", "a signature carries an object or a manifest";
@@ -82,10 +82,11 @@ refusals! {
     Signature, 9, "saml.signature", "no pinned key verifies the signature";
     Octets, 10, "saml.octets", "the signed octets do not read as the element that was signed";
     Issuer, 11, "saml.issuer", "the issuer is not that of this connection";
-    IssueInstant, 11, "saml.issue_instant", "the message was issued in the future or long ago";
+    IssueInstant, 11, "saml.issue_instant", "the message was issued in the future";
     Instant, 11, "saml.instant", "a moment is not written as UTC in full";
     NameId, 12, "saml.name_id", "the name identifier is missing, empty or too long";
     NameIdFormat, 12, "saml.name_id_format", "the format of the name identifier is not accepted";
+    Subject, 12, "saml.subject", "the attribute that names the person is missing or has several values";
     ConfirmationMethod, 13, "saml.confirmation_method", "there is not exactly one bearer confirmation";
     Recipient, 13, "saml.recipient", "the assertion is meant for another recipient";
     ConfirmationExpired, 13, "saml.confirmation_expired", "the confirmation has expired, or never does";

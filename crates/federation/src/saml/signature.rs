@@ -127,7 +127,8 @@ impl<'a> Plan<'a> {
             .ok_or(Refusal::SignatureAlgorithm)?;
         let reference = part(info, "Reference")?;
         let mut transforms = xml::children(part(reference, "Transforms")?, ns::DS, "Transform");
-        let (Some(first), Some(second), None) = (transforms.next(), transforms.next(), transforms.next()) else {
+        let (Some(first), Some(second), None) = (transforms.next(), transforms.next(), transforms.next())
+        else {
             return Err(Refusal::Transforms);
         };
         if xml::attribute(first, "Algorithm") != Some(ENVELOPED) || first.has_children() {

@@ -115,8 +115,21 @@ impl<'a> Tree<'a> {
     /// been an attack; undeclared prefixes (`xmlns:a=""`) are not namespaces 1.0.
     fn check_namespaces(&self) -> Result<(), Refusal> {
         for element in self.elements() {
+            let attributes = element.attributes().map(|attribute| attribute.range().start);
+            let mut starts = attributes.chain([element.range().start.saturating_add(1)]);
+            // `:a` is no name of namespaces 1.0; the parser reads it as `a`.
+            if !starts.all(|start| well_qualified(qualified_name(element, start))) {
+                return Err(Refusal::Name);
+            }
             for namespace in element.namespaces() {
                 let uri = namespace.uri();
+                // Prefixes that begin like this are reserved; the parser lets `xmlns:xmlns` pass.
+                let reserved = namespace
+                    .name()
+                    .is_some_and(|name| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("xml")));
+                if reserved && (namespace.name(), uri) != (Some("xml"), ns::XML) {
+                    return Err(Refusal::Namespace);
+                }
                 let undeclared_default = uri.is_empty() && namespace.name().is_none();
                 let graphic = uri.bytes().all(|byte| byte.is_ascii_graphic());
                 let absolute = uri.split_once(':').is_some_and(|(scheme, rest)| {
@@ -163,8 +176,10 @@ fn without_declaration(text: &str) -> Result<&str, Refusal> {
         }
         let (name, after) = trimmed.split_once('=').ok_or(Refusal::Declaration)?;
         let quote = after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or(Refusal::Declaration)?;
-        let (value, after) =
-            after.strip_prefix(quote).and_then(|after| after.split_once(quote)).ok_or(Refusal::Declaration)?;
+        let (value, after) = after
+            .strip_prefix(quote)
+            .and_then(|after| after.split_once(quote))
+            .ok_or(Refusal::Declaration)?;
         words.push((name, value.to_ascii_lowercase()));
         left = after;
     }
@@ -176,6 +191,20 @@ fn without_declaration(text: &str) -> Result<&str, Refusal> {
         | [("version", "1.0"), ("encoding", "utf-8"), ("standalone", "yes" | "no")] => Ok(body),
         _ => Err(Refusal::Declaration),
     }
+}
+
+/// The name as written in the source, with its prefix: the tree itself keeps no prefixes.
+pub(crate) fn qualified_name<'a>(node: Node<'a, '_>, start: usize) -> &'a str {
+    let source = node.document().input_text().get(start..).unwrap_or("");
+    let end = source.find([' ', '\t', '\r', '\n', '/', '>', '=']).unwrap_or(source.len());
+    source.get(..end).unwrap_or("")
+}
+
+fn well_qualified(name: &str) -> bool {
+    let mut parts = name.split(':');
+    parts.next().is_some_and(|part| !part.is_empty())
+        && parts.next().is_none_or(|part| !part.is_empty())
+        && parts.next().is_none()
 }
 
 /// Whether an element has this expanded name.
@@ -288,6 +317,14 @@ mod tests {
     fn namespaces_are_absolute_and_names_are_ascii() {
         for bad in ["<a xmlns='b'/>", "<a xmlns:p='../b'/>", "<a xmlns:p='urn:é'/>", "<a xmlns:p=''/>"] {
             assert!(matches!(refused(bad), Refusal::Namespace | Refusal::Xml), "{bad}");
+        }
+        for reserved in ["<a xmlns:xmlns='urn:b'/>", "<a xmlns:XMLfoo='urn:b'/>", "<a xmlns:xml='urn:b'/>"] {
+            assert!(matches!(refused(reserved), Refusal::Namespace | Refusal::Xml), "{reserved}");
+        }
+        for colons in
+            ["<a:b:c xmlns:a='urn:a'/>", "<:a/>", "<a:/>", "<a xmlns:p='urn:p' p:q:r='1'/>", "<a :b='1'/>"]
+        {
+            assert!(matches!(refused(colons), Refusal::Name | Refusal::Xml), "{colons}");
         }
         assert_eq!(refused("<a é='1'/>"), Refusal::Name);
         assert_eq!(refused("<é/>"), Refusal::Name);

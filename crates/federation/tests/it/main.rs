@@ -7,3 +7,4 @@
 )]
 
 mod oidc;
+mod saml;

@@ -99,3 +99,82 @@ fn an_owner_opens_no_transcript_by_that_role() {
     assert_eq!((denied.rule(), denied.visible()), ("default", false));
     assert_eq!(denied.remedy(), "Ask an owner; this needs the role support agent or support manager.");
 }
+
+#[test]
+fn a_custodian_manages_keys_and_cannot_open_transcripts() {
+    let house = House::new();
+    let custodian = Actor::Staff(house.staff(&[Role::KeyCustodian]));
+    assert_eq!(refusal::<ReadKeys>(&custodian, &house.whole(), &now()), None);
+    assert_eq!(refusal::<RotateKeys>(&custodian, &house.whole(), &now()), None);
+    assert_eq!(refusal::<ApproveKeyRequest>(&custodian, &house.whole(), &now()), None);
+    assert_eq!(refusal::<TendKeys>(&custodian, &house.whole(), &now()).unwrap(), "default");
+    let rule = "separation.custodian_transcripts";
+    assert_eq!(refusal::<ReadTranscript>(&custodian, &house.chat(None, false), &because()).unwrap(), rule);
+    assert_eq!(refusal::<ListConversations>(&custodian, &house.whole(), &now()).unwrap(), rule);
+}
+
+#[test]
+fn whoever_reads_transcripts_or_appoints_people_manages_no_keys() {
+    let house = House::new();
+    for role in [Role::SupportAgent, Role::SupportManager, Role::Owner] {
+        let both = house.staff(&[Role::KeyCustodian, role]);
+        let mine = house.chat(Some(both.user), false);
+        let both = Actor::Staff(both);
+        for refused in [
+            refusal::<RotateKeys>(&both, &house.whole(), &now()),
+            refusal::<DisableKey>(&both, &house.whole(), &now()),
+            refusal::<ScheduleKeyDestruction>(&both, &house.whole(), &now()),
+            refusal::<CancelKeyDestruction>(&both, &house.whole(), &now()),
+            refusal::<MoveRoot>(&both, &house.whole(), &now()),
+            refusal::<ApproveKeyRequest>(&both, &house.whole(), &now()),
+        ] {
+            assert_eq!(refused.unwrap(), "separation.readers_keys", "{role}");
+        }
+        assert!(refusal::<ReadTranscript>(&both, &mine, &because()).is_some(), "{role}");
+        assert!(refusal::<InviteUser>(&both, &house.whole(), &now()).is_some(), "{role}");
+        let alone = Actor::Staff(house.staff(&[role]));
+        assert!(refusal::<RotateKeys>(&alone, &house.whole(), &now()).is_some(), "{role}");
+    }
+}
+
+#[test]
+fn an_owner_appoints_custodians_and_is_none() {
+    let house = House::new();
+    let owner = Actor::Staff(house.staff(&[Role::Owner]));
+    let other = Resource::Account { tenant: house.tenant, user: house.world.id() };
+    assert_eq!(refusal::<GrantRole>(&owner, &other, &now()), None);
+    for refused in [
+        refusal::<ReadKeys>(&owner, &house.whole(), &now()),
+        refusal::<RotateKeys>(&owner, &house.whole(), &now()),
+        refusal::<ApproveKeyRequest>(&owner, &house.whole(), &now()),
+    ] {
+        assert!(refused.is_some());
+    }
+}
+
+#[test]
+fn a_custodian_acts_only_within_five_minutes_of_a_proof() {
+    let house = House::new();
+    let staff = house.staff(&[Role::KeyCustodian]);
+    let at =
+        |seconds| Circumstances::at(staff.authenticated_at.after(std::time::Duration::from_secs(seconds)));
+    let custodian = Actor::Staff(staff.clone());
+    assert_eq!(refusal::<RotateKeys>(&custodian, &house.whole(), &at(300)), None);
+    assert_eq!(refusal::<RotateKeys>(&custodian, &house.whole(), &at(301)).unwrap(), "guard.step_up");
+    assert_eq!(
+        refusal::<ReadKeys>(&custodian, &house.whole(), &at(301)),
+        None,
+        "looking needs no fresh proof"
+    );
+}
+
+#[test]
+fn the_core_rotates_by_the_calendar_and_neither_asks_nor_approves() {
+    let house = House::new();
+    let core = Actor::Service { name: guard::ServiceName::Core, tenant: house.tenant };
+    assert_eq!(refusal::<RotateKeys>(&core, &house.whole(), &now()), None);
+    assert_eq!(refusal::<TendKeys>(&core, &house.whole(), &now()), None);
+    assert!(refusal::<ScheduleKeyDestruction>(&core, &house.whole(), &now()).is_some());
+    assert!(refusal::<ApproveKeyRequest>(&core, &house.whole(), &now()).is_some());
+    assert!(refusal::<MoveRoot>(&core, &house.whole(), &now()).is_some());
+}

@@ -8,9 +8,11 @@
 )]
 
 mod authenticator;
+mod connections;
 mod enrolment;
 mod house;
 mod privacy;
+mod provider;
 mod sessions;
 mod sign_in;
 mod staff;

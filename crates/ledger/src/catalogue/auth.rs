@@ -1,6 +1,6 @@
 //! Who signs in, who may do what, and who was refused.
 
-use kernel::{InviteId, SessionId, UserId};
+use kernel::{ConnectionId, InviteId, SessionId, UserId};
 
 use super::{by_name, by_uid, events};
 use crate::jcs::Json;
@@ -39,7 +39,7 @@ events! {
         user: UserId,
         /// The session.
         session: SessionId,
-        /// Why: `logout`, `idle`, `expired`, `revoked`, `replaced`.
+        /// Why: `logout`, `idle`, `expired`, `revoked`, `replaced`, `provider`.
         why: &'static str,
     }
     shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
@@ -137,4 +137,62 @@ events! {
         left: u64,
     }
     shape |e| { "user": by_uid(e.user) };
+
+    /// A sign-in or a logout through a provider was refused. What the provider sent is not repeated.
+    "AUTH-1013W" "provider.refused" ProviderRefused: Authentication 1, Warning, Failure, Security {
+        /// The connection.
+        connection: ConnectionId,
+        /// The account, when it is known.
+        user: Option<UserId>,
+        /// Why: the stable code of the check that failed.
+        reason: &'static str,
+    }
+    shape |e| {
+        "user": e.user.map_or_else(|| by_uid(e.connection), by_uid),
+        "status_detail": Json::text(e.reason),
+    };
+
+    /// A person of a provider and an account were linked: from now on the provider vouches for it.
+    "AUTH-1014I" "identity.linked" IdentityLinked: AccountChange 99, Info, Success, Accountability {
+        /// The account.
+        user: UserId,
+        /// The connection.
+        connection: ConnectionId,
+        /// How: `created` with the sign-in, or `address` because a proved domain's address is the same.
+        how: &'static str,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// How people sign in was changed. What it was before and is now is the sealed detail, secrets left
+    /// out.
+    "AUTH-1015I" "connection.changed" ConnectionChanged: Api 3, Info, Success, Accountability {
+        /// The connection; none when it is a rule for all.
+        connection: Option<ConnectionId>,
+        /// What: `made`, `settings`, `secret`, `domains`, `enabled`, `disabled`, `removed`, `only-connections`,
+        /// `any-way`.
+        what: &'static str,
+    }
+    shape |e| {
+        "resources": Json::List(vec![by_uid(e.connection.map_or_else(|| "sign-in".to_owned(), |id| id.to_string()))]),
+    };
+
+    /// An account was named, or no longer is, that signs in with its own factors where all others sign in
+    /// through a provider.
+    "AUTH-1016I" "break_glass.named" BreakGlassNamed: AccountChange 99, Info, Success, Accountability {
+        /// The account.
+        user: UserId,
+        /// Whether it is from now on.
+        named: bool,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// Somebody signed in with their own factors although all others sign in through a provider. Look
+    /// why.
+    "AUTH-1017W" "break_glass.used" BreakGlassUsed: Authentication 1, Warning, Success, Accountability {
+        /// The account.
+        user: UserId,
+        /// The session that began.
+        session: SessionId,
+    }
+    shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
 }

@@ -68,7 +68,7 @@ events! {
         table: Token,
         /// The row's id.
         row: Token,
-        /// Why: `tag`, `commitment`, `version`, `length` or `key`.
+        /// Why: `tag`, `commitment`, `version`, `length`, `key`, `chain` or `missing`.
         reason: &'static str,
     }
     shape |e| { "table": by_name(&e.table), "type_id": Json::whole(3) };

@@ -3,6 +3,7 @@
 
 mod audit;
 mod auth;
+mod backup;
 mod bots;
 mod chat;
 mod config;
@@ -13,9 +14,11 @@ mod system;
 
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
-    AccessDenied, FactorEnrolled, FactorsReset, LoginFailed, LoginSucceeded, RecoveryCodeUsed, RoleGranted,
-    RoleRevoked, SessionEnded, UserDisabled, UserEnrolled, UserInvited,
+    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, FactorEnrolled, FactorsReset,
+    IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
+    SessionEnded, UserDisabled, UserEnrolled, UserInvited,
 };
+pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
     ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
@@ -25,7 +28,11 @@ pub use config::ConfigChanged;
 pub use edge::{
     Method, RequestBlocked, RequestRefused, TrafficDecided, TrafficLimited, TrafficState, TrafficUnlimited,
 };
-pub use keys::{KeyCreated, KeyRefused, KeyRotated};
+pub use keys::{
+    KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
+    KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
+    RootUsed,
+};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 
@@ -36,6 +43,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,
@@ -53,6 +61,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
         keys::EVENTS,

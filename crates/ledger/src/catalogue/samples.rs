@@ -90,6 +90,15 @@ fn auth(all: &mut Samples) {
     all.add(&AccessDenied { action: "transcript.read", resource, rule: Token::lossy("default") });
     all.add(&FactorsReset { user, removed: 2 });
     all.add(&RecoveryCodeUsed { user, left: 9 });
+    for user in [Some(user), None] {
+        all.add(&ProviderRefused { connection: id(23), user, reason: "oidc.nonce" });
+    }
+    all.add(&IdentityLinked { user, connection: id(23), how: "created" });
+    for connection in [Some(id(23)), None] {
+        all.add(&ConnectionChanged { connection, what: "enabled" });
+    }
+    all.add(&BreakGlassNamed { user, named: true });
+    all.add(&BreakGlassUsed { user, session });
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {
@@ -115,6 +124,7 @@ fn machine(all: &mut Samples) {
         all.add(&KeyCreated { kind: "tenant", key, provider: Token::lossy("file-root") });
         all.add(&KeyRefused { kind: "data", key, reason: "commitment" });
     }
+    custody(all);
     let methods =
         ["CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT", "TRACE", "PATCH", "PROPFIND"]
             .map(Method::named);
@@ -138,8 +148,40 @@ fn machine(all: &mut Samples) {
     });
     all.add(&TrafficUnlimited { dimension: "agent", value: agent, block: None, seconds: 42 });
     all.add(&TrafficDecided { block: Pseudonym::from_mac([5; 16]), decision: "deny", seconds: 3600 });
+    backups(all);
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+}
+
+fn custody(all: &mut Samples) {
+    let (request, provider) = (id(40), Token::lossy("file-root"));
+    all.add(&KeyOverdue { kind: "tenant", version: 1, age_days: 100 });
+    all.add(&KeyStateChanged { version: 1, from: "retiring", to: "disabled" });
+    all.add(&KeyRequested { request, kind: "destroy", version: Some(1), provider: None });
+    all.add(&KeyRequested { request, kind: "move", version: None, provider: Some(provider.clone()) });
+    for version in [Some(1), None] {
+        all.add(&KeyApproved { request, kind: "destroy", version });
+        all.add(&KeyCancelled { request: Some(request), version });
+    }
+    let due = Timestamp::from_millis(1_795_378_500_000);
+    all.add(&KeyDestructionScheduled { version: 1, due, why: "policy" });
+    all.add(&KeyDestroyed { version: 1 });
+    all.add(&KeyRewrapped { kind: "data", from: 1, to: 2, keys: 500 });
+    all.add(&KeyMoved { version: 2, provider: provider.clone() });
+    all.add(&RootUsed { operation: "unwrap", version: 2, times: 3, provider: provider.clone() });
+    all.add(&RootFailed { operation: "unwrap", reason: "unavailable", times: 2, provider });
+    all.add(&KeyRewrapPaused { paused: true });
+}
+
+fn backups(all: &mut Samples) {
+    let (root, taken) = ([0x22; 32], Timestamp::from_millis(1_795_378_000_000));
+    all.add(&BackupStarted { schema: 1 });
+    all.add(&BackupCreated { sha256: root, bytes: 1 << 20, rows: 4096 });
+    all.add(&BackupVerified { taken, rows: 4096, records: 2000 });
+    for (replaced_leaves, replaced_root) in [(Some(900), Some(root)), (None, None)] {
+        all.add(&BackupRestored { taken, rows: 4096, erasures: 1, replaced_leaves, replaced_root });
+    }
+    all.add(&SubjectErased { subject: Pseudonym::from_mac([0xaa; 16]), keys: 3, proof: root });
 }

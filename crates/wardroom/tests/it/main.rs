@@ -8,11 +8,13 @@
     reason = "a test stops at the first surprise, helpers included"
 )]
 
+mod backup;
 mod bad_input;
 mod canary;
 mod faults;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
+mod keys;
 mod kill;
 mod people;
 mod roots;

@@ -1,0 +1,594 @@
+//! Checking a database, record by record: every key unwraps, every sealed record opens in its place,
+//! every conversation's chain holds, the audit log is the one that was signed, and every message that
+//! the log speaks of is there.
+//!
+//! It goes on after a fault, so that a report names all that is broken and not the first only. Memory
+//! is bounded: pages of rows, and the keyring's own bound of keys.
+
+use std::collections::HashSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use guard::Permit;
+use kernel::{ConversationId, MessageId, SubjectId, TenantId};
+use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
+use ledger::{Signer, VerifierKey};
+use store::audit::{self, Walks};
+use store::dump::{self, Dumps, Table};
+use store::messages::{self, Message};
+use store::{Db, Keychain, StoreError, Value, bots, conversations, keys, settings};
+use vault::{DataKey, Purpose, Sealed, VaultError};
+
+use crate::records::{CHAINED, KeyOf, View, home};
+use crate::{BackupError, Progress};
+
+/// Rows that are read at once.
+const PAGE: u32 = 200;
+/// Faults that a report names one by one.
+const NAMED: usize = 100;
+
+/// A row that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The table.
+    pub table: String,
+    /// The row, by its key.
+    pub row: String,
+    /// What is wrong with it. No content.
+    pub what: String,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}: {}", self.table, self.row, self.what)
+    }
+}
+
+/// What was found.
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// Rows of every table.
+    pub rows: u64,
+    /// Sealed records that opened.
+    pub records: u64,
+    /// Sealed records of people who were erased: nobody can open them any more, as it should be.
+    pub erased: u64,
+    /// Keys that unwrapped.
+    pub keys: u64,
+    /// Conversations whose chain was walked.
+    pub conversations: u64,
+    /// Messages in them.
+    pub messages: u64,
+    /// The audit log of each tenant.
+    pub logs: Vec<(TenantId, VerifyReport)>,
+    /// What does not hold, the first hundred.
+    pub faults: Vec<Fault>,
+    /// How many faults there are in all.
+    pub count: u64,
+}
+
+impl Report {
+    /// Whether everything holds.
+    pub fn is_sound(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The report, unless something does not hold.
+    ///
+    /// # Errors
+    /// [`BackupError::Unsound`] with the first fault.
+    pub fn sound(self) -> Result<Self, BackupError> {
+        match self.faults.first() {
+            None => Ok(self),
+            Some(first) => Err(BackupError::Unsound { count: self.count, first: first.to_string() }),
+        }
+    }
+
+    fn fault(&mut self, table: &str, row: impl Into<String>, what: impl Into<String>) {
+        self.count += 1;
+        if self.faults.len() < NAMED {
+            self.faults.push(Fault { table: table.to_owned(), row: row.into(), what: what.into() });
+        }
+    }
+}
+
+/// Checks every row of a database. `known` are the log keys that the log must be signed with; the log's
+/// own, from the sealed seed, is always asked for.
+///
+/// # Errors
+/// When the database or the key provider cannot be reached. What does not hold is in the report.
+pub async fn check<A: Dumps + Walks>(
+    db: &Db,
+    keychain: &Keychain,
+    permits: &Arc<Vec<Permit<A>>>,
+    known: &[VerifierKey],
+    progress: &Progress,
+) -> Result<Report, BackupError> {
+    let inside = Arc::clone(permits);
+    db.read(move |tx| dump::covers(tx, &inside)).await?;
+    let report = Report::default();
+    let mut checker = Checker { db, keychain, permits, progress, report, erased: HashSet::new() };
+    for at in 0..permits.len() {
+        checker.tenant(at, known).await?;
+    }
+    Ok(checker.report)
+}
+
+struct Checker<'a, A: Dumps + Walks> {
+    db: &'a Db,
+    keychain: &'a Keychain,
+    permits: &'a Arc<Vec<Permit<A>>>,
+    progress: &'a Progress,
+    report: Report,
+    erased: HashSet<(TenantId, SubjectId)>,
+}
+
+/// What came of asking for a key.
+enum Found {
+    Key(Arc<DataKey>),
+    Erased,
+    Not(String),
+}
+
+impl<A: Dumps + Walks> Checker<'_, A> {
+    async fn tenant(&mut self, at: usize, known: &[VerifierKey]) -> Result<(), BackupError> {
+        let tenant = self.permit(at)?.tenant();
+        let erased = self.db.read(move |tx| keys::erasures(tx, tenant)).await?;
+        self.erased.extend(erased.into_iter().map(|(subject, _)| (tenant, subject)));
+        if at == 0 {
+            // Tables are walked once, whosever rows they are.
+            for table in dump::tables(dump::schema()) {
+                self.table(table).await?;
+            }
+        }
+        self.log(at, known).await
+    }
+
+    fn permit(&self, at: usize) -> Result<&Permit<A>, BackupError> {
+        Ok(self.permits.get(at).ok_or(StoreError::Missing { what: "leave for every tenant" })?)
+    }
+
+    fn permit_of(&self, tenant: TenantId) -> Option<usize> {
+        self.permits.iter().position(|permit| permit.tenant() == tenant)
+    }
+
+    /// Walks one table.
+    async fn table(&mut self, table: &'static Table) -> Result<(), BackupError> {
+        let mut after: Option<Vec<Value<'static>>> = None;
+        loop {
+            let (inside, from) = (Arc::clone(self.permits), after.clone());
+            let page = self.db.read(move |tx| table.page(tx, &inside, from.as_deref(), PAGE)).await;
+            let page = match page {
+                Ok(page) => page,
+                // A column of another kind than it should be, or a page that is damaged.
+                Err(error @ (StoreError::Column(_) | StoreError::Malformed { .. } | StoreError::Corrupt)) => {
+                    self.report.fault(table.name(), "a row", error.to_string());
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let count = page.len();
+            for row in page {
+                let values = row.into_values();
+                self.row(View { table, values: &values }).await?;
+                after = Some(values);
+            }
+            self.report.rows += count as u64;
+            self.progress.add(count as u64);
+            if count < PAGE as usize {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn row(&mut self, view: View<'_>) -> Result<(), BackupError> {
+        match view.table.name() {
+            CHAINED => return Ok(()),
+            "tenant_keys" | "subject_keys" | "data_keys" => return self.key(view).await,
+            "conversations" => self.conversation(view).await?,
+            "ledger_leaves" => self.detail_hash(view),
+            _ => {}
+        }
+        for column in view.table.columns().iter().filter(|column| column.class == "sealed") {
+            match view.raw(&column.name) {
+                None | Some(Value::Null) => continue,
+                Some(Value::Blob(bytes)) => {
+                    let place = format!("{}.{}", view.table.name(), column.name);
+                    match home(&view, &column.name) {
+                        None => self.report.fault(&place, view.name(), "no rule says how it is opened"),
+                        Some(Err(error)) => self.report.fault(&place, view.name(), error.to_string()),
+                        Some(Ok((at, key))) => self.record(view, &place, at, key, bytes).await?,
+                    }
+                }
+                Some(_) => {
+                    self.report.fault(view.table.name(), view.name(), "a sealed column holds no bytes")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One key: it unwraps, and is the one committed to.
+    async fn key(&mut self, view: View<'_>) -> Result<(), BackupError> {
+        let Some(tenant) = view.get::<TenantId>("tenant") else {
+            self.report.fault(view.table.name(), view.name(), "it is nobody's");
+            return Ok(());
+        };
+        let keyring = self.keychain.keyring_shared();
+        let (version, subject) = (view.get::<u32>("version"), view.get::<SubjectId>("subject"));
+        let (purpose, owner) = (view.get::<u16>("purpose"), view.get::<[u8; 16]>("owner"));
+        let generation = view.get::<u32>("generation");
+        if view.table.name() == "tenant_keys" && view.get::<String>("state").as_deref() == Some("destroyed") {
+            return Ok(());
+        }
+        let table = view.table.name();
+        let missing = || StoreError::Missing { what: "key" };
+        let checked = self.db.read(move |tx| match table {
+            "tenant_keys" => {
+                let row = keys::tenant_key(tx, tenant, version.ok_or_else(missing)?)?.ok_or_else(missing)?;
+                keyring.check_tenant_key(&row).map_err(StoreError::refuse)
+            }
+            "subject_keys" => {
+                let row = keys::subject_key(tx, tenant, subject.ok_or_else(missing)?)?.ok_or_else(missing)?;
+                let above = keys::tenant_key(tx, tenant, row.wrapped_by)?.ok_or_else(missing)?;
+                keyring.check_subject_key(&above, &row).map_err(StoreError::refuse)
+            }
+            _ => {
+                let purpose = Purpose::from_code(purpose.ok_or_else(missing)?).ok_or_else(missing)?;
+                let (owner, generation) = (owner.ok_or_else(missing)?, generation.ok_or_else(missing)?);
+                let chain = keys::of_generation(tx, tenant, purpose, owner, generation)?;
+                keyring.data_key(&chain.ok_or_else(missing)?.link()).map(drop).map_err(StoreError::refuse)
+            }
+        });
+        match checked.await {
+            Ok(()) => self.report.keys += 1,
+            Err(error) => self.report.fault(table, view.name(), said(error)?),
+        }
+        Ok(())
+    }
+
+    /// One conversation: its key is its person's, its chain holds to its head, its messages open.
+    async fn conversation(&mut self, view: View<'_>) -> Result<(), BackupError> {
+        let ids = (|| Some((view.get::<TenantId>("tenant")?, view.get::<ConversationId>("id")?)))();
+        let end = (|| Some((view.get::<u64>("last_seq")?, view.get::<[u8; 32]>("head")?)))();
+        let (Some((tenant, id)), Some(subject)) = (ids, view.get::<SubjectId>("subject")) else {
+            self.report.fault("conversations", view.name(), "it names no tenant, itself or person");
+            return Ok(());
+        };
+        let Some(at) = self.permit_of(tenant) else {
+            self.report.fault("conversations", view.name(), "its tenant is not one of these");
+            return Ok(());
+        };
+        let owner = kernel::Id::to_bytes(id);
+        let key = self.db.read(move |tx| keys::newest(tx, tenant, Purpose::Conversation, owner)).await;
+        match key {
+            Ok(Some(chain)) if chain.data.wrapped_by.subject() != Some(subject) => {
+                self.report.fault("conversations", view.name(), "its key is another person's");
+            }
+            Ok(_) | Err(StoreError::Missing { .. }) => {}
+            Err(error) => {
+                let what = said(error)?;
+                self.report.fault("conversations", view.name(), what);
+            }
+        }
+        self.report.conversations += 1;
+        let (mut seq, mut head) = (0, conversations::first_head(tenant, id));
+        loop {
+            let inside = Arc::clone(self.permits);
+            let page = self.db.read(move |tx| {
+                let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
+                messages::walk(tx, permit, id, seq, PAGE)
+            });
+            let page = match page.await {
+                Ok(page) => page,
+                Err(error) => {
+                    let what = said(error)?;
+                    self.report.fault(CHAINED, format!("{id}/after {seq}"), what);
+                    return Ok(());
+                }
+            };
+            let count = page.len();
+            for message in page {
+                self.message(subject, &message, seq, &head).await?;
+                (seq, head) = (message.seq, message.row_hash);
+            }
+            if count < PAGE as usize {
+                break;
+            }
+        }
+        if end != Some((seq, head)) {
+            self.report.fault("conversations", view.name(), "its messages do not end where it says");
+        }
+        Ok(())
+    }
+
+    async fn message(
+        &mut self,
+        subject: SubjectId,
+        message: &Message,
+        last: u64,
+        head: &[u8; 32],
+    ) -> Result<(), BackupError> {
+        self.report.messages += 1;
+        let name = format!("{}/{}", message.conversation, message.seq);
+        if message.seq != last + 1 {
+            let what =
+                format!("messages {} to {} before it are missing", last + 1, message.seq.saturating_sub(1));
+            self.report.fault(CHAINED, &name, what);
+        } else if !message.follows(head) {
+            self.report.fault(CHAINED, &name, "it was changed, or does not follow the one before it");
+        }
+        let key = KeyOf::Conversation(message.conversation, message.key_gen);
+        match self.find(message.tenant, key, Some(subject)).await? {
+            Found::Key(key) => {
+                self.opened(
+                    &format!("{CHAINED}.record"),
+                    &name,
+                    key.open(&message.place(), &message.record),
+                )?;
+                if let Some(citations) = &message.citations {
+                    let opened = key.open(&message.citations_place(), citations);
+                    self.opened(&format!("{CHAINED}.citations"), &name, opened)?;
+                }
+            }
+            Found::Erased => self.report.erased += 1,
+            Found::Not(what) => self.report.fault(CHAINED, &name, what),
+        }
+        Ok(())
+    }
+
+    /// One sealed record of any other table.
+    async fn record(
+        &mut self,
+        view: View<'_>,
+        table: &str,
+        place: vault::Place,
+        key: KeyOf,
+        bytes: &[u8],
+    ) -> Result<(), BackupError> {
+        let sealed = match Sealed::<Vec<u8>>::parse(bytes.to_vec()) {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                self.report.fault(table, view.name(), error.to_string());
+                return Ok(());
+            }
+        };
+        // Of several purposes one is right; the last refusal is told when none is.
+        let mut last = None;
+        for key in alternatives(key) {
+            match self.find(place.tenant(), key, None).await? {
+                Found::Key(key) => match key.open(&place, &sealed) {
+                    Ok(_) => {
+                        self.report.records += 1;
+                        return Ok(());
+                    }
+                    Err(error) => last = Some(error.to_string()),
+                },
+                Found::Erased => {
+                    self.report.erased += 1;
+                    return Ok(());
+                }
+                Found::Not(what) => last = last.or(Some(what)),
+            }
+        }
+        self.report.fault(table, view.name(), last.unwrap_or_default());
+        Ok(())
+    }
+
+    fn opened<T>(
+        &mut self,
+        table: &str,
+        row: &str,
+        opened: Result<T, VaultError>,
+    ) -> Result<(), BackupError> {
+        match opened {
+            Ok(_) => self.report.records += 1,
+            Err(error) => self.report.fault(table, row, error.to_string()),
+        }
+        Ok(())
+    }
+
+    async fn find(
+        &mut self,
+        tenant: TenantId,
+        key: KeyOf,
+        subject: Option<SubjectId>,
+    ) -> Result<Found, BackupError> {
+        let found = match key {
+            KeyOf::Conversation(conversation, generation) => {
+                let subject = match subject {
+                    Some(subject) => subject,
+                    None => {
+                        let row =
+                            self.db.read(move |tx| conversations::facts(tx, tenant, conversation)).await;
+                        match row {
+                            Ok(Some(row)) => row.subject,
+                            Ok(None) => return Ok(Found::Not("its conversation is missing".to_owned())),
+                            Err(error) => return Ok(Found::Not(said(error)?)),
+                        }
+                    }
+                };
+                if self.erased.contains(&(tenant, subject)) {
+                    return Ok(Found::Erased);
+                }
+                self.keychain.conversation_key_at(tenant, subject, conversation, generation).await
+            }
+            KeyOf::Tenant(purposes, generation) => {
+                let purpose = purposes.first().copied().unwrap_or(Purpose::Settings);
+                self.keychain.tenant_data_key_at(tenant, purpose, generation).await
+            }
+            KeyOf::Release(release) => {
+                let (inside, at) = (Arc::clone(self.permits), self.permit_of(tenant));
+                let generation = self.db.read(move |tx| {
+                    let permit = at.and_then(|at| inside.get(at));
+                    bots::generation_of(tx, permit.ok_or(StoreError::Missing { what: "leave" })?, release)
+                });
+                match generation.await {
+                    Ok(generation) => {
+                        self.keychain.tenant_data_key_at(tenant, Purpose::Bots, generation).await
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+        };
+        match found {
+            Ok(key) => Ok(Found::Key(key)),
+            Err(error) => Ok(Found::Not(said(error)?)),
+        }
+    }
+
+    /// The sealed detail of an entry is the one whose hash the entry has.
+    fn detail_hash(&mut self, view: View<'_>) {
+        let (detail, json) = (view.get::<Option<Vec<u8>>>("detail"), view.get::<Option<Vec<u8>>>("json"));
+        let (Some(detail), Some(Some(json))) = (detail, json) else { return };
+        let said: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
+        let said = said.as_ref().and_then(|json| json.pointer("/unmapped/detail_sha256")?.as_str());
+        let is =
+            detail.map(|detail| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &detail)));
+        if said != is.as_deref() {
+            self.report.fault("ledger_leaves", view.name(), "its sealed detail is not the one it names");
+        }
+    }
+
+    /// The audit log: signed, whole, and every message it speaks of is there.
+    async fn log(&mut self, at: usize, known: &[VerifierKey]) -> Result<(), BackupError> {
+        let tenant = self.permit(at)?.tenant();
+        let mut trusted = known.to_vec();
+        match self.log_key(tenant).await? {
+            Ok(key) if trusted.is_empty() || trusted.contains(&key) => trusted.push(key),
+            Ok(_) => {
+                self.report.fault("settings", audit::SEED, "the log's key is not the one that was noted")
+            }
+            Err(what) => self.report.fault("settings", audit::SEED, what),
+        }
+        let mut expect = Expect::signed_by(trusted);
+        expect.tenant = Some(tenant);
+        let inside = Arc::clone(self.permits);
+        let walked = self.db.read(move |tx| {
+            let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
+            let checkpoints = audit::checkpoints(tx, permit)?.into_iter().map(|(_, note)| Ok(note));
+            let (mut from, mut failed, mut lost) = (0, None, Vec::new());
+            let mut page = Vec::new().into_iter();
+            let leaves = std::iter::from_fn(|| {
+                loop {
+                    if let Some(leaf) = page.next() {
+                        return Some(Ok::<StoredLeaf, Infallible>(leaf));
+                    }
+                    let next = audit::walk(tx, permit, from, PAGE).and_then(|leaves| {
+                        for leaf in &leaves {
+                            lost.extend(spoken_of(tx, permit, leaf)?);
+                        }
+                        Ok(leaves)
+                    });
+                    match next {
+                        Ok(leaves) if leaves.is_empty() => return None,
+                        Ok(leaves) => {
+                            from = leaves.last().map_or(from, |leaf| leaf.index + 1);
+                            page = leaves.into_iter().map(StoredLeaf::from).collect::<Vec<_>>().into_iter();
+                        }
+                        Err(error) => {
+                            failed = Some(error);
+                            return None;
+                        }
+                    }
+                }
+            });
+            let Ok(report) = verify::stored(leaves, checkpoints, &expect);
+            match failed {
+                Some(error) => Err(error),
+                None => Ok((report, audit::frontier(tx, permit.tenant())?, lost)),
+            }
+        });
+        match walked.await {
+            Ok((report, frontier, lost)) => {
+                if let Some(failure) = &report.failure {
+                    let row = failure.index.map_or_else(|| "the log".to_owned(), |index| index.to_string());
+                    self.report.fault("ledger_leaves", row, format!("{:?}", failure.fault));
+                } else if (frontier.size(), hex::encode(frontier.root()))
+                    != (report.leaves, report.root.clone())
+                {
+                    self.report.fault("ledger_trees", "its only row", "its edge is not that of the leaves");
+                }
+                for row in lost {
+                    self.report.fault(CHAINED, row, "the audit log speaks of it, and it is not there");
+                }
+                self.report.logs.push((tenant, report));
+            }
+            Err(error) => {
+                let what = said(error)?;
+                self.report.fault("ledger_leaves", "the log", what);
+            }
+        }
+        Ok(())
+    }
+
+    /// The log's public key, out of its sealed seed.
+    async fn log_key(&self, tenant: TenantId) -> Result<Result<VerifierKey, String>, BackupError> {
+        let row = match self.db.read(move |tx| settings::get(tx, tenant, audit::SEED)).await {
+            Ok(Some(row)) => row,
+            Ok(None) => return Ok(Err("the seed of the log's key is missing".to_owned())),
+            Err(error) => return Ok(Err(said(error)?)),
+        };
+        let key = match self.keychain.tenant_data_key_at(tenant, Purpose::Secrets, row.1).await {
+            Ok(key) => key,
+            Err(error) => return Ok(Err(said(error)?)),
+        };
+        let place = settings::value_place(tenant, audit::SEED);
+        let seed = key.open(&place, &row.0).map_err(|error| error.to_string());
+        Ok(seed.and_then(|seed| {
+            let seed = <[u8; 32]>::try_from(seed.as_slice()).map_err(|_| "it is no seed".to_owned())?;
+            let signer = Signer::from_seed(&audit::origin(tenant), &kernel::Secret::new(seed));
+            signer.map(|signer| signer.verifier_key().clone()).map_err(|error| error.to_string())
+        }))
+    }
+}
+
+/// The message that an entry speaks of, if it is not where the entry says.
+fn spoken_of<A: Dumps>(
+    tx: &mut store::Read<'_>,
+    permit: &Permit<A>,
+    leaf: &audit::Leaf,
+) -> Result<Option<String>, StoreError> {
+    if !matches!(leaf.code.as_str(), "CHAT-1001I" | "CHAT-1002I") {
+        return Ok(None);
+    }
+    let said: Option<serde_json::Value> =
+        leaf.json.as_deref().and_then(|json| serde_json::from_slice(json).ok());
+    let Some(said) = said.as_ref().and_then(|json| json.get("unmapped")) else { return Ok(None) };
+    let text = |name: &str| said.get(name).and_then(serde_json::Value::as_str);
+    let conversation: Option<ConversationId> = text("conversation").and_then(|text| text.parse().ok());
+    let message: Option<MessageId> = text("message").and_then(|text| text.parse().ok());
+    let seq = said.get("seq").and_then(serde_json::Value::as_u64);
+    let (Some(conversation), Some(message), Some(seq)) = (conversation, message, seq) else {
+        return Ok(None);
+    };
+    let there = messages::is_there(tx, permit, conversation, message, seq)?;
+    Ok((!there).then(|| format!("{conversation}/{seq}")))
+}
+
+/// One key after the other, of those that may have sealed a record.
+fn alternatives(key: KeyOf) -> Vec<KeyOf> {
+    match key {
+        KeyOf::Tenant(purposes, generation) => {
+            purposes.chunks(1).map(|purpose| KeyOf::Tenant(purpose, generation)).collect()
+        }
+        other => vec![other],
+    }
+}
+
+/// What a fault of the data says; an error of the moment is passed on.
+fn said(error: StoreError) -> Result<String, BackupError> {
+    if let Some(refused) = error.refusal::<VaultError>() {
+        return match refused {
+            VaultError::Provider(vault::ProviderError::Unavailable { .. }) => Err(error.into()),
+            refused => Ok(refused.to_string()),
+        };
+    }
+    match error {
+        StoreError::Column(column) => Ok(column.to_string()),
+        StoreError::Missing { .. } | StoreError::Malformed { .. } | StoreError::Corrupt => {
+            Ok(error.to_string())
+        }
+        other => Err(other.into()),
+    }
+}

@@ -1,0 +1,81 @@
+//! Erasing a person who chats: their keys are destroyed, at once and for good, and with them every
+//! message, context, flow state and ticket that those keys seal. The rows stay, unreadable; chains and
+//! audit log still verify.
+//!
+//! Not promised: that older backups forget (`docs/encryption.md` says when they do), nor that the
+//! memory of another process forgets before its cache ends. No process of the house opens anything with
+//! such a key: each reading asks the database whether the person was erased.
+
+use guard::Permit;
+use guard::action::EraseSubject;
+use kernel::{ConversationId, SubjectId, Timestamp};
+use ledger::catalogue::SubjectErased;
+use ledger::leaf_hash;
+use store::{Db, Keychain, StoreError, Via, conversations, keys};
+
+use crate::ConversationError;
+
+/// A person who was erased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Erased {
+    /// The data keys that were destroyed with theirs; 0 when they had been erased before.
+    pub keys: u64,
+    /// What the audit log holds as proof: a hash over the commitments of the destroyed keys.
+    pub proof: [u8; 32],
+}
+
+/// Erases a person. The event, with the reason sealed beside it, is in the transaction of the act.
+///
+/// # Errors
+/// [`StoreError::Missing`] when nobody of this id ever chatted here; else when the store fails. Erasing
+/// twice is no error.
+pub async fn erase(
+    db: &Db,
+    keychain: &Keychain,
+    permit: Permit<EraseSubject>,
+    subject: SubjectId,
+    now: Timestamp,
+    via: &Via,
+) -> Result<Erased, ConversationError> {
+    let (tenant, via) = (permit.tenant(), via.clone());
+    let scribe = keychain.scribe(tenant).await?;
+    let pseudonym = scribe.pseudonym(subject)?;
+    let erased = db
+        .write(move |tx| {
+            let commitments = keys::commitments_of(tx, tenant, subject)?;
+            let known = !commitments.is_empty()
+                || keys::is_erased(tx, tenant, subject)?
+                || conversations::is_known(tx, &permit, subject)?;
+            if !known {
+                return Err(StoreError::Missing { what: "person" });
+            }
+            let proof = leaf_hash(&commitments.concat());
+            let keys = keys::erase_subject(tx, tenant, subject, now)?;
+            let event = SubjectErased { subject: pseudonym, keys, proof };
+            let entry = match permit.reason() {
+                Some(reason) => {
+                    scribe.write_with(&event, permit.actor(), &via, reason.as_str().as_bytes().to_vec())
+                }
+                None => scribe.write(&event, permit.actor(), &via),
+            };
+            entry.map_err(StoreError::refuse)?.append(tx)?;
+            Ok(Erased { keys, proof })
+        })
+        .await?;
+    keychain.keyring().forget_subject(tenant, subject);
+    Ok(erased)
+}
+
+/// The person of a conversation, for whoever knows only that.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such conversation.
+pub async fn person_of(
+    db: &Db,
+    permit: &Permit<EraseSubject>,
+    conversation: ConversationId,
+) -> Result<SubjectId, ConversationError> {
+    let tenant = permit.tenant();
+    let row = db.read(move |tx| conversations::facts(tx, tenant, conversation)).await?;
+    Ok(row.ok_or(StoreError::Missing { what: "conversation" })?.subject)
+}

@@ -1,0 +1,10 @@
+//! SAML from outside: a provider of our own, the checklist, the attacks.
+
+mod attacks;
+mod checklist;
+mod encrypted;
+mod idp;
+mod messages;
+mod profiles;
+mod properties;
+mod wrapping;

@@ -1,0 +1,203 @@
+//! `wardroom keys`: what it tells, what it does beside a running deployment, and `kill -9` at any moment
+//! of a rotation and of the wrapping anew.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kernel::{ConversationId, Id, TenantId, World};
+use serde_json::Value;
+use store::{Db, DbUrl, keys, tenants};
+use vault::{CachePolicy, FileRoot, KeyChain, Keyring, Purpose};
+
+use crate::house::{House, wardroom};
+
+/// Loops of the kill test.
+const KILLS: u64 = 40;
+/// Data keys that lie directly under the tenant's key.
+const DATA_KEYS: usize = 12_000;
+
+fn keys_command(data: &Path, args: &[&str]) -> (i32, Value, String) {
+    let data = data.to_str().unwrap();
+    let (status, stdout, stderr) = wardroom(&[&["keys"], args, &["--json", "--data", data]].concat());
+    (status, serde_json::from_str(stdout.trim()).unwrap_or(Value::Null), stderr)
+}
+
+#[test]
+fn the_keys_are_looked_after_beside_a_running_deployment() {
+    let room = tempfile::tempdir().unwrap();
+    let data = room.path().join("data");
+    let house = House::start(&data);
+    let (status, page, _) = keys_command(&data, &["status", "--check"]);
+    assert_eq!(status, 0, "nothing is overdue");
+    assert_eq!(page["keys"][0]["state"], "active");
+    assert_eq!(page["keys"][0]["age_days"], 0);
+    let before = page["keys"][0]["wraps"].as_u64().unwrap();
+    assert!(before >= 4, "{page}");
+
+    let (status, rotated, stderr) = keys_command(&data, &["rotate"]);
+    assert_eq!((status, rotated["version"].as_u64()), (0, Some(2)), "{stderr}");
+    let (_, page, _) = keys_command(&data, &["status"]);
+    assert_eq!(page["under_old_versions"].as_u64(), Some(before));
+    let (_, paused, _) = keys_command(&data, &["pause"]);
+    assert_eq!(paused["changed"], true);
+    let (status, done, _) = keys_command(&data, &["rewrap"]);
+    assert_eq!((status, &done["paused"], &done["done"]), (0, &true.into(), &0.into()));
+    keys_command(&data, &["resume"]);
+    let (_, done, _) = keys_command(&data, &["rewrap"]);
+    assert_eq!(done["done"].as_u64(), Some(before));
+    let (_, page, _) = keys_command(&data, &["status"]);
+    assert_eq!(page["under_old_versions"], 0);
+
+    // In use, and the operator alone: refused with words that say why.
+    let (status, _, stderr) = keys_command(&data, &["destroy", "2"]);
+    assert!(status == 1 && stderr.contains("version 2 of the tenant's key is active"), "{stderr}");
+    let (status, asked, stderr) = keys_command(&data, &["destroy", "1", "--days", "7"]);
+    assert_eq!(status, 0, "{stderr}");
+    let request = asked["request"].as_str().unwrap().to_owned();
+    let (status, _, stderr) = keys_command(&data, &["approve", &request]);
+    assert!(status == 1 && stderr.contains("a second person must"), "{stderr}");
+    let (status, _, _) = keys_command(&data, &["cancel", &request]);
+    assert_eq!(status, 0);
+    let (status, _, stderr) = keys_command(&data, &["move", "--to", "passphrase"]);
+    assert!(status == 1 && stderr.contains("[keys.next]"), "{stderr}");
+    let (status, _, stderr) = keys_command(&data, &["disable", "2"]);
+    assert!(status == 1 && stderr.contains("--stop-everything"), "{stderr}");
+
+    // Stopped, it says which key, and starts again when it is enabled.
+    assert_eq!(house.interrupt(), 0);
+    assert_eq!(keys_command(&data, &["disable", "2", "--stop-everything"]).0, 0);
+    let refusal = House::try_start(&data).err().expect("it does not start");
+    assert!(refusal.stderr.contains("version 2 of the tenant's key is disabled"), "{}", refusal.stderr);
+    assert_eq!(keys_command(&data, &["enable", "2"]).1["state"], "active");
+    let house = House::start(&data);
+    assert_eq!(house.interrupt(), 0);
+    let (status, _, stderr) = wardroom(&["audit", "verify", "--data", data.to_str().unwrap()]);
+    assert_eq!(status, 0, "{stderr}");
+}
+
+/// The rows of a deployment, looked at beside the binary.
+struct Rows {
+    db: Db,
+    keyring: Arc<Keyring>,
+    tenant: TenantId,
+    world: World,
+}
+
+impl Rows {
+    async fn open(data: &Path) -> Self {
+        let world = World::real();
+        let db = Db::open(&DbUrl::sqlite(data.join("wardroom.db")), &world).unwrap();
+        let tenant = db.read(tenants::list).await.unwrap()[0];
+        let root = FileRoot::open(data.join("keys/root.key"), world.clone()).unwrap();
+        let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
+        Self { db, keyring, tenant, world }
+    }
+
+    async fn seed(&self, count: usize) {
+        let (tenant, now) = (self.tenant, self.world.now());
+        let top = self.db.read(move |tx| keys::active_tenant_key(tx, tenant)).await.unwrap().unwrap();
+        for _ in 0..count / 1000 {
+            let rows: Vec<_> = (0..1000)
+                .map(|_| {
+                    let owner: ConversationId = self.world.id();
+                    let key = self.keyring.new_data_key(&top, None, Purpose::Conversation, 1).unwrap();
+                    (key, owner.to_bytes())
+                })
+                .collect();
+            let file = move |tx: &mut store::Tx<'_>| {
+                rows.iter().try_for_each(|(key, owner)| keys::add_data_key(tx, key, *owner, now))
+            };
+            self.db.write(file).await.unwrap();
+        }
+    }
+
+    /// Opens every data key that a tenant key wraps, under whatever version, and gives how many.
+    async fn open_all(&self) -> usize {
+        let tenant = self.tenant;
+        let versions = self.db.read(move |tx| keys::versions(tx, tenant)).await.unwrap();
+        let active = versions.iter().filter(|version| version.state == keys::KeyState::Active).count();
+        assert_eq!(active, 1);
+        let mut opened = 0;
+        for version in &versions {
+            let (number, mut cursor) = (version.key.version, store::rewraps::Cursor::Subjects);
+            loop {
+                let read =
+                    move |tx: &mut store::Read<'_>| store::rewraps::next(tx, tenant, number, cursor, 5000);
+                let store::rewraps::Batch::Data(rows) = self.db.read(read).await.unwrap() else {
+                    panic!("data keys were asked for")
+                };
+                let Some(last) = rows.last() else { break };
+                cursor = store::rewraps::Cursor::Data(last.key_id);
+                for row in &rows {
+                    let chain = KeyChain { tenant: &version.key, subject: None, data: row };
+                    self.keyring.data_key(&chain).unwrap();
+                    opened += 1;
+                }
+            }
+        }
+        opened
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lost() {
+    let room = tempfile::tempdir().unwrap();
+    let data = room.path().join("data");
+    assert_eq!(House::start(&data).interrupt(), 0);
+    let rows = Rows::open(&data).await;
+    rows.seed(DATA_KEYS).await;
+    let all = rows.open_all().await;
+    let mut chance = 0x2545_F491_4F6C_DD1D_u64;
+    let (mut killed, mut ended) = (0, 0);
+    for round in 0..KILLS {
+        let command: &[&str] = match round % 4 {
+            0 => &["keys", "rotate"],
+            1 | 2 => &["keys", "rewrap"],
+            _ => &["keys", "tend"],
+        };
+        let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
+            .args(command)
+            .args(["--json", "--data", data.to_str().unwrap()])
+            .env_remove("WARDROOM_DATA")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        // xorshift: from the first moment of the program to well into its work.
+        chance ^= chance << 13;
+        chance ^= chance >> 7;
+        chance ^= chance << 17;
+        tokio::time::sleep(Duration::from_millis(20 + chance % 400)).await;
+        match child.try_wait().unwrap() {
+            Some(_) => ended += 1,
+            None => killed += 1,
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+        if round % 5 == 4 {
+            assert_eq!(rows.open_all().await, all, "after round {round}");
+        }
+    }
+    assert!(killed >= KILLS / 2, "{killed} were killed, {ended} had ended");
+    // Two at once bring it to its end.
+    let both = [1, 2].map(|_| {
+        Command::new(env!("CARGO_BIN_EXE_wardroom"))
+            .args(["keys", "rewrap", "--json", "--data", data.to_str().unwrap()])
+            .env_remove("WARDROOM_DATA")
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
+    });
+    for mut child in both {
+        assert!(child.wait().unwrap().success());
+    }
+    assert_eq!(rows.open_all().await, all);
+    let (_, page, _) = keys_command(&data, &["status"]);
+    assert_eq!(page["under_old_versions"], 0, "{page}");
+    let (status, _, stderr) = wardroom(&["audit", "verify", "--data", data.to_str().unwrap()]);
+    assert_eq!(status, 0, "{stderr}");
+    println!("{killed} killed, {ended} had ended before");
+    assert_eq!(House::start(&data).interrupt(), 0);
+}
