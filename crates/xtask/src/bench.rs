@@ -8,6 +8,7 @@ use crate::steps::call;
 const BENCHES: &[(&str, &str)] = &[
     ("intents", "accuracy and speed of the intent classifier on real questions: bench intents DATA_FOLDER"),
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
+    ("seal", "sealing and opening a value against the bare cipher, in CPU time"),
     (
         "storage",
         "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
@@ -34,6 +35,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
             }
             example("wardroom-engine", "bench_knowledge", &[manual, "bench/knowledge/postgresql.toml"])
         }
+        ["seal"] => example("wardroom-vault", "seal_cost", &[]),
         ["storage", rest @ ..] => example("wardroom-store", "storage", rest),
         ["rewrap"] => example("wardroom-custody", "rewrap_rate", &[]),
         ["rewrap", keys] => example("wardroom-custody", "rewrap_rate", &[keys]),
