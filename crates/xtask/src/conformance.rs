@@ -19,6 +19,7 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
 
@@ -106,10 +107,15 @@ impl Drop for Running {
 
 /// The debug binary.
 fn binary() -> Result<PathBuf, String> {
+    Ok(target()?.join("debug/wardroom"))
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf, String> {
     let metadata = ask("cargo", &["metadata", "--format-version=1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let target = metadata["target_directory"].as_str().ok_or("cargo does not tell its target directory")?;
-    Ok(Path::new(target).join("debug/wardroom"))
+    Ok(PathBuf::from(target))
 }
 
 fn shown(path: &Path) -> String {
