@@ -1,7 +1,7 @@
 // A provider that keeps to the protocol except where an attack says otherwise. It has many names
 // (https://localhost:PORT/t/NAME), each with a document or keys of its own kind.
 
-import { createHash, createHmac, createPublicKey, generateKeyPairSync, randomUUID, sign } from "node:crypto";
+import { createHash, createHmac, generateKeyPairSync, randomUUID, sign } from "node:crypto";
 
 export const CLIENT = { id: "wardroom", secret: "hostile-secret-of-this-run" };
 const EVENT = "http://schemas.openid.net/event/backchannel-logout";
@@ -37,7 +37,7 @@ export const TOKENS = [
     "oidc.alg-symmetric",
     (c) => {
       const input = `${b64({ alg: "HS256", kid: "r1" })}.${b64(c)}`;
-      const pem = createPublicKey(rsa.publicKey).export({ type: "spki", format: "pem" });
+      const pem = rsa.publicKey.export({ type: "spki", format: "pem" });
       return `${input}.${b64(createHmac("sha256", pem).update(input).digest())}`;
     },
   ],

@@ -34,6 +34,7 @@ mod error;
 mod file_root;
 mod key;
 mod keyring;
+mod nonces;
 mod padding;
 mod passphrase_root;
 #[cfg(feature = "pkcs11")]

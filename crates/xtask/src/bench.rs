@@ -8,9 +8,13 @@ use crate::steps::call;
 const BENCHES: &[(&str, &str)] = &[
     ("intents", "accuracy and speed of the intent classifier on real questions: bench intents DATA_FOLDER"),
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
-    ("append", "sealed append with its audit event against a plain insert, on both databases"),
+    (
+        "storage",
+        "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
+    ),
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
+    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -30,9 +34,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
             }
             example("wardroom-engine", "bench_knowledge", &[manual, "bench/knowledge/postgresql.toml"])
         }
-        ["append"] => example("wardroom-store", "append_rate", &[]),
+        ["storage", rest @ ..] => example("wardroom-store", "storage", rest),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
+        ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
             for (name, what) in BENCHES {

@@ -2,6 +2,7 @@
 //! binary in a data directory of its own.
 
 mod browser;
+pub(crate) mod kms;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::steps::{ask, call};
+use crate::steps::{ask, call, call_in};
 
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
@@ -19,7 +20,9 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
 
@@ -34,6 +37,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["kms"] => kms::run(),
+        ["oidc"] => oidc(),
         ["browser"] => browser::run(),
         [] => {
             for (name, what) in SUITES {
@@ -155,6 +160,16 @@ fn tls() -> Outcome {
         }
     }
     running.stop()
+}
+
+fn oidc() -> Outcome {
+    let folder = crate::root().join("conformance/oidc");
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["run.mjs", &shown(&binary()?), &shown(&workshop("oidc")?)])
 }
 
 fn events() -> Outcome {

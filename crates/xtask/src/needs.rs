@@ -42,6 +42,11 @@ fn has_postgres() -> bool {
 
 /// Makes sure that everything is there.
 pub(crate) fn ensure() -> Outcome {
+    packages()?;
+    crate::conformance::kms::install()
+}
+
+fn packages() -> Outcome {
     for tool in ["node", "npm"] {
         if Command::new(tool).arg("--version").output().is_err() {
             return Err(format!("`{tool}` is missing: install Node.js 20 or newer with npm"));
