@@ -59,7 +59,13 @@ const RAIL: &[(&str, &[Entry])] = &[
             ("/bots", "Bots", Act::ReadBots, "M6 8.5h12v9H6zM12 8.5V5M9.5 12.5h.01M14.5 12.5h.01"),
         ],
     ),
-    ("Security", &[("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5")]),
+    (
+        "Security",
+        &[
+            ("/traffic", "Traffic", Act::ReadTraffic, "M4 17l4-6 3.5 4 3-8 3 6H20"),
+            ("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5"),
+        ],
+    ),
     (
         "House",
         &[(
@@ -112,6 +118,8 @@ impl Shell {
 const DONE: &[(&str, &str)] = &[
     ("activated", "The release answers from now on."),
     ("closed", "The conversation is closed."),
+    ("decided", "The decision holds from the next request on."),
+    ("lifted", "The limit has ended. It comes back if its reason does."),
     ("disabled", "The account is disabled and its sessions have ended."),
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),

@@ -6,4 +6,5 @@ mod doorstep;
 mod house;
 mod pages;
 mod roles;
+mod traffic;
 mod transcripts;
