@@ -18,7 +18,7 @@ use vault::{KeyChain, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};
 use crate::{Custody, CustodyError, Inner};
 
 /// Keys in one batch, and so in one transaction.
-pub const BATCH: u32 = 500;
+pub const BATCH: u32 = 250;
 /// How often a batch is tried again while the database has other work.
 const PATIENCE: u32 = 100;
 /// How long after a pass keys that did not open are tried again.
