@@ -318,7 +318,8 @@ fn grant_of(text: &str) -> Result<Grant, Trouble> {
     let (role, scope) = match text.split_once(" on ") {
         None => (text, guard::Scope::Tenant),
         Some((role, bot)) => {
-            let bot = kernel::BotName::new(bot.trim()).map_err(|error| invalid(sentence(&error), "Correct it."))?;
+            let bot =
+                kernel::BotName::new(bot.trim()).map_err(|error| invalid(sentence(&error), "Correct it."))?;
             (role.trim(), guard::Scope::Bot(bot))
         }
     };
@@ -415,7 +416,10 @@ pub(crate) async fn domains(
     let words = domains.split([' ', ',', '\n', '\r', '\t']).filter(|word| !word.is_empty());
     let domains: Option<Vec<Domain>> = words.map(Domain::parse).collect();
     let domains = domains.filter(|all| all.len() <= 100).ok_or_else(|| {
-        Trouble::from(invalid("A domain cannot be read.", "Write domains like corp.example, with spaces between."))
+        Trouble::from(invalid(
+            "A domain cannot be read.",
+            "Write domains like corp.example, with spaces between.",
+        ))
     })?;
     desk.identity.set_domains(leave.into_permit(), connection, &domains, &via).await?;
     see(&format!("/connections/{connection}?done=saved"))
@@ -436,7 +440,8 @@ pub(crate) async fn prove(
     ByDoor(via): ByDoor,
     Form(ProveForm { domain }): Form<ProveForm>,
 ) -> Answer {
-    let domain = Domain::parse(&domain).ok_or_else(|| invalid("This is no domain.", "Write it like corp.example."))?;
+    let domain =
+        Domain::parse(&domain).ok_or_else(|| invalid("This is no domain.", "Write it like corp.example."))?;
     desk.identity.prove_domain(leave.into_permit(), connection, &domain, &via).await?;
     see(&format!("/connections/{connection}?done=saved"))
 }

@@ -2,6 +2,8 @@
 //! nobody else's page may send their forms, so the doorstep gives out the session cookie before there
 //! is a session, and takes the forms' token from it. Whoever signs in gets another.
 
+use std::time::Duration;
+
 use axum::extract::FromRequestParts;
 use axum::response::Response;
 use doors::Refusal;
@@ -110,6 +112,17 @@ pub(crate) fn remember(response: &mut Response, ceremony: &CeremonyId) {
 pub(crate) fn welcome(response: &mut Response, signed_in: &identity::SignedIn) {
     append(response, signed_in.secret.set_cookie(signed_in.lifetime));
     append(response, line(DeviceToken::COOKIE, signed_in.device.expose(), DeviceToken::LIFE.as_secs()));
+    append(response, line(CeremonyId::COOKIE, "", 0));
+}
+
+/// The session goes on under a new secret, for as long as any session may.
+pub(crate) fn renewed(response: &mut Response, secret: &SessionSecret) {
+    renewed_for(response, secret, Duration::from_secs(12 * 60 * 60));
+}
+
+/// The same, for as long as is known.
+pub(crate) fn renewed_for(response: &mut Response, secret: &SessionSecret, left: Duration) {
+    append(response, secret.set_cookie(left));
     append(response, line(CeremonyId::COOKIE, "", 0));
 }
 

@@ -10,6 +10,8 @@ use doors::problem_of;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use kernel::{Problem, ProblemKind};
 
+use crate::doorstep::way;
+
 /// A problem as a page.
 #[derive(Template)]
 #[template(path = "problem.html")]
@@ -18,19 +20,25 @@ struct ProblemPage<'a> {
     detail: &'a str,
     mend: &'a str,
     request: &'a str,
+    /// Where to prove again who one is, when that is what is missing.
+    prove: Option<String>,
 }
+
+/// The rules that somebody can satisfy by proving again who they are.
+const PROVABLE: [&str; 3] = ["`guard.second_factor`", "`guard.fresh_proof`", "`guard.step_up`"];
 
 /// Shows problems as pages.
 pub(crate) async fn pages(request: Request, next: Next) -> Response {
     let person = reads_pages(request.headers());
     // A page is somewhere to come back to; a form is not.
     let way_back = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
+    let from = page_of_form(request.headers());
     let mut response = next.run(request).await;
     // The frame's `no-referrer` makes browsers send `origin: null` with every form (Fetch, "append a
     // request Origin header"), and a form without an origin is refused. This tells other sites as little.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     match problem_of(&response) {
-        Some(problem) if person => shown(problem.clone(), response, way_back),
+        Some(problem) if person => shown(problem.clone(), response, way_back, from),
         _ => response,
     }
 }
@@ -41,7 +49,13 @@ fn reads_pages(headers: &HeaderMap) -> bool {
     !accept.split(',').any(|kind| kind.trim().starts_with("application/json"))
 }
 
-fn shown(problem: Problem, response: Response, way_back: Option<String>) -> Response {
+/// The page that a form stands on.
+fn page_of_form(headers: &HeaderMap) -> Option<String> {
+    let referrer: http::Uri = headers.get(header::REFERER)?.to_str().ok()?.parse().ok()?;
+    Some(referrer.path().to_owned())
+}
+
+fn shown(problem: Problem, response: Response, way_back: Option<String>, from: Option<String>) -> Response {
     let (mut parts, body) = response.into_parts();
     if problem.kind() == ProblemKind::Unauthenticated {
         parts.status = StatusCode::SEE_OTHER;
@@ -56,12 +70,17 @@ fn shown(problem: Problem, response: Response, way_back: Option<String>) -> Resp
         }
         return Response::from_parts(parts, Body::empty());
     }
+    let provable = problem.kind() == ProblemKind::Forbidden
+        && PROVABLE.iter().any(|rule| problem.detail().contains(rule));
+    let next = way_back.or(from).unwrap_or_else(|| "/".to_owned());
+    let prove = provable.then(|| format!("/step-up?next={}", way(Some(&next))));
     let request = parts.headers.get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or_default();
     let page = ProblemPage {
         title: problem.kind().title(),
         detail: problem.detail(),
         mend: problem.mend(),
         request,
+        prove,
     };
     let Ok(html) = page.render() else { return Response::from_parts(parts, body) };
     parts.headers.remove(header::CONTENT_LENGTH);

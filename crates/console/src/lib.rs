@@ -11,6 +11,7 @@ mod assets;
 mod audit;
 mod bots;
 mod confirm;
+mod connections;
 mod conversations;
 mod desk;
 mod doorstep;
@@ -20,6 +21,8 @@ mod layer;
 mod overview;
 mod page;
 mod sign_in;
+mod sso;
+mod step_up;
 mod tickets;
 mod trouble;
 mod users;
@@ -35,7 +38,13 @@ pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPostu
 /// # Errors
 /// When two routes collide; that is a mistake of ours, and the process must not start.
 pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
-    let doors = doorstep_doors().and(work_doors()).and(key_doors()).and(people_doors());
+    let doors = doorstep_doors()
+        .and(provider_doors())
+        .and(proof_doors())
+        .and(work_doors())
+        .and(key_doors())
+        .and(people_doors())
+        .and(connection_doors());
     let (router, table) = doors.hang(desk, Flavour::Page)?;
     Ok((router.layer(axum::middleware::from_fn(layer::pages)), table))
 }
@@ -65,6 +74,62 @@ fn doorstep_doors() -> Doors<Desk> {
             enrol::passkey_start,
         )
         .public(post, "/enrol/passkey/finish", "the ceremony's cookie is the proof", enrol::passkey_finish)
+}
+
+/// Away to a provider and back again.
+fn provider_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    let answer = "the ceremony's cookie and the provider's answer are the proof";
+    Doors::new()
+        .public(get.clone(), "/sso/oidc/start", "sends somebody to their provider", sso::start)
+        .public(get.clone(), "/sso/oidc/callback", answer, sso::callback)
+        .public(get.clone(), "/sso/oidc/callback/{connection}", answer, sso::own_callback)
+        .public(
+            post.clone(),
+            "/sso/oidc/backchannel",
+            "the provider's signature is the proof",
+            sso::back_channel,
+        )
+        .public(get.clone(), "/sso/saml/start", "sends somebody to their provider", sso::start)
+        .public(
+            post.clone(),
+            "/sso/saml/{connection}/acs",
+            "the provider's signature is the proof",
+            sso::saml_form,
+        )
+        .public(get.clone(), "/sso/saml/finish", answer, sso::saml_finish)
+        .public(get, "/sso/saml/{connection}/metadata", "addresses and a certificate", sso::saml_metadata)
+        .public(post, "/sign-in/find", "says which provider vouches for a domain", sso::find)
+}
+
+/// Proving again who one is.
+fn proof_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    let why = "the session's cookie is checked; it may be worth nothing yet";
+    Doors::new()
+        .public(get, "/step-up", why, step_up::page)
+        .public(post.clone(), "/step-up/code", why, step_up::code)
+        .public(post.clone(), "/step-up/passkey/start", why, step_up::passkey_start)
+        .public(post, "/step-up/passkey/finish", why, step_up::passkey_finish)
+}
+
+/// Through which providers people sign in.
+fn connection_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/connections", connections::list)
+        .guarded(post.clone(), "/connections/oidc", connections::make_oidc)
+        .guarded(post.clone(), "/connections/saml", connections::make_saml)
+        .guarded(get.clone(), "/connections/{connection}", connections::one)
+        .guarded(post.clone(), "/connections/{connection}", connections::set)
+        .guarded(post.clone(), "/connections/{connection}/secret", connections::secret)
+        .guarded(post.clone(), "/connections/{connection}/switch", connections::switch)
+        .guarded(post.clone(), "/connections/{connection}/domains", connections::domains)
+        .guarded(post.clone(), "/connections/{connection}/domains/prove", connections::prove)
+        .guarded(get.clone(), "/connections/{connection}/try", connections::begin_trial)
+        .guarded(get, "/connections/{connection}/trial", connections::trial)
+        .guarded(post.clone(), "/sign-in-rule", connections::rule)
+        .guarded(post, "/break-glass", connections::glass)
 }
 
 /// Conversations, bots and the audit log.

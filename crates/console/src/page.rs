@@ -64,6 +64,12 @@ const RAIL: &[(&str, &[Entry])] = &[
         &[
             ("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5"),
             (
+                "/connections",
+                "Sign-in",
+                Act::ReadConnections,
+                "M13 5h6v14h-6M4 12h10M10.5 8.5L14 12l-3.5 3.5",
+            ),
+            (
                 "/keys",
                 "Keys",
                 Act::ReadKeys,
@@ -130,6 +136,9 @@ const DONE: &[(&str, &str)] = &[
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),
     ("granted", "The role applies from the next request on."),
+    ("made", "The connection is made. Try it, then switch it on."),
+    ("saved", "The change applies from the next sign-in on."),
+    ("switched", "The connection is switched."),
     ("kept", "The version is kept; nothing will destroy it unless two people decide so."),
     ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
     ("key-enabled", "The version is enabled."),

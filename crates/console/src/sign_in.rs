@@ -16,6 +16,7 @@ use crate::Desk;
 use crate::audit::Nothing;
 use crate::doorstep::{Crumbs, Doorstep, OwnPage, farewell, remember, way, welcome};
 use crate::page::{html, html_with, see};
+use crate::sso::{Offered, signed_out};
 use crate::trouble::{Answer, Trouble};
 use crate::via::ByDoor;
 
@@ -27,13 +28,26 @@ pub(crate) struct Onward {
     with: Option<String>,
 }
 
+impl Onward {
+    pub(crate) fn next(&self) -> Option<&str> {
+        self.next.as_deref()
+    }
+}
+
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct SignInPage {
     csrf: String,
     next: String,
     login: String,
+    offers: Vec<Offered>,
     error: Option<(String, String)>,
+}
+
+/// The providers of the sign-in page.
+async fn offers(desk: &Desk, next: &str) -> Result<Vec<Offered>, Trouble> {
+    let offers = desk.identity.offers().await?;
+    Ok(offers.into_iter().map(|offer| Offered::new(offer, next)).collect())
 }
 
 #[derive(Template)]
@@ -69,7 +83,9 @@ pub(crate) async fn page(
         return see(way(onward.next.as_deref()));
     }
     let next = way(onward.next.as_deref()).to_owned();
-    let page = html(&SignInPage { csrf: step.csrf.clone(), next, login: String::new(), error: None })?;
+    let offers = offers(&desk, &next).await?;
+    let page =
+        html(&SignInPage { csrf: step.csrf.clone(), next, login: String::new(), offers, error: None })?;
     Ok(step.onto(page))
 }
 
@@ -100,7 +116,8 @@ pub(crate) async fn password(
         }
         Err(error) => {
             let (status, error) = told(error)?;
-            html_with(status, &SignInPage { csrf, next, login, error: Some(error) })
+            let offers = offers(&desk, &next).await?;
+            html_with(status, &SignInPage { csrf, next, login, offers, error: Some(error) })
         }
     }
 }
@@ -147,7 +164,8 @@ pub(crate) async fn code(
         Ok(signed_in) => greeted(see(&next)?, &signed_in),
         Err(error @ IdentityError::Refused(Refused::SignIn | Refused::CeremonyOver)) => {
             let (status, error) = told(error)?;
-            html_with(status, &SignInPage { csrf, next, login: String::new(), error: Some(error) })
+            let (offers, login) = (offers(&desk, &next).await?, String::new());
+            html_with(status, &SignInPage { csrf, next, login, offers, error: Some(error) })
         }
         Err(error) => {
             let (status, error) = told(error)?;
@@ -206,10 +224,21 @@ pub(crate) async fn sign_out(
     ByDoor(via): ByDoor,
     Form(Nothing {}): Form<Nothing>,
 ) -> Answer {
+    let there = there(&desk, &headers).await?;
     end(&desk, &headers, &via).await?;
-    let mut response = see("/sign-in")?;
+    let mut response = match there {
+        Some(there) => signed_out(&there)?,
+        None => see("/sign-in")?,
+    };
     farewell(&mut response);
     Ok(response)
+}
+
+/// Where the session's provider ends its own, if there is one.
+async fn there(desk: &Desk, headers: &HeaderMap) -> Result<Option<Secret<String>>, Trouble> {
+    let Some(secret) = SessionSecret::of_request(headers) else { return Ok(None) };
+    let Ok(signed) = desk.identity.session(&secret).await? else { return Ok(None) };
+    Ok(desk.identity.farewell(&signed).await?.map(|farewell| farewell.0))
 }
 
 /// Ends the session of a request.

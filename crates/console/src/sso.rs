@@ -139,10 +139,7 @@ pub(crate) async fn saml_finish(
 }
 
 /// `GET /sso/saml/{connection}/metadata`
-pub(crate) async fn saml_metadata(
-    State(desk): State<Desk>,
-    Path(connection): Path<ConnectionId>,
-) -> Answer {
+pub(crate) async fn saml_metadata(State(desk): State<Desk>, Path(connection): Path<ConnectionId>) -> Answer {
     let metadata = desk.identity.saml_metadata(connection).await?;
     let kind = HeaderValue::from_static("application/samlmetadata+xml");
     Ok(([(header::CONTENT_TYPE, kind)], metadata).into_response())
@@ -182,7 +179,8 @@ fn arrive(outcome: Result<Finished, IdentityError>) -> Answer {
     match outcome {
         Ok(Finished::SignedIn { signed_in, next, factor_missing }) => {
             let next = way(Some(&next)).to_owned();
-            let mut response = if factor_missing { see(&format!("/step-up?next={next}"))? } else { see(&next)? };
+            let mut response =
+                if factor_missing { see(&format!("/step-up?next={next}"))? } else { see(&next)? };
             welcome(&mut response, &signed_in);
             Ok(response)
         }

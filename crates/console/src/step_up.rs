@@ -52,7 +52,15 @@ async fn page_of(
         Offered { name, href: format!("{href}&again=1") }
     });
     let first = signed.session.assurance < 2;
-    Ok(StepUpPage { csrf, app: ways.app, passkey: ways.passkey, offers: offers.collect(), next, first, error })
+    Ok(StepUpPage {
+        csrf,
+        app: ways.app,
+        passkey: ways.passkey,
+        offers: offers.collect(),
+        next,
+        first,
+        error,
+    })
 }
 
 /// `GET /step-up`

@@ -13,6 +13,7 @@ mod open;
 mod read;
 mod reply;
 mod send;
+mod tips;
 pub mod token;
 mod transcript;
 mod turn;
@@ -61,6 +62,7 @@ struct Inner {
     bots: Arc<dyn Bots>,
     live: Live,
     turns: turn::Turns,
+    tips: tips::Tips,
 }
 
 impl std::fmt::Debug for Conversations {
@@ -79,8 +81,8 @@ impl Conversations {
         engine: Arc<dyn EngineService>,
         bots: Arc<dyn Bots>,
     ) -> Self {
-        let (live, turns) = (Live::default(), turn::Turns::default());
-        Self(Arc::new(Inner { db, keys, guard, world, engine, bots, live, turns }))
+        let (live, turns, tips) = (Live::default(), turn::Turns::default(), tips::Tips::default());
+        Self(Arc::new(Inner { db, keys, guard, world, engine, bots, live, turns, tips }))
     }
 
     /// Who is watching which conversation.

@@ -11,7 +11,7 @@ use ledger::catalogue::{HandoffRequested, ReplySent, TicketOpened};
 use store::conversations::{self as rows, ConversationState, Flow};
 use store::messages::{self, Message, NewMessage, Next, Speaker};
 use store::tickets::{self, NewTicket};
-use store::{StoreError, Via};
+use store::{Addition, StoreError, Via};
 use tokio_util::task::TaskTracker;
 use vault::{DataKey, VaultError};
 use wire::release::Release;
@@ -235,6 +235,50 @@ impl Conversations {
         let (actor, via) = (inner.core(tenant), Via::default());
         let (permit, release, key) = (Arc::clone(permit), memory.release, memory.key);
         let had_flow = memory.had_flow;
+        // A reply and nothing else takes the short way, if nobody said anything meanwhile.
+        if reply.state.is_none() && reply.act.is_none() && !had_flow {
+            let inside = Arc::clone(&permit);
+            let slot = match inner.tips.take(conversation) {
+                Some(tip) => Some(tip.next(permit.as_ref(), id, Speaker::Bot, now)?),
+                None => {
+                    let found = inner.db.read(move |tx| messages::next(tx, &inside, id, Speaker::Bot, now));
+                    match found.await? {
+                        // Somebody of the staff may have taken the conversation while the bot was thinking.
+                        Next::Fresh(slot) => {
+                            Some(slot).filter(|slot| slot.state() == ConversationState::Open)
+                        }
+                        Next::Already { .. } => None,
+                    }
+                }
+            };
+            let Some(slot) = slot else { return Ok(()) };
+            let record = key.seal(&slot.place(), &reply.text)?;
+            let citations = match reply.citations.as_slice() {
+                [] => None,
+                some => Some(seal_citations(&key, &slot, some)?),
+            };
+            let sent = ReplySent {
+                conversation,
+                message: id,
+                seq: slot.seq(),
+                sealed_bytes: record.as_bytes().len() as u64,
+                release: Some(release),
+                citations: reply.citations.len() as u64,
+            };
+            let event = scribe.write(&sent, &actor, &via)?;
+            let sealed = NewMessage { record, citations, key_gen: key.generation(), author: None };
+            let addition = Addition::new().message(slot, sealed).event(event);
+            let tip = addition.tip();
+            match inner.db.add(addition).await {
+                Ok(()) => {
+                    inner.tips.put(conversation, tip);
+                    return Ok(());
+                }
+                Err(StoreError::Moved) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        inner.tips.take(conversation);
         inner
             .db
             .write(move |tx| {

@@ -181,7 +181,7 @@ impl Exchange {
             Refusal::Turned(turned)
         })?;
         if let Some(turn) = turn.as_mut().filter(|_| !whole) {
-            turn.says_nothing();
+            turn.say_nothing();
         }
         let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
         let Ok(response) = service.call(request).await;

@@ -69,7 +69,8 @@ fn clean(field: &'static str, text: &str, max: usize, multi_line: bool) -> Resul
     if let Some((at, c)) = text.chars().enumerate().find(|(_, c)| !allowed(*c, multi_line)) {
         return Err(TextError::Control { field, code: u32::from(c), at });
     }
-    let text: String = text.trim().nfc().collect();
+    // ASCII is its own normal form, and most of what is read and written here is ASCII.
+    let text: String = if text.is_ascii() { text.trim().to_owned() } else { text.trim().nfc().collect() };
     let found = text.chars().count();
     match found {
         0 => Err(TextError::Empty { field }),

@@ -9,6 +9,7 @@ use ledger::verify::StoredLeaf;
 use ledger::{Entry, Frontier, Hash};
 use vault::{Place, Sealed};
 
+use crate::engine::Engine;
 use crate::places::SealedColumn;
 use crate::{Read, Row, StoreError, Tx, params};
 
@@ -131,10 +132,7 @@ pub fn append(
 fn advance(tx: &mut Tx<'_>, tenant: TenantId, leaf_hash: Hash) -> Result<Option<u64>, StoreError> {
     let mut frontier = frontier(tx, tenant)?;
     let index = frontier.append(leaf_hash);
-    let moved = tx.execute(
-        "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4",
-        params![tenant, frontier.size(), frontier.to_bytes(), index],
-    )?;
+    let moved = tx.execute(MOVE_EDGE, params![tenant, frontier.size(), frontier.to_bytes(), index])?;
     Ok((moved > 0).then_some(index))
 }
 
@@ -154,8 +152,35 @@ pub fn hold(tx: &mut Tx<'_>, tenant: TenantId) -> Result<(), StoreError> {
 /// # Errors
 /// [`StoreError::Missing`] when there is no such tenant, [`StoreError::Malformed`] when it is damaged.
 pub fn frontier(tx: &mut Read<'_>, tenant: TenantId) -> Result<Frontier, StoreError> {
-    let row = tx.row("SELECT size, frontier FROM ledger_trees WHERE tenant = $1", params![tenant])?;
-    let mut row = row.ok_or(StoreError::Missing { what: "tenant" })?;
+    let row = tx.row(EDGE, params![tenant])?;
+    edge_of(row.ok_or(StoreError::Missing { what: "tenant" })?)
+}
+
+const EDGE: &str = "SELECT size, frontier FROM ledger_trees WHERE tenant = $1";
+const MOVE_EDGE: &str = "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4";
+
+/// The same for the writer itself.
+pub(crate) fn edge(engine: &mut dyn Engine, tenant: TenantId) -> Result<Frontier, StoreError> {
+    let row = engine.query(EDGE, params![tenant])?.into_iter().next();
+    edge_of(row.ok_or(StoreError::Missing { what: "tenant" })?)
+}
+
+/// Moves the edge of a log that still has `was` leaves.
+pub(crate) fn move_edge(
+    engine: &mut dyn Engine,
+    tenant: TenantId,
+    was: u64,
+    edge: &Frontier,
+) -> Result<(), StoreError> {
+    let (size, bytes) = (edge.size(), edge.to_bytes());
+    if engine.execute(MOVE_EDGE, params![tenant, size, bytes, was])? == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Contended)
+    }
+}
+
+fn edge_of(mut row: Row) -> Result<Frontier, StoreError> {
     let (size, bytes): (u64, Vec<u8>) = (row.take("size")?, row.take("frontier")?);
     match Frontier::from_bytes(&bytes) {
         Ok(frontier) if frontier.size() == size => Ok(frontier),

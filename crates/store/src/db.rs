@@ -10,9 +10,10 @@ use std::thread::{self, JoinHandle};
 use kernel::World;
 use tokio::sync::oneshot;
 
+use crate::additions::Addition;
 use crate::address::DbUrl;
 use crate::engine::{Connector, Dialect, Duty, Link};
-use crate::job::{Job, ReadJob, WriteJob};
+use crate::job::{AddJob, Job, ReadJob, WriteJob};
 use crate::tx::{Read, Tx};
 use crate::writer::Writer;
 use crate::{StoreError, migrate};
@@ -130,6 +131,17 @@ impl Db {
     {
         let (sender, answer) = oneshot::channel();
         queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender)))?;
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Adds messages and events at their ends, and answers after they are committed. It is a
+    /// [`Db::write`] that shares its statements with all others that wait.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] when the message's slot was taken meanwhile; else as for [`Db::write`].
+    pub async fn add(&self, addition: Addition) -> Result<(), StoreError> {
+        let (sender, answer) = oneshot::channel();
+        queue(self.0.writes.as_ref(), Box::new(AddJob::new(addition, sender)))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 

@@ -38,6 +38,14 @@ impl Dialect {
         }
     }
 
+    /// The same for additions, which need no savepoint.
+    pub(crate) fn begin_adding(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+
     /// Begins a transaction that sees one unchanging state.
     pub(crate) fn begin_reading(self) -> &'static str {
         match self {

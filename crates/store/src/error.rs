@@ -47,6 +47,9 @@ pub enum StoreError {
     /// Another transaction was in the way, again and again.
     #[error("another transaction was in the way; try again")]
     Contended,
+    /// The conversation went on, was closed or was erased since its slot was found. Nothing was done.
+    #[error("the conversation went on meanwhile; look again")]
+    Moved,
     /// The row exists already, or a state that was expected is no longer there.
     #[error("the {what} is already there or has changed meanwhile")]
     Conflict {

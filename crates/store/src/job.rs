@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::sync::oneshot::Sender;
 
 use crate::StoreError;
+use crate::additions::Addition;
 use crate::engine::Engine;
 use crate::error::from_panic;
 use crate::tx::{Read, Tx};
@@ -13,6 +14,11 @@ use crate::tx::{Read, Tx};
 pub(crate) trait Job: Send {
     /// Runs the job in the transaction that is open on `engine`. A panic is an error like another.
     fn run(&mut self, engine: &mut dyn Engine) -> Result<(), StoreError>;
+
+    /// What is to be added, when that is all there is to do; then the job is never run.
+    fn addition(&self) -> Option<&Addition> {
+        None
+    }
 
     /// Tells whoever waits: the value of the last run, or the error.
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
@@ -72,4 +78,30 @@ job! {
 job! {
     /// A job that only reads.
     ReadJob, Read
+}
+
+/// A job that only adds.
+pub(crate) struct AddJob {
+    addition: Addition,
+    waiting: Sender<Result<(), StoreError>>,
+}
+
+impl AddJob {
+    pub(crate) fn new(addition: Addition, waiting: Sender<Result<(), StoreError>>) -> Self {
+        Self { addition, waiting }
+    }
+}
+
+impl Job for AddJob {
+    fn run(&mut self, _engine: &mut dyn Engine) -> Result<(), StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn addition(&self) -> Option<&Addition> {
+        Some(&self.addition)
+    }
+
+    fn answer(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let _ = self.waiting.send(outcome);
+    }
 }

@@ -13,6 +13,7 @@
 //! Row chains and the ledger's signed checkpoints make that evident afterwards.
 
 mod access;
+mod additions;
 mod address;
 mod db;
 mod engine;
@@ -48,6 +49,7 @@ pub mod tickets;
 pub mod users;
 
 pub use access::{Lists, Opens, Reads, Writes};
+pub use additions::Addition;
 
 pub use address::DbUrl;
 pub use db::{Counts, Db, Options};

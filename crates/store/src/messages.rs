@@ -100,6 +100,27 @@ impl Slot {
         self.seq
     }
 
+    /// The message in this slot, with the hash of the row before it.
+    pub(crate) fn filled(self, new: NewMessage) -> (Message, [u8; 32]) {
+        let Self { tenant, conversation, seq, id, speaker, content_type, now, previous, .. } = self;
+        let mut message = Message {
+            tenant,
+            conversation,
+            seq,
+            id,
+            speaker,
+            author: new.author,
+            content_type,
+            created: now,
+            key_gen: new.key_gen,
+            record: new.record,
+            citations: new.citations,
+            row_hash: [0; 32],
+        };
+        message.row_hash = message.chained(&previous);
+        (message, previous)
+    }
+
     /// Where the record will live: seal the text for this place.
     pub fn place(&self) -> Place {
         self.column(SealedColumn::MessageRecord)
@@ -121,6 +142,43 @@ impl Slot {
             self.content_type,
             self.now,
         )
+    }
+}
+
+/// The end of a conversation as it was last seen: where the next message may go without looking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tip {
+    tenant: TenantId,
+    conversation: ConversationId,
+    seq: u64,
+    head: [u8; 32],
+}
+
+impl Tip {
+    pub(crate) fn of(message: &Message) -> Self {
+        let Message { tenant, conversation, seq, row_hash, .. } = message;
+        Self { tenant: *tenant, conversation: *conversation, seq: *seq, head: *row_hash }
+    }
+
+    /// The slot after this end. It may be taken by now: use it with [`crate::Db::add`], which tells.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when the permit is for another conversation.
+    pub fn next<A: Writes>(
+        self,
+        permit: &Permit<A>,
+        id: MessageId,
+        speaker: Speaker,
+        now: Timestamp,
+    ) -> Result<Slot, StoreError> {
+        let Self { tenant, conversation, seq, head } = self;
+        if (permit.tenant(), access::conversation(permit)?) != (tenant, conversation) {
+            return Err(StoreError::Missing { what: "conversation" });
+        }
+        let (seq, content_type) = (seq.saturating_add(1), ContentType::Text);
+        // Whoever takes a conversation from the bot says something in it, and that moves the end.
+        let state = ConversationState::Open;
+        Ok(Slot { tenant, conversation, seq, id, speaker, content_type, now, previous: head, state })
     }
 }
 
@@ -207,6 +265,24 @@ impl Message {
         )
     }
 
+    /// The row, as its statement takes it.
+    pub(crate) fn values(&self) -> [Value<'_>; 12] {
+        [
+            self.tenant.to_value().into_owned(),
+            self.conversation.to_value().into_owned(),
+            self.seq.to_value().into_owned(),
+            self.id.to_value().into_owned(),
+            self.speaker.to_value().into_owned(),
+            self.author.to_value().into_owned(),
+            self.content_type.to_value().into_owned(),
+            self.created.to_value().into_owned(),
+            self.key_gen.to_value().into_owned(),
+            Value::Blob(self.record.as_bytes().into()),
+            self.citations.as_ref().map_or(Value::Null, |sealed| Value::Blob(sealed.as_bytes().into())),
+            Value::Blob(self.row_hash.as_slice().into()),
+        ]
+    }
+
     /// The hash this row ought to have after `previous`.
     fn chained(&self, previous: &[u8; 32]) -> [u8; 32] {
         let mut bytes = Vec::with_capacity(256);
@@ -247,13 +323,14 @@ fn message_place(
         .created(created)
 }
 
-/// The next free place in the permit's conversation, for a message of this id.
+/// The next free place in the permit's conversation, for a message of this id. Found by a reader, it may
+/// be taken by the time a message gets there; found inside the job that appends, it is not.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when the conversation is not there, [`StoreError::Conflict`] when it is
 /// closed, or the person was erased.
 pub fn next<A: Writes>(
-    tx: &mut Tx<'_>,
+    tx: &mut Read<'_>,
     permit: &Permit<A>,
     id: MessageId,
     speaker: Speaker,
@@ -292,22 +369,8 @@ pub fn next<A: Writes>(
 /// # Errors
 /// [`StoreError::Contended`] when another process was first; the writer then runs the whole job again.
 pub fn append(tx: &mut Tx<'_>, slot: Slot, new: NewMessage) -> Result<u64, StoreError> {
-    let Slot { tenant, conversation, seq, id, speaker, content_type, now, previous, .. } = slot;
-    let mut message = Message {
-        tenant,
-        conversation,
-        seq,
-        id,
-        speaker,
-        author: new.author,
-        content_type,
-        created: now,
-        key_gen: new.key_gen,
-        record: new.record,
-        citations: new.citations,
-        row_hash: [0; 32],
-    };
-    message.row_hash = message.chained(&previous);
+    let Slot { tenant, conversation, seq, id, speaker, content_type, now, .. } = slot;
+    let (message, previous) = slot.filled(new);
     // Compare and swap: whoever moves the head owns the number.
     let moved = tx.execute(
         "UPDATE conversations SET last_seq = $3, last_ms = $4, head = $5

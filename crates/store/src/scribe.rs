@@ -12,7 +12,7 @@ use ledger::{ActorRef, Entry, Event, Header, Pseudonym};
 use vault::{DataKey, VaultError};
 
 use crate::audit::{self, Detail};
-use crate::{StoreError, Tx};
+use crate::{StoreError, ToValue, Tx, Value};
 
 /// By which way an act came in. The default is: by no door.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +116,27 @@ impl Scribe {
 }
 
 impl Written {
+    pub(crate) fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The leaf's row, for its place in the log.
+    pub(crate) fn values<'a>(&'a self, index: u64, hash: &'a ledger::Hash) -> [Value<'a>; 10] {
+        let (entry, detail) = (&self.entry, self.detail.as_ref());
+        [
+            entry.tenant().to_value().into_owned(),
+            index.to_value().into_owned(),
+            entry.event().to_value().into_owned(),
+            Value::Text(entry.code().into()),
+            entry.at().to_value().into_owned(),
+            self.actor.to_value().into_owned(),
+            Value::Blob(entry.json().into()),
+            Value::Blob(hash.as_slice().into()),
+            detail.map_or(Value::Null, |detail| Value::Blob(detail.sealed.as_bytes().into())),
+            detail.map_or(Value::Null, |detail| Value::Int(i64::from(detail.key_gen))),
+        ]
+    }
+
     /// Appends the event to its tenant's log, in the transaction of its act.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use crate::StoreError;
+use crate::additions::{self, Edges};
 use crate::db::Counters;
 use crate::engine::Link;
 use crate::job::Job;
@@ -23,6 +24,7 @@ pub(crate) struct Writer {
     link: Link,
     queue: Receiver<Box<dyn Job>>,
     counters: Arc<Counters>,
+    edges: Edges,
 }
 
 /// A batch that was not committed.
@@ -37,7 +39,7 @@ type Outcomes = Vec<Result<(), StoreError>>;
 
 impl Writer {
     pub(crate) fn new(link: Link, queue: Receiver<Box<dyn Job>>, counters: Arc<Counters>) -> Self {
-        Self { link, queue, counters }
+        Self { link, queue, counters, edges: Edges::default() }
     }
 
     /// Runs until every handle on the database is gone and the queue is empty.
@@ -101,6 +103,7 @@ impl Writer {
         let outcomes = match self.run_jobs(jobs) {
             Ok(outcomes) => outcomes,
             Err(error) => {
+                self.edges.forget();
                 self.link.undo(&error);
                 return Err(Failed { error, again: true });
             }
@@ -111,6 +114,7 @@ impl Writer {
                 Ok(outcomes)
             }
             Err(error) => {
+                self.edges.forget();
                 let again = matches!(error, StoreError::Contended);
                 let error = match error {
                     StoreError::Unavailable => StoreError::InDoubt,
@@ -122,16 +126,38 @@ impl Writer {
         }
     }
 
+    /// Additions first, together; then the other jobs, each in its savepoint.
     fn run_jobs(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<Outcomes, StoreError> {
-        let begin = self.link.dialect().begin_writing();
+        let dialect = self.link.dialect();
+        let additions: Vec<_> = jobs.iter().filter_map(|job| job.addition()).collect();
         let engine = self.link.engine()?;
-        engine.batch(begin)?;
-        let mut outcomes = Outcomes::with_capacity(jobs.len());
+        let mut added = Vec::new();
+        let others = additions.len() < jobs.len();
+        if additions.is_empty() {
+            engine.batch(dialect.begin_writing())?;
+        } else {
+            engine.batch(dialect.begin_adding())?;
+            added = additions::add(engine, dialect, &mut self.edges, &additions)?;
+            if others {
+                engine.batch("SAVEPOINT job")?;
+            }
+        }
+        if others {
+            // They append to the log by their own statements.
+            self.edges.forget();
+        }
+        let (mut added, mut outcomes) = (added.into_iter(), Outcomes::with_capacity(jobs.len()));
+        let mut kept = false;
         for job in jobs {
-            if let Some(Ok(())) = outcomes.last() {
+            if job.addition().is_some() {
+                outcomes.push(added.next().unwrap_or(Err(StoreError::Closed)));
+                continue;
+            }
+            if kept {
                 engine.batch("RELEASE SAVEPOINT job; SAVEPOINT job")?;
             }
             let outcome = job.run(engine);
+            kept = outcome.is_ok();
             if let Err(error) = &outcome {
                 if passes(error) {
                     return Err(error.clone());

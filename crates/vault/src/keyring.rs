@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
+use crate::nonces::Nonces;
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
 use crate::uses::{RootUse, Uses};
 use crate::watched::{ProviderRecord, Watched};
@@ -53,6 +54,7 @@ pub struct Keyring {
     tenants: Shelf<(TenantId, u32), Xaes>,
     subjects: Shelf<(TenantId, SubjectId), Xaes>,
     data: Shelf<Claims, DataKey>,
+    nonces: Arc<Nonces>,
     lanes: [Mutex<()>; LANES],
     unreachable: Mutex<Option<Timestamp>>,
     uses: Uses,
@@ -63,6 +65,7 @@ impl Keyring {
     pub fn new(provider: Arc<dyn KeyProvider>, world: World, policy: CachePolicy) -> Self {
         Self {
             provider: Watched::new(provider, world.clone()),
+            nonces: Arc::new(Nonces::new(world.clone())),
             world,
             policy,
             tenants: Shelf::new(policy.most_keys),
@@ -190,7 +193,8 @@ impl Keyring {
         }
         let parent = self.parent(chain.tenant, chain.subject)?;
         let key = data_key_bytes(&parent.key, row)?;
-        let key = DataKey::new(row.key_id, row.tenant, row.purpose, row.generation, key, self.world.clone())?;
+        let key =
+            DataKey::new(row.key_id, row.tenant, row.purpose, row.generation, key, Arc::clone(&self.nonces))?;
         let kept = Kept { key: Arc::new(key), commitment: row.commitment, vouched: parent.vouched };
         self.data.put(claims(row), kept.clone());
         Ok(kept.key)

@@ -1,10 +1,12 @@
 //! Sealing and opening: what a data key does.
 
 use std::fmt;
+use std::sync::Arc;
 
-use kernel::{KeyId, TenantId, World};
+use kernel::{KeyId, TenantId};
 
 use crate::key::{BLIND_INDEX, Label, MAC, SEAL};
+use crate::nonces::Nonces;
 use crate::padding::{pad, padded, unpad};
 use crate::sealed::{MAX_PLAIN, OVERHEAD, VERSION};
 use crate::xaes::{NONCE, Xaes};
@@ -22,7 +24,7 @@ pub struct DataKey {
     generation: u32,
     key: KeyBytes,
     seal: Xaes,
-    world: World,
+    nonces: Arc<Nonces>,
 }
 
 impl DataKey {
@@ -39,10 +41,10 @@ impl DataKey {
         purpose: Purpose,
         generation: u32,
         key: KeyBytes,
-        world: World,
+        nonces: Arc<Nonces>,
     ) -> Result<Self, VaultError> {
         let seal = Xaes::new(&key.derive(SEAL, "")?)?;
-        Ok(Self { id, tenant, purpose, generation, key, seal, world })
+        Ok(Self { id, tenant, purpose, generation, key, seal, nonces })
     }
 
     /// The key's id.
@@ -81,7 +83,7 @@ impl DataKey {
         }
         // Reserved once: a buffer that grew would leave plaintext in the memory it grew out of.
         let mut record = Vec::with_capacity(OVERHEAD + padded(plain.len()));
-        let nonce: [u8; NONCE] = self.world.bytes();
+        let nonce = self.nonces.next(&place.mix());
         record.push(VERSION);
         record.extend_from_slice(&nonce);
         record.extend_from_slice(plain);
@@ -136,7 +138,7 @@ impl DataKey {
     }
 
     pub(crate) fn random(&self) -> [u8; 32] {
-        self.world.bytes()
+        self.nonces.secret()
     }
 
     fn aad(&self, place: &Place) -> Result<Vec<u8>, VaultError> {

@@ -23,6 +23,20 @@ pub(crate) struct Config {
     pub(crate) edge: edge::AccessConfig,
     /// How much of what there may be.
     pub(crate) admission: edge::AdmissionConfig,
+    pub(crate) sign_in: SignIn,
+}
+
+/// How staff sign in through identity providers. Which providers there are is set up on the console.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct SignIn {
+    /// The domains of e-mail addresses that are this enterprise's, vouched for by the operator.
+    pub(crate) domains: Vec<String>,
+    /// Providers in the operator's own network, as `https://host:port`. Without this only public ones
+    /// are called.
+    pub(crate) internal_providers: Vec<String>,
+    /// A PEM file with the authority of providers' certificates, if it is a private one.
+    pub(crate) provider_ca: Option<PathBuf>,
 }
 
 /// The door for the people who chat.

@@ -30,7 +30,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, samples, watchman};
+use crate::{Failure, adapters, checkpoints, posture, providers, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -70,6 +70,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
     let identity = identity(&base, &staff_origin).await?;
+    identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
     let desk = desk(&house, &config, identity.clone(), staff_origin.clone(), &signer, &certificates);

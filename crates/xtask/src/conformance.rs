@@ -2,6 +2,7 @@
 //! binary in a data directory of its own.
 
 mod browser;
+pub(crate) mod kms;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::steps::{ask, call};
+use crate::steps::{ask, call, call_in};
 
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
@@ -19,7 +20,13 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
+    ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
+    ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
+    ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
+    ("oracle", "libmodsecurity 3 with the same rules: every rule on which the two differ is explained"),
 ];
 
 /// Those that `cargo xtask test` runs.
@@ -33,7 +40,14 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["kms"] => kms::run(),
+        ["oidc"] => oidc(),
         ["browser"] => browser::run(),
+        ["crs"] => crs("../shared/crs"),
+        ["crs", folder] => crs(folder),
+        ["oracle"] => oracle("../shared/crs", "2000"),
+        ["oracle", folder, requests] => oracle(folder, requests),
+        ["attacks"] => judge(&["attacks", "../shared/crs", "../shared/attacks", "../shared/data"]),
         [] => {
             for (name, what) in SUITES {
                 println!("  {name:<8} {what}");
@@ -106,10 +120,15 @@ impl Drop for Running {
 
 /// The debug binary.
 fn binary() -> Result<PathBuf, String> {
+    Ok(target()?.join("debug/wardroom"))
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf, String> {
     let metadata = ask("cargo", &["metadata", "--format-version=1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let target = metadata["target_directory"].as_str().ok_or("cargo does not tell its target directory")?;
-    Ok(Path::new(target).join("debug/wardroom"))
+    Ok(PathBuf::from(target))
 }
 
 fn shown(path: &Path) -> String {
@@ -132,6 +151,26 @@ fn supply() -> Outcome {
     call(&shown(&judge), &["check", "bans", "sources", "licenses"])
 }
 
+/// Runs the firewall's judge, which is an example of its crate.
+fn judge(words: &[&str]) -> Outcome {
+    let mut args =
+        vec!["run", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge", "--"];
+    args.extend(words);
+    call("cargo", &args)
+}
+
+fn crs(folder: &str) -> Outcome {
+    judge(&["crs", folder, "conformance/crs/exceptions.toml"])
+}
+
+fn oracle(folder: &str, requests: &str) -> Outcome {
+    call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge"])?;
+    let judge = target()?.join("release/examples/judge");
+    let python = python("modsecurity", "libmodsecurity==3.0.15.post2")?.join("bin/python");
+    let differences = "conformance/crs/differences.toml";
+    call(&shown(&python), &["conformance/crs/oracle.py", &shown(&judge), folder, differences, requests])
+}
+
 fn tls() -> Outcome {
     let grader = python("sslyze", "sslyze==6.3.1")?;
     let running = Running::start("tls")?;
@@ -149,6 +188,16 @@ fn tls() -> Outcome {
         }
     }
     running.stop()
+}
+
+fn oidc() -> Outcome {
+    let folder = crate::root().join("conformance/oidc");
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["run.mjs", &shown(&binary()?), &shown(&workshop("oidc")?)])
 }
 
 fn events() -> Outcome {

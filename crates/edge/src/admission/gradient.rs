@@ -1,13 +1,16 @@
 //! How many requests may run at once: a limit that follows latency. It grows while answers come as fast
 //! as they use to, and shrinks in proportion as they come slower (the gradient limit of Netflix's
-//! `concurrency-limits`, without a probing phase: the usual latency is learned from calm times).
+//! `concurrency-limits`, without a probing phase: the usual latency is learned from calm times, for each
+//! class of routes by itself).
 
 use std::time::Duration;
+
+use super::route::Route;
 
 /// Answers faster than this are all alike: below it, differences are the scheduler's.
 const FLOOR: Duration = Duration::from_millis(5);
 /// How much slower than usual is still usual.
-const TOLERANCE: f64 = 2.0;
+const TOLERANCE: f64 = 1.5;
 /// The share of a new estimate in the limit.
 const SMOOTHING: f64 = 0.2;
 
@@ -17,13 +20,18 @@ pub(crate) struct Gradient {
     limit: f64,
     least: f64,
     most: f64,
-    /// The latency of calm times, in seconds; 0 before the first answer.
-    usual: f64,
+    /// The latency of calm times by route, in seconds; 0 before the first answer.
+    usual: [f64; Route::ALL.len()],
 }
 
 impl Gradient {
     pub(crate) fn new(first: usize, least: usize, most: usize) -> Self {
-        Self { limit: float(first), least: float(least), most: float(most.max(least)), usual: 0.0 }
+        Self {
+            limit: float(first),
+            least: float(least),
+            most: float(most.max(least)),
+            usual: [0.0; Route::ALL.len()],
+        }
     }
 
     /// The limit now.
@@ -33,20 +41,22 @@ impl Gradient {
     }
 
     /// An answer took `latency` while `running` were running; `calm` when nobody had to wait.
-    pub(crate) fn sample(&mut self, latency: Duration, running: usize, calm: bool) {
+    pub(crate) fn sample(&mut self, route: Route, latency: Duration, running: usize, calm: bool) {
         let latency = latency.max(FLOOR).as_secs_f64();
-        if self.usual == 0.0 {
-            self.usual = latency;
+        let Some(usual) = self.usual.get_mut(route.index()) else { return };
+        if *usual == 0.0 {
+            *usual = latency;
         }
         // Under load the usual latency hardly moves up, or else it would learn the overload as usual.
-        let weight = if calm || latency < self.usual { 1.0 / 300.0 } else { 1.0 / 30_000.0 };
-        self.usual += (latency - self.usual) * weight;
+        let weight = if calm || latency < *usual { 1.0 / 300.0 } else { 1.0 / 30_000.0 };
+        *usual += (latency - *usual) * weight;
         // Few in flight say nothing about how many may be.
         if float(running) < self.limit / 2.0 {
             return;
         }
-        let gradient = (TOLERANCE * self.usual / latency).clamp(0.5, 1.0);
-        let wanted = self.limit * gradient + self.limit.sqrt();
+        let gradient = (TOLERANCE * *usual / latency).clamp(0.5, 1.0);
+        let headroom = (self.limit.sqrt() / 2.0).max(1.0);
+        let wanted = self.limit * gradient + headroom;
         self.limit = (self.limit + (wanted - self.limit) * SMOOTHING).clamp(self.least, self.most);
     }
 }
@@ -63,14 +73,14 @@ mod tests {
     fn feed(limit: &mut Gradient, millis: u64, count: usize, calm: bool) {
         for _ in 0..count {
             let running = limit.limit();
-            limit.sample(Duration::from_millis(millis), running, calm);
+            limit.sample(Route::Send, Duration::from_millis(millis), running, calm);
         }
     }
 
     #[test]
     fn the_limit_grows_while_answers_stay_fast_and_shrinks_when_they_do_not() {
-        let mut limit = Gradient::new(20, 8, 200);
-        feed(&mut limit, 10, 200, true);
+        let mut limit = Gradient::new(20, 4, 200);
+        feed(&mut limit, 10, 400, true);
         assert_eq!(limit.limit(), 200);
         feed(&mut limit, 400, 200, false);
         assert!(limit.limit() < 20, "{limit:?}");
@@ -80,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_overload_is_not_learned_as_usual() {
-        let mut limit = Gradient::new(20, 8, 200);
+        let mut limit = Gradient::new(20, 4, 200);
         feed(&mut limit, 10, 200, true);
         feed(&mut limit, 200, 5000, false);
         assert!(limit.limit() < 20, "{limit:?}");
@@ -88,9 +98,9 @@ mod tests {
 
     #[test]
     fn an_idle_lane_keeps_its_limit() {
-        let mut limit = Gradient::new(20, 8, 200);
+        let mut limit = Gradient::new(20, 4, 200);
         for _ in 0..1000 {
-            limit.sample(Duration::from_secs(2), 1, true);
+            limit.sample(Route::Send, Duration::from_secs(2), 1, true);
         }
         assert_eq!(limit.limit(), 20);
     }

@@ -1,5 +1,5 @@
-//! A lane: so many requests of one class of routes run at once, the others wait in order of urgency and,
-//! among equals, each key in its turn. Waiting is short; who would wait too long is told to come back.
+//! A lane: so many requests run at once, the others wait in order of urgency and, among equals, each key in
+//! its turn. Waiting is short; who would wait too long is told to come back.
 //!
 //! Fairness is by key (credential, or else address): five hundred bots that ask twice a second wait with
 //! each other, while a person who is known here goes first. When a queue has not been empty for a while,
@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::gradient::Gradient;
+use super::route::Route;
 
 /// How urgent a request is, the most urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -98,6 +99,7 @@ pub(crate) struct Shed;
 #[derive(Debug)]
 pub(crate) struct Turn {
     lane: Arc<Lane>,
+    route: Route,
     began: Instant,
     /// Whether the answer's time says something about load.
     counts: bool,
@@ -131,7 +133,7 @@ impl Lane {
     ///
     /// # Errors
     /// When there is none within the patience of the class.
-    pub(crate) async fn enter(self: &Arc<Self>, class: Class, key: u64) -> Result<Turn, Shed> {
+    pub(crate) async fn enter(self: &Arc<Self>, class: Class, key: u64, route: Route) -> Result<Turn, Shed> {
         let (place, patience) = {
             let mut inner = self.lock();
             let now = Instant::now();
@@ -139,7 +141,7 @@ impl Lane {
                 inner.empty = now;
                 if inner.running < inner.gradient.limit() {
                     inner.running += 1;
-                    return Ok(self.turn());
+                    return Ok(self.turn(route));
                 }
             }
             let overloaded = inner.overloaded(now);
@@ -158,7 +160,7 @@ impl Lane {
         match timeout(patience, &mut place.place).await {
             Ok(Ok(())) => {
                 // The turn is ours: `place` is dropped with nothing left to give back.
-                Ok(self.turn())
+                Ok(self.turn(route))
             }
             Ok(Err(_)) | Err(_) => {
                 self.lock().shed += 1;
@@ -178,15 +180,15 @@ impl Lane {
         }
     }
 
-    fn turn(self: &Arc<Self>) -> Turn {
-        Turn { lane: Arc::clone(self), began: Instant::now(), counts: true }
+    fn turn(self: &Arc<Self>, route: Route) -> Turn {
+        Turn { lane: Arc::clone(self), route, began: Instant::now(), counts: true }
     }
 
-    fn leave(&self, latency: Option<Duration>) {
+    fn leave(&self, latency: Option<(Route, Duration)>) {
         let mut inner = self.lock();
         let (running, calm) = (inner.running, inner.waiting == 0);
-        if let Some(latency) = latency {
-            inner.gradient.sample(latency, running, calm);
+        if let Some((route, latency)) = latency {
+            inner.gradient.sample(route, latency, running, calm);
         }
         inner.running = running.saturating_sub(1);
         inner.hand_out();
@@ -321,7 +323,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.lane.leave(self.counts.then(|| self.began.elapsed()));
+        self.lane.leave(self.counts.then(|| (self.route, self.began.elapsed())));
     }
 }
 
@@ -336,7 +338,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_is_known_goes_before_who_is_not() {
         let lane = lane(1);
-        let turn = lane.enter(Class::Anonymous, 1).await.unwrap();
+        let turn = lane.enter(Class::Anonymous, 1, Route::Send).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for (class, key) in [
@@ -348,7 +350,7 @@ mod tests {
         ] {
             let (lane, order) = (Arc::clone(&lane), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let turn = lane.enter(class, key).await.unwrap();
+                let turn = lane.enter(class, key, Route::Send).await.unwrap();
                 order.lock().unwrap().push(key);
                 drop(turn);
             }));
@@ -365,13 +367,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_greedy_key_waits_in_its_own_line() {
         let lane = lane(1);
-        let turn = lane.enter(Class::Fresh, 9).await.unwrap();
+        let turn = lane.enter(Class::Fresh, 9, Route::Send).await.unwrap();
         let order = Arc::new(Mutex::new(Vec::new()));
         let mut tasks = Vec::new();
         for key in [1, 1, 1, 1, 1, 1, 2, 3] {
             let (lane, order) = (Arc::clone(&lane), Arc::clone(&order));
             tasks.push(tokio::spawn(async move {
-                let turn = lane.enter(Class::Fresh, key).await.unwrap();
+                let turn = lane.enter(Class::Fresh, key, Route::Send).await.unwrap();
                 order.lock().unwrap().push(key);
                 drop(turn);
             }));
@@ -387,19 +389,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn patience_ends_and_shrinks_in_an_overload() {
         let lane = lane(1);
-        let turn = lane.enter(Class::Anonymous, 1).await.unwrap();
+        let turn = lane.enter(Class::Anonymous, 1, Route::Send).await.unwrap();
         let start = Instant::now();
-        assert_eq!(lane.enter(Class::Anonymous, 2).await.unwrap_err(), Shed);
+        assert_eq!(lane.enter(Class::Anonymous, 2, Route::Send).await.unwrap_err(), Shed);
         assert_eq!(start.elapsed(), Duration::from_millis(500));
         // Somebody of the house keeps waiting: the queue has not been empty for a while.
         let waiting = tokio::spawn({
             let lane = Arc::clone(&lane);
-            async move { lane.enter(Class::Staff, 3).await.map(drop) }
+            async move { lane.enter(Class::Staff, 3, Route::Send).await.map(drop) }
         });
         tokio::time::sleep(Duration::from_millis(600)).await;
         let start = Instant::now();
         assert!(lane.load().overloaded);
-        assert_eq!(lane.enter(Class::Anonymous, 2).await.unwrap_err(), Shed);
+        assert_eq!(lane.enter(Class::Anonymous, 2, Route::Send).await.unwrap_err(), Shed);
         assert_eq!(start.elapsed(), Duration::from_millis(50));
         drop(turn);
         waiting.await.unwrap().unwrap();
@@ -409,23 +411,25 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_makes_room_for_the_urgent_only() {
         let lane = lane(1);
-        let _turn = lane.enter(Class::Anonymous, 0).await.unwrap();
+        let _turn = lane.enter(Class::Anonymous, 0, Route::Send).await.unwrap();
         let mut crowd = Vec::new();
         for key in 1..=64 {
             let lane = Arc::clone(&lane);
-            crowd.push(tokio::spawn(async move { lane.enter(Class::Anonymous, key).await.is_ok() }));
+            crowd.push(tokio::spawn(
+                async move { lane.enter(Class::Anonymous, key, Route::Send).await.is_ok() },
+            ));
         }
         while lane.load().waiting < 64 {
             tokio::task::yield_now().await;
         }
         assert_eq!(
-            lane.enter(Class::Anonymous, 99).await.unwrap_err(),
+            lane.enter(Class::Anonymous, 99, Route::Send).await.unwrap_err(),
             Shed,
             "no room for one more like them"
         );
         let urgent = tokio::spawn({
             let lane = Arc::clone(&lane);
-            async move { lane.enter(Class::Established, 7).await.is_ok() }
+            async move { lane.enter(Class::Established, 7, Route::Send).await.is_ok() }
         });
         tokio::task::yield_now().await;
         assert_eq!(lane.load().waiting, 64);
@@ -437,10 +441,10 @@ mod tests {
     async fn a_place_left_early_loses_no_turn() {
         let lane = lane(1);
         for _ in 0..50 {
-            let turn = lane.enter(Class::Fresh, 1).await.unwrap();
+            let turn = lane.enter(Class::Fresh, 1, Route::Send).await.unwrap();
             let waiting = tokio::spawn({
                 let lane = Arc::clone(&lane);
-                async move { lane.enter(Class::Fresh, 2).await.map(drop) }
+                async move { lane.enter(Class::Fresh, 2, Route::Send).await.map(drop) }
             });
             tokio::task::yield_now().await;
             drop(turn);
@@ -454,11 +458,11 @@ mod tests {
     async fn the_last_are_not_never() {
         let lane = lane(1);
         let served = Arc::new(Mutex::new(0));
-        let turn = lane.enter(Class::Staff, 0).await.unwrap();
+        let turn = lane.enter(Class::Staff, 0, Route::Send).await.unwrap();
         let nobody = tokio::spawn({
             let (lane, served) = (Arc::clone(&lane), Arc::clone(&served));
             async move {
-                let turn = lane.enter(Class::Anonymous, 1).await;
+                let turn = lane.enter(Class::Anonymous, 1, Route::Send).await;
                 *served.lock().unwrap() += usize::from(turn.is_ok());
             }
         });
@@ -467,7 +471,7 @@ mod tests {
             .map(|key| {
                 let lane = Arc::clone(&lane);
                 tokio::spawn(async move {
-                    let _turn = lane.enter(Class::Established, key).await;
+                    let _turn = lane.enter(Class::Established, key, Route::Send).await;
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 })
             })

@@ -5,8 +5,8 @@
 //! 2. [`Admission::handshake`]: so many handshakes at once and by second, known addresses first;
 //! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, before the
 //!    body is read;
-//! 4. [`Admission::turn`]: a lane per class of routes, whose width follows latency, with the urgent first
-//!    and the greedy behind.
+//! 4. [`Admission::turn`]: a lane whose width follows latency, with the urgent first and the greedy behind;
+//!    for sign-ins and dear requests a narrow one before it.
 //!
 //! [`Admission::learn`] closes the circle: the core's answers say who is known ([`standing`]).
 //!
@@ -45,7 +45,7 @@ pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
 pub(crate) use gate::{Gate, Permit, Refused};
 use gradient::Gradient;
 use handshakes::{Hands, Handshakes};
-use lane::{Class, Lane, Turn};
+use lane::{Class, Lane, Shed, Turn};
 pub(crate) use proxy::read as read_proxy;
 use rate::Buckets;
 pub use rate::Rate;
@@ -85,7 +85,8 @@ struct Inner {
     /// Addresses from where they came.
     friends: Standings,
     handshakes: Handshakes,
-    lanes: Vec<Arc<Lane>>,
+    /// By door.
+    lanes: Vec<Lanes>,
     detector: Mutex<Detector>,
     /// The measures in force, to be asked on every request.
     measured: ArcSwap<HashMap<(Dimension, u64), (Step, Timestamp)>>,
@@ -124,7 +125,7 @@ impl Admission {
     pub fn new(config: AdmissionConfig, access: &AccessConfig, world: &World) -> Result<Self, EdgeError> {
         config.check()?;
         let seed = world.bytes::<16>();
-        let lanes = Door::ALL.iter().flat_map(|_| Route::ALL.iter().map(|route| lane(*route, &config)));
+        let lanes = Door::ALL.iter().map(|_| Lanes::new(&config));
         Ok(Self(Arc::new(Inner {
             hash: SipHasher13::new_with_key(&seed),
             connections: Buckets::new(config.memory),
@@ -326,13 +327,12 @@ impl Admission {
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.
-    pub(crate) async fn turn(&self, visit: &Visit) -> Result<Option<Turn>, Turned> {
+    pub(crate) async fn turn(&self, visit: &Visit) -> Result<Option<Turns>, Turned> {
         if visit.route == Route::Health || !self.0.settings.load().config.enabled {
             return Ok(None);
         }
-        let lane = self.0.lanes.get(visit.door.index() * Route::ALL.len() + visit.route.index());
-        let Some(lane) = lane else { return Ok(None) };
-        let turn = lane.enter(visit.class, visit.key).await;
+        let Some(lanes) = self.0.lanes.get(visit.door.index()) else { return Ok(None) };
+        let turn = lanes.turn(visit).await;
         turn.map(Some).map_err(|_| {
             self.amend(visit, Some((Because::Busy, visit.route)));
             Turned::back_in(Because::Busy, Duration::from_secs(1))
@@ -406,13 +406,53 @@ impl Admission {
     }
 }
 
-fn lane(route: Route, config: &AdmissionConfig) -> Arc<Lane> {
-    let (first, least, most) = match route {
-        Route::Login => (config.logins_at_once, 1, config.logins_at_once),
-        Route::Costly => (config.costly_at_once, 1, config.costly_at_once),
-        _ => (config.concurrency, config.concurrency.min(8), config.concurrency_most),
-    };
-    Lane::new(Gradient::new(first, least, most))
+/// The lanes of a door.
+#[derive(Debug)]
+struct Lanes {
+    /// Everything comes by here: what the urgent need, the others do not have.
+    all: Arc<Lane>,
+    logins: Arc<Lane>,
+    costly: Arc<Lane>,
+}
+
+/// The turns of one request.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    all: Turn,
+    _own: Option<Turn>,
+}
+
+impl Lanes {
+    fn new(config: &AdmissionConfig) -> Self {
+        let lane = |first: usize, least: usize, most: usize| Lane::new(Gradient::new(first, least, most));
+        Self {
+            all: lane(config.concurrency, config.concurrency.min(4), config.concurrency_most),
+            logins: lane(config.logins_at_once, config.logins_at_once, config.logins_at_once),
+            costly: lane(config.costly_at_once, config.costly_at_once, config.costly_at_once),
+        }
+    }
+
+    async fn turn(&self, visit: &Visit) -> Result<Turns, Shed> {
+        let Visit { class, key, route, .. } = *visit;
+        let own = match route {
+            Route::Login => Some(self.logins.enter(class, key, route).await?),
+            Route::Costly => Some(self.costly.enter(class, key, route).await?),
+            _ => None,
+        };
+        Ok(Turns { all: self.all.enter(class, key, route).await?, _own: own })
+    }
+
+    /// The lanes with their names.
+    fn named(&self) -> [(&'static str, &Arc<Lane>); 3] {
+        [("all", &self.all), ("login", &self.logins), ("costly", &self.costly)]
+    }
+}
+
+impl Turns {
+    /// The answer waited for something else than our own work: its time says nothing.
+    pub(crate) fn say_nothing(&mut self) {
+        self.all.says_nothing();
+    }
 }
 
 fn processors() -> usize {

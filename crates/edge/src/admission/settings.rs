@@ -70,7 +70,7 @@ pub struct AdmissionConfig {
     pub logins: Rate,
     /// Seconds after which somebody known here counts as established.
     pub established_after: u64,
-    /// Requests of one class of routes that may run at once, at the start.
+    /// Requests that may run at once on each door, at the start; then it follows latency.
     pub concurrency: usize,
     /// And at most.
     pub concurrency_most: usize,

@@ -38,8 +38,8 @@ pub struct Traffic {
 pub struct LaneTraffic {
     /// `public` or `staff`.
     pub door: &'static str,
-    /// The class of routes.
-    pub route: &'static str,
+    /// `all`, or the narrow one of `login` or `costly`.
+    pub name: &'static str,
     /// How many may run at once now.
     pub limit: usize,
     /// How many do.

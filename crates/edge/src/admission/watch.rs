@@ -18,7 +18,7 @@ use super::rate::Rate;
 use super::route::{Door, Route};
 use super::traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
 use super::turned::{Because, Turned};
-use super::{Admission, Visit};
+use super::{Admission, Lanes, Visit};
 use crate::{EdgeError, Shutdown};
 
 /// What all of a throttled value have together.
@@ -97,7 +97,7 @@ impl Admission {
             network: config.network.per_second,
             connections: config.connections.per_second,
         };
-        let pressed = self.0.lanes.iter().any(|lane| lane.load().overloaded);
+        let pressed = self.0.lanes.iter().flat_map(Lanes::named).any(|(_, lane)| lane.load().overloaded);
         let now = self.0.world.now();
         let (findings, began, signals) = {
             let mut detector = self.detector();
@@ -321,12 +321,13 @@ impl Admission {
     }
 
     fn lanes(&self) -> Vec<LaneTraffic> {
-        let places = Door::ALL.iter().flat_map(|door| Route::ALL.iter().map(move |route| (door, route)));
-        let lanes = places.zip(&self.0.lanes).map(|((door, route), lane)| {
+        let places = Door::ALL.iter().zip(&self.0.lanes);
+        let places = places.flat_map(|(door, lanes)| lanes.named().map(|(name, lane)| (*door, name, lane)));
+        let lanes = places.map(|(door, name, lane)| {
             let load = lane.load();
             LaneTraffic {
                 door: door.name(),
-                route: route.name(),
+                name,
                 limit: load.limit,
                 running: load.running,
                 waiting: load.waiting,

@@ -128,6 +128,8 @@ fn identifier<'a>(node: Node<'a, '_>, ids: &mut BTreeSet<&'a str>) -> Result<(),
             (Some(ns::SAMLP), name) if MESSAGES.contains(&name) => "ID",
             (Some(ns::SAML), "Assertion") => "ID",
             (Some(ns::XENC), "EncryptedData" | "EncryptedKey") => "Id",
+            // xmlsec1 writes one; nothing refers to it.
+            (Some(ns::DS), "Signature") => "Id",
             _ => return Err(Refusal::IdAttribute),
         };
         if attribute.namespace().is_some() || attribute.name() != expected {

@@ -203,7 +203,7 @@ const SHAPES: &[Shape] = &[
     encryption(XENC, "DataReference", &["URI"], EMPTY),
     signature(
         "Signature",
-        &[],
+        &["Id"],
         Sequence(&[(DS, "SignedInfo", 1, 1), (DS, "SignatureValue", 1, 1), (DS, "KeyInfo", 0, 1)]),
     ),
     signature(

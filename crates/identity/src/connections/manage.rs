@@ -3,7 +3,7 @@
 //! to sealed beside it.
 
 use guard::Permit;
-use guard::action::{ManageConnections, ReadConnections};
+use guard::action::{ManageConnections, ReadConnections, ReadUsers};
 use kernel::{ConnectionId, Secret, Timestamp, UserId};
 use ledger::catalogue::{BreakGlassNamed, ConnectionChanged};
 use store::connections::{self, Connection, ConnectionKind, ConnectionState, DomainProof};
@@ -14,7 +14,7 @@ use super::begin::redirect;
 use super::logout::{end_these, sessions_of};
 use super::settings::{Domain, Provider, Settings};
 use super::{Opened, providers};
-use crate::{Identity, IdentityError, Inner, Refused};
+use crate::{Identity, IdentityError, Inner, Refused, Who};
 
 /// The most bytes of a connection's name.
 const MAX_NAME: usize = 64;
@@ -115,6 +115,33 @@ impl Identity {
     ) -> Result<ConnectionView, IdentityError> {
         let all = self.connections(permit).await?;
         Ok(all.into_iter().find(|view| view.id == connection).ok_or(Refused::NoConnection)?)
+    }
+
+    /// Who the provider of a connection is, for a change of what its people are here.
+    ///
+    /// # Errors
+    /// [`Refused::NoConnection`].
+    pub async fn provider_of(
+        &self,
+        _: &Permit<ManageConnections>,
+        connection: ConnectionId,
+    ) -> Result<Provider, IdentityError> {
+        Ok(self.0.opened(connection).await?.settings.provider)
+    }
+
+    /// Everybody who may sign in, by name, for whoever names break-glass accounts.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn colleagues(&self, permit: &Permit<ReadConnections>) -> Result<Vec<Who>, IdentityError> {
+        let inner = &self.0;
+        let reads = inner.also::<ReadUsers>(permit.actor())?;
+        let rows = inner.db.read(move |tx| store::users::list(tx, &reads)).await?;
+        let mut people = Vec::new();
+        for row in rows.iter().filter(|row| row.state == store::users::UserState::Active) {
+            people.push(inner.who(row).await?);
+        }
+        Ok(people)
     }
 
     /// Makes a connection, in the state of a draft: it can be tried, and nobody signs in through it.

@@ -38,6 +38,7 @@ pub use fetch::{Fetch, FetchError, Fetched, Fetching};
 pub use logout::Farewell;
 pub use manage::{ConnectionView, DomainView, Draft, DraftProvider};
 pub use oidc_flow::Finished;
+pub use proof::Ways;
 pub use reason::{Failure, Objection};
 pub use saml_flow::Handle;
 pub use settings::{Domain, GroupRole, OidcSettings, People, Provider, Settings, Unsaid};

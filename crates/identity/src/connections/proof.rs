@@ -10,15 +10,46 @@ use kernel::{SessionId, UserId};
 use ledger::catalogue::{LoginSucceeded, ProviderRefused};
 use store::sessions::{self, Session};
 use store::users::{self, UserState};
-use store::{StoreError, Via};
+use store::{StoreError, Via, credentials, identities};
 
-use super::Opened;
 use super::reason::{Failure, Objection};
 use super::told::Told;
-use crate::{IdentityError, Inner, sha256};
+use super::{Offer, Opened};
+use crate::session::Signed;
+use crate::{Identity, IdentityError, Inner, sha256};
 
 /// How old a proof may be that was asked for anew: the time that the way back takes.
 const FRESH: Duration = Duration::from_secs(60);
+
+/// With what somebody who is signed in can prove again who they are.
+#[derive(Debug)]
+pub struct Ways {
+    /// A code of their authenticator app.
+    pub app: bool,
+    /// A passkey.
+    pub passkey: bool,
+    /// A provider that vouches for them.
+    pub providers: Vec<Offer>,
+}
+
+impl Identity {
+    /// With what somebody who is signed in can prove again who they are.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn ways_to_prove(&self, signed: &Signed) -> Result<Ways, IdentityError> {
+        let (tenant, user) = (self.0.tenant, signed.actor.user);
+        let offers = self.offers().await?;
+        let found = self.0.db.read(move |tx| {
+            let app = credentials::totp(tx, tenant, user)?.is_some_and(|totp| totp.confirmed.is_some());
+            let passkey = !credentials::passkeys(tx, tenant, user)?.is_empty();
+            Ok((app, passkey, identities::connections_of(tx, tenant, user)?))
+        });
+        let (app, passkey, linked) = found.await?;
+        let providers = offers.into_iter().filter(|offer| linked.contains(&offer.connection)).collect();
+        Ok(Ways { app, passkey, providers })
+    }
+}
 
 impl Inner {
     /// Renews a session's proof by what the provider told, if it is about the session's own person, made

@@ -32,7 +32,8 @@ fn a_record_that_opens_under_two_keys_opens_under_the_committed_one_alone() {
     // The bare cipher is deceived: one record, two keys, two texts.
     let texts = [&first, &second].map(|key| {
         let key = KeyBytes::from_slice(key.expose()).unwrap();
-        let key = DataKey::new(row.key_id, row.tenant, row.purpose, 1, key, world.clone()).unwrap();
+        let nonces = Arc::new(Nonces::new(world.clone()));
+        let key = DataKey::new(row.key_id, row.tenant, row.purpose, 1, key, nonces).unwrap();
         key.open(&place, &record).unwrap()
     });
     assert!(texts[0].starts_with(b"pay ten "));

@@ -164,8 +164,19 @@ impl Detector {
         }
         let weight = Weight { refused: sample.refused.is_some(), known: sample.known, failed: false };
         let [_, network, ..] = sample.keys;
+        // Who is refused by address is dealt with by address: the rest is not to pay for it.
+        let by_address = matches!(
+            sample.refused,
+            Some(
+                Because::Address
+                    | Because::Network
+                    | Because::AddressConnections
+                    | Because::NetworkConnections
+            )
+        );
         for ((sketch, key), dimension) in self.recent.iter_mut().zip(sample.keys).zip(Dimension::ALL) {
-            if key != 0 {
+            let concerned = !by_address || matches!(dimension, Dimension::Address | Dimension::Network);
+            if key != 0 && concerned {
                 let part_of = if dimension == Dimension::Address { network } else { 0 };
                 sketch.add(key, part_of, weight, || (sample.label)(dimension));
             }

@@ -291,12 +291,16 @@ fn inside_reference(text: &str, at: usize) -> bool {
 /// Second, misspelled and foreign identifiers.
 fn identifiers(pieces: &Pieces<'_>, out: &mut Vec<Attack>) {
     let mut push = |xml: String| out.push(Attack { family: "identifiers", xml: xml.into_bytes() });
-    let starts: Vec<usize> =
-        pieces.document.descendants().filter(Node::is_element).map(|node| node.range().start).collect();
-    for start in starts {
+    let elements = pieces.document.descendants().filter(Node::is_element);
+    let starts: Vec<_> = elements.map(|node| (node.range().start, node.tag_name().name())).collect();
+    for (start, name) in starts {
         let end = pieces.xml[start..].find([' ', '>', '/']).unwrap() + start;
         for spelled in ["ID", "Id", "id", "xml:id", "wsu:Id", "iD"] {
             for value in [pieces.id, pieces.response_id, "_evil"] {
+                // The schema allows a signature this one, and nothing refers to it.
+                if (name, spelled, value) == ("Signature", "Id", "_evil") {
+                    continue;
+                }
                 let space = if spelled.starts_with("wsu") { " xmlns:wsu=\"urn:wsu\"" } else { "" };
                 let attribute = format!("{space} {spelled}=\"{value}\"");
                 push(String::from_utf8(inserted(pieces.xml, end, &attribute)).unwrap());

@@ -1,0 +1,14 @@
+<?php
+// People of the test.
+$config = [
+    'admin' => ['core:AdminPassword'],
+    'people' => [
+        'exampleauth:UserPass',
+        'alice:alice-password' => [
+            'uid' => ['alice'],
+            'mail' => ['alice@corp.example'],
+            'displayName' => ['Alice "A" <&> Ångström'],
+            'groups' => ['developers', 'all & sundry'],
+        ],
+    ],
+];
