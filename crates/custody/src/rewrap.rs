@@ -18,7 +18,7 @@ use vault::{KeyChain, WrappedDataKey, WrappedSubjectKey, WrappedTenantKey};
 use crate::{Custody, CustodyError, Inner};
 
 /// Keys in one batch, and so in one transaction.
-pub const BATCH: u32 = 500;
+pub const BATCH: u32 = 250;
 /// How often a batch is tried again while the database has other work.
 const PATIENCE: u32 = 100;
 /// How long after a pass keys that did not open are tried again.
@@ -244,14 +244,14 @@ impl Inner {
     ) -> Result<u64, StoreError> {
         let (permit, scribe, now) = (Arc::clone(permit), Arc::clone(scribe), self.world.now());
         let (tenant, from, to) = (route.tenant, route.from.version, route.to.version);
-        let ready = Arc::clone(ready);
+        let (ready, dialect) = (Arc::clone(ready), self.db.dialect());
         let job = move |tx: &mut store::Tx<'_>| {
             store::audit::hold(tx, tenant)?;
             let (kind, done) = match &ready.keys {
                 Wrapped::Subjects(keys) => {
-                    ("subject", rewraps::replace_subjects(tx, tenant, keys, from, to)?)
+                    ("subject", rewraps::replace_subjects(tx, dialect, tenant, keys, from, to)?)
                 }
-                Wrapped::Data(keys) => ("data", rewraps::replace_data(tx, tenant, keys, from, to)?),
+                Wrapped::Data(keys) => ("data", rewraps::replace_data(tx, dialect, tenant, keys, from, to)?),
             };
             let write = |tx: &mut store::Tx<'_>, written: Result<store::Written, vault::VaultError>| {
                 written.map_err(StoreError::refuse)?.append(tx)

@@ -9,7 +9,7 @@ use kernel::{Id, KeyId, SubjectId, TenantId, Timestamp};
 use vault::{WrappedDataKey, WrappedSubjectKey};
 
 use crate::keys::{data_key_of, subject_key_of};
-use crate::{Read, Row, StoreError, Tx, params};
+use crate::{Dialect, Read, Row, StoreError, Tx, params};
 
 /// Where the wrapping anew of what one version wraps stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,8 +212,9 @@ fn packed<'a>(keys: impl Iterator<Item = ([u8; ID], &'a [u8; COMMITMENT], &'a [u
     Some(packed)
 }
 
-// In both statements `typed` is never run: it tells PostgreSQL that `$4` is bytes, which `substr` alone
-// leaves open.
+// PostgreSQL gets a batch in one statement, because each statement is a journey there and back; `typed`
+// is never run and only tells it that `$4` is bytes. SQLite gets one statement for each key: there is no
+// journey, and its planner would walk through every key of the version for each of the batch.
 
 /// Replaces the blobs of subject keys that were wrapped anew, taken from version `was`. Gives how many;
 /// those that are gone or that another process replaced first are left alone.
@@ -222,11 +223,23 @@ fn packed<'a>(keys: impl Iterator<Item = ([u8; ID], &'a [u8; COMMITMENT], &'a [u
 /// [`StoreError::Malformed`] when a key has not the length of all keys.
 pub fn replace_subjects(
     tx: &mut Tx<'_>,
+    dialect: Dialect,
     tenant: TenantId,
     keys: &[WrappedSubjectKey],
     was: u32,
     now_by: u32,
 ) -> Result<u64, StoreError> {
+    if dialect == Dialect::Sqlite {
+        let mut changed = 0;
+        for key in keys {
+            changed += tx.execute(
+                "UPDATE subject_keys SET blob = $4, wrapped_by = $5
+                 WHERE tenant = $1 AND subject = $2 AND commitment = $3 AND wrapped_by = $6",
+                params![tenant, key.subject, key.commitment, key.blob, now_by, was],
+            )?;
+        }
+        return Ok(changed);
+    }
     let parts = keys.iter().map(|key| (key.subject.to_bytes(), &key.commitment, key.blob.as_slice()));
     let packed = packed(parts).ok_or(StoreError::Malformed { what: "subject key" })?;
     if keys.is_empty() {
@@ -248,11 +261,23 @@ pub fn replace_subjects(
 /// As for [`replace_subjects`].
 pub fn replace_data(
     tx: &mut Tx<'_>,
+    dialect: Dialect,
     tenant: TenantId,
     keys: &[WrappedDataKey],
     was: u32,
     now_by: u32,
 ) -> Result<u64, StoreError> {
+    if dialect == Dialect::Sqlite {
+        let mut changed = 0;
+        for key in keys {
+            changed += tx.execute(
+                "UPDATE data_keys SET blob = $4, wrapped_by = $5
+                 WHERE tenant = $1 AND key_id = $2 AND commitment = $3 AND wrapped_by = $6",
+                params![tenant, key.key_id, key.commitment, key.blob, now_by, was],
+            )?;
+        }
+        return Ok(changed);
+    }
     let parts = keys.iter().map(|key| (key.key_id.to_bytes(), &key.commitment, key.blob.as_slice()));
     let packed = packed(parts).ok_or(StoreError::Malformed { what: "data key" })?;
     if keys.is_empty() {

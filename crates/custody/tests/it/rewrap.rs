@@ -44,7 +44,7 @@ async fn everything_is_wrapped_anew_and_still_opens(house: House) {
     assert_eq!(again.id(), settings.id());
     assert_eq!(house.custody.rewrap(&house.tending(), |_| ()).await.unwrap().done, 0);
     let events = house.events("KEYS-1011I").await;
-    assert_eq!(events.len(), 4, "one batch of people, three of data keys");
+    assert_eq!(events.len(), 6, "one batch of people, five of data keys");
 }
 
 async fn two_that_wrap_anew_at_once_do_each_key_once(house: House) {

@@ -107,10 +107,11 @@ async fn a_rewrapped_row_never_replaces_another_key(house: House) {
     let (tenant, owner) = (tenancy.tenant, keys::house_of(tenancy.tenant));
     tenancy.key(&house, Purpose::Settings).await;
     let chain = house.db.read(move |tx| keys::newest(tx, tenant, Purpose::Settings, owner)).await;
-    let mut forged = chain.unwrap().unwrap().data;
+    let (mut forged, dialect) = (chain.unwrap().unwrap().data, house.db.dialect());
     forged.commitment = [0; 32];
     forged.blob = vec![0; 73];
-    let replaced = house.db.write(move |tx| rewraps::replace_data(tx, tenant, &[forged.clone()], 1, 1)).await;
+    let replaced =
+        house.db.write(move |tx| rewraps::replace_data(tx, dialect, tenant, &[forged.clone()], 1, 1)).await;
     assert_eq!(replaced.unwrap(), 0);
 }
 
