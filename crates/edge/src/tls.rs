@@ -193,8 +193,18 @@ impl ResolvesServerCert for Shown {
 }
 
 /// AWS-LC, cut down to what is offered: AEAD suites of TLS 1.3, and three groups, the hybrid of X25519
-/// and ML-KEM-768 (FIPS 203) first.
+/// and ML-KEM-768 (FIPS 203) first. A FIPS build offers what FIPS approves: no ChaCha20, no X25519 alone.
 pub(crate) fn provider() -> CryptoProvider {
+    if cfg!(feature = "fips") {
+        return CryptoProvider {
+            cipher_suites: vec![
+                cipher_suite::TLS13_AES_256_GCM_SHA384,
+                cipher_suite::TLS13_AES_128_GCM_SHA256,
+            ],
+            kx_groups: vec![kx_group::X25519MLKEM768, kx_group::SECP256R1],
+            ..aws_lc_rs::default_provider()
+        };
+    }
     CryptoProvider {
         cipher_suites: vec![
             cipher_suite::TLS13_AES_256_GCM_SHA384,

@@ -32,6 +32,7 @@
 mod cache;
 mod error;
 mod file_root;
+mod fips;
 mod key;
 mod keyring;
 mod nonces;
@@ -55,6 +56,7 @@ mod xaes;
 pub use cache::CachePolicy;
 pub use error::VaultError;
 pub use file_root::FileRoot;
+pub use fips::{NotFips, fips_status};
 pub use key::KeyBytes;
 pub use keyring::{KeyChain, Keyring};
 pub use passphrase_root::PassphraseRoot;

@@ -152,6 +152,11 @@ fn derive(
     salt: &[u8; 16],
     cost: Cost,
 ) -> Result<KeyBytes, ProviderError> {
+    if crate::fips::REFUSES {
+        let why =
+            "Argon2 is not approved, and this build is in FIPS mode; choose another provider".to_owned();
+        return Err(ProviderError::Unsafe { why });
+    }
     // A header with other costs than these did not come from here, and could eat memory or time.
     let sane = (19 * 1024..=1024 * 1024).contains(&cost.memory_kib)
         && (1..=16).contains(&cost.passes)

@@ -8,11 +8,12 @@
 //! It does not commit to the key: one ciphertext can be crafted that opens under two keys. The
 //! commitment stored with every wrapped key closes that (see `key.rs`).
 
+mod derive;
+
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use aws_lc_rs::cmac;
-use zeroize::Zeroizing;
 
 use crate::{KeyBytes, VaultError};
+use derive::Derive;
 
 /// Length of a nonce in bytes.
 pub(crate) const NONCE: usize = 24;
@@ -20,11 +21,11 @@ pub(crate) const NONCE: usize = 24;
 pub(crate) const TAG: usize = 16;
 
 /// One key, ready for use. The library below clears its own copy when this is dropped.
-pub(crate) struct Xaes(cmac::Key);
+pub(crate) struct Xaes(Derive);
 
 impl Xaes {
     pub(crate) fn new(key: &KeyBytes) -> Result<Self, VaultError> {
-        cmac::Key::new(cmac::AES_256, key.expose()).map(Self).map_err(|_| VaultError::Library)
+        Derive::new(key).map(Self)
     }
 
     /// Encrypts `text` where it stands and returns the tag.
@@ -54,16 +55,16 @@ impl Xaes {
 
     /// The AES-256-GCM key and the 12-byte nonce for one 24-byte nonce.
     fn message_key(&self, nonce: &[u8; NONCE]) -> Result<(LessSafeKey, Nonce), VaultError> {
-        let (derive, rest) = nonce.split_at(12);
-        let mut key = Zeroizing::new([0u8; 32]);
-        for (counter, half) in (1u8..).zip(key.chunks_exact_mut(16)) {
-            // SP 800-108r1 in counter mode: 16-bit counter, the label "X", a zero byte, the context.
-            let mut input = [0u8; 16];
-            let (head, context) = input.split_at_mut(4);
+        let (context, rest) = nonce.split_at(12);
+        // SP 800-108r1 in counter mode: 16-bit counter, the label "X", a zero byte, the context.
+        let block = |counter| {
+            let mut block = [0u8; 16];
+            let (head, tail) = block.split_at_mut(4);
             head.copy_from_slice(&[0, counter, b'X', 0]);
-            context.copy_from_slice(derive);
-            cmac::sign_to_buffer(&self.0, &input, half).map_err(|_| VaultError::Library)?;
-        }
+            tail.copy_from_slice(context);
+            block
+        };
+        let key = self.0.both([block(1), block(2)])?;
         let unbound = UnboundKey::new(&AES_256_GCM, key.as_slice()).map_err(|_| VaultError::Library)?;
         let nonce = Nonce::try_assume_unique_for_key(rest).map_err(|_| VaultError::Library)?;
         Ok((LessSafeKey::new(unbound), nonce))

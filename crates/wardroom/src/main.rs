@@ -14,6 +14,7 @@ mod config;
 mod datadir;
 mod erase;
 mod keys;
+mod memory;
 mod people;
 mod posture;
 mod providers;
@@ -33,6 +34,7 @@ use config::Config;
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
+    memory::harden();
     // A panic's own words may hold anything that the code had in hand; the place says enough.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

