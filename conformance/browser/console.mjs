@@ -313,6 +313,28 @@ await check("the auditor sees who opened the transcript, and proves the log", as
   expect(lines[0].index === 0 && lines.some((line) => line.checkpoint), "the export is not whole");
 });
 
+const custodians = [await person("custodian"), await person("second-custodian")];
+await check("two key custodians rotate, and end a version together", async () => {
+  for (const custodian of custodians) {
+    await go(owner, "/users");
+    await enrolByPasskey(custodian, await invite(owner, "key_custodian"));
+  }
+  const [one, two] = custodians;
+  await go(one, "/keys");
+  expect((await heading(one)) === "Keys", "the page is not shown");
+  await look(one)("keys-before");
+  await press(one, "Rotate now");
+  await one.page.getByText("New writes use the new version").waitFor();
+  await look(one)("keys-after");
+  await go(one, "/account/confirm?next=/keys");
+  await look(one)("confirm");
+  await press(one, "Use a passkey");
+  await took(one, "/keys");
+  expect((await refused(two, "/conversations")) === 403, "a custodian was shown conversations");
+  await go(two, "/");
+  expect((await two.page.locator(".rail a[href='/conversations']").count()) === 0, "the link is shown");
+});
+
 await check("the owner sees a person and ends nothing by mistake", async () => {
   await go(owner, "/users");
   await owner.page.getByRole("link", { name: "developer", exact: true }).click();
@@ -333,7 +355,7 @@ await check("on a narrow window the rail opens by its button", async () => {
   await owner.page.screenshot({ path: join(out, "rail-360.png") });
 });
 
-for (const who of [owner, manager, developer, auditor]) {
+for (const who of [owner, manager, developer, auditor, ...custodians]) {
   await check(`no page of the ${who.name} caused an error, a violation or a foreign request`, async () => clean(who));
 }
 

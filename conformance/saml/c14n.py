@@ -32,7 +32,7 @@ def bare(path):
 
 
 PREFIXES = ["", "a", "b", "c", "ds", "saml"]
-URIS = ["urn:one", "urn:two", "http://three.example/#x", "urn:q?a&amp;b"]
+URIS = ["urn:one", "urn:two", "http://three.example/#x", "urn:q?a=b;c(d)"]
 TEXTS = ["", " ", "x", "é\U0001f600", "&amp;&lt;&gt;", "&#13;&#10;&#9;", '"\'', "\n  ", "]]&gt;"]
 
 
@@ -97,6 +97,8 @@ def compare(work, judge):
     for _ in range(RANDOM):
         listed = source.sample(["#default", *PREFIXES[1:], "unknown"], source.randrange(4))
         add(made(source).encode(), listed)
+    # lxml drops listed prefixes that no document has ever named; this document names the token.
+    etree.HTML('<p #default="">')
     listing = folder / "list"
     listing.write_text("".join(f"{' '.join(prefixes)}\t{path}\n" for path, prefixes in cases))
     judge("c14n", listing)
@@ -117,6 +119,7 @@ def compare(work, judge):
             equal += 1
         else:
             differ += 1
-            print(f"  differs: {path}")
+            if differ <= 10:
+                print(f"  differs: {path}")
     print(f"exclusive canonicalization: {equal} equal, {differ} differ, {refused} refused by us, {unread} by libxml2")
     return {"c14n_equal": equal, "c14n_differ": differ, "c14n_refused": refused}

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bots::{Shelf, ShelfError};
 use conversations::Conversations;
+use custody::Custody;
 use doors::cookie::SessionSecret;
 use doors::{Arrival, Decision, Entrance, ResourceNeed};
 use guard::action::ActivateRelease;
@@ -33,6 +34,8 @@ pub struct DeskParts {
     pub db: Db,
     /// The keys, for events, reasons and tickets.
     pub keys: Keychain,
+    /// The life of the keys.
+    pub custody: Custody,
     /// Who is who.
     pub identity: Identity,
     /// What was said.

@@ -11,10 +11,12 @@ mod assets;
 mod audit;
 mod bots;
 mod connections;
+mod confirm;
 mod conversations;
 mod desk;
 mod doorstep;
 mod enrol;
+mod keys;
 mod layer;
 mod overview;
 mod page;
@@ -40,6 +42,7 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(provider_doors())
         .and(proof_doors())
         .and(work_doors())
+        .and(key_doors())
         .and(people_doors())
         .and(connection_doors());
     let (router, table) = doors.hang(desk, Flavour::Page)?;
@@ -150,6 +153,22 @@ fn work_doors() -> Doors<Desk> {
         .guarded(post, "/audit/export", audit::export)
 }
 
+/// The keys.
+fn key_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get, "/keys", keys::page)
+        .guarded(post.clone(), "/keys/rotate", keys::rotate)
+        .guarded(post.clone(), "/keys/pause", keys::pause)
+        .guarded(post.clone(), "/keys/resume", keys::resume)
+        .guarded(post.clone(), "/keys/versions/{version}/disable", keys::disable)
+        .guarded(post.clone(), "/keys/versions/{version}/enable", keys::enable)
+        .guarded(post.clone(), "/keys/versions/{version}/destroy", keys::destroy)
+        .guarded(post.clone(), "/keys/versions/{version}/keep", keys::keep)
+        .guarded(post.clone(), "/keys/requests/{request}/approve", keys::approve)
+        .guarded(post, "/keys/requests/{request}/cancel", keys::cancel)
+}
+
 /// People, and one's own account.
 fn people_doors() -> Doors<Desk> {
     let (get, post) = (Method::GET, Method::POST);
@@ -163,6 +182,10 @@ fn people_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/invites", users::invite)
         .guarded(post.clone(), "/invites/{invite}/withdraw", users::withdraw)
         .guarded(get.clone(), "/enrol/codes", enrol::codes)
+        .guarded(get.clone(), "/account/confirm", confirm::page)
+        .guarded(post.clone(), "/account/confirm", confirm::code)
+        .guarded(post.clone(), "/account/confirm/passkey/start", confirm::passkey_start)
+        .guarded(post.clone(), "/account/confirm/passkey/finish", confirm::passkey_finish)
         .guarded(get, "/account", account::page)
         .guarded(post.clone(), "/account/sessions/{session}/end", account::end_one)
         .guarded(post.clone(), "/account/sessions/end", account::end_all)

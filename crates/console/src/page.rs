@@ -69,6 +69,12 @@ const RAIL: &[(&str, &[Entry])] = &[
                 Act::ReadConnections,
                 "M13 5h6v14h-6M4 12h10M10.5 8.5L14 12l-3.5 3.5",
             ),
+            (
+                "/keys",
+                "Keys",
+                Act::ReadKeys,
+                "M8.5 18a4 4 0 1 0 0-8 4 4 0 0 0 0 8ZM11.3 11.2L18.5 4M15 7.5l2.5 2.5",
+            ),
         ],
     ),
     (
@@ -122,15 +128,24 @@ impl Shell {
 /// What a page says after a form was posted. The address carries the word, never a text.
 const DONE: &[(&str, &str)] = &[
     ("activated", "The release answers from now on."),
+    ("approved", "What was asked for is approved; the audit log says by whom."),
+    ("asked", "It is asked for; within a day a second person must agree."),
+    ("called-off", "The request is called off."),
     ("closed", "The conversation is closed."),
     ("disabled", "The account is disabled and its sessions have ended."),
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),
     ("granted", "The role applies from the next request on."),
     ("made", "The connection is made. Try it, then switch it on."),
-    ("revoked", "The role is taken away from the next request on."),
     ("saved", "The change applies from the next sign-in on."),
     ("switched", "The connection is switched."),
+    ("kept", "The version is kept; nothing will destroy it unless two people decide so."),
+    ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
+    ("key-enabled", "The version is enabled."),
+    ("paused", "The wrapping anew is paused."),
+    ("resumed", "The wrapping anew goes on."),
+    ("revoked", "The role is taken away from the next request on."),
+    ("rotated", "New writes use the new version from now on; the rest is wrapped anew meanwhile."),
     ("withdrawn", "The invitation can no longer be used."),
 ];
 

@@ -200,7 +200,7 @@ pub(crate) async fn passkey_start(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Finish {
-    credential: Assertion,
+    pub(crate) credential: Assertion,
 }
 
 /// `POST /sign-in/passkey/finish`

@@ -4,6 +4,7 @@
 use axum::response::{IntoResponse, Response};
 use bots::ShelfError;
 use conversations::ConversationError;
+use custody::CustodyError;
 use doors::Refusal;
 use guard::Denied;
 use identity::IdentityError;
@@ -52,6 +53,15 @@ impl From<VaultError> for Trouble {
 impl From<ConversationError> for Trouble {
     fn from(error: ConversationError) -> Self {
         tracing::warn!(error = &error as &dyn std::error::Error, "a conversation could not be shown");
+        Self::from(Problem::from(&error))
+    }
+}
+
+impl From<CustodyError> for Trouble {
+    fn from(error: CustodyError) -> Self {
+        if !matches!(error, CustodyError::Refused(_)) {
+            tracing::error!(error = &error as &dyn std::error::Error, "the custody of keys failed");
+        }
         Self::from(Problem::from(&error))
     }
 }

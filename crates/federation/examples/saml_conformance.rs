@@ -1,4 +1,4 @@
-//! The hands of `cargo xtask conformance saml` and `bench saml`: begins logins, verifies what real
+//! The hands of `cargo xtask conformance saml`: begins logins, verifies what real
 //! providers answer, turns each answer into attacks, prints figures. Everything on loopback; keys are
 //! made for the run and thrown away.
 //!
@@ -11,14 +11,11 @@
     clippy::indexing_slicing,
     reason = "what a judge cannot do ends the run"
 )]
-#![expect(clippy::disallowed_methods, reason = "it measures")]
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
-use std::hint::black_box;
 use std::path::Path;
-use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -45,9 +42,8 @@ fn main() {
         ["ended", folder, query] => ended(Path::new(folder), query),
         ["asked", folder, query] => asked(Path::new(folder), query),
         ["c14n", list] => c14n(Path::new(list)),
-        ["bench", folder] => bench(Path::new(folder)),
         _ => panic!(
-            "keys|metadata|begin|judge|logout|bench FOLDER, ended|asked FOLDER QUERY, import FILE, c14n LIST"
+            "keys|metadata|begin|judge|logout FOLDER, ended|asked FOLDER QUERY, import FILE, c14n LIST"
         ),
     };
     println!("{answer}");
@@ -248,28 +244,4 @@ fn c14n(list: &Path) -> Value {
         }
     }
     json!({ "written": written, "refused": refused })
-}
-
-/// What one verification costs: the median of the fastest tenth of batches, in milliseconds of one core.
-fn bench(folder: &Path) -> Value {
-    let (bench, field) = Bench::open(folder);
-    let cost = |field: &str| {
-        let mut batches: Vec<f64> = (0..60)
-            .map(|_| {
-                let begun = Instant::now();
-                for _ in 0..20 {
-                    let _ = black_box(bench.present(black_box(field)));
-                }
-                begun.elapsed().as_secs_f64() * 1e3 / 20.0
-            })
-            .collect();
-        batches.sort_by(f64::total_cmp);
-        batches[batches.len() / 20]
-    };
-    let genuine = cost(&field);
-    let xml = String::from_utf8(STANDARD.decode(&field).unwrap()).unwrap();
-    let doubled = xml.replacen("</samlp:Response>", "<Assertion xmlns=\"urn:x\"/></samlp:Response>", 1);
-    let hostile = cost(&STANDARD.encode(doubled));
-    let largest = cost(&STANDARD.encode(format!("<a>{}</a>", "<b/>".repeat(60_000))));
-    json!({ "verify_ms": genuine, "wrapped_ms": hostile, "bomb_ms": largest, "octets": xml.len() })
 }

@@ -102,6 +102,7 @@ pub(crate) const CONFLICTS: &[(Role, Role, &str)] = &[
     (Role::KeyCustodian, Role::SupportAgent, "whoever keeps the keys reads nothing that they seal"),
     (Role::KeyCustodian, Role::SupportManager, "whoever keeps the keys reads nothing that they seal"),
     (Role::KeyCustodian, Role::Owner, "whoever keeps the keys appoints nobody"),
+    (Role::KeyCustodian, Role::SecurityAdmin, "whoever keeps the keys appoints nobody"),
 ];
 
 /// Whether somebody who holds `existing` may be granted `new`. Scopes do not matter here: a developer

@@ -26,6 +26,11 @@ impl Nonces {
         Self { world, block: Mutex::new(Vec::with_capacity(BLOCK)) }
     }
 
+    /// Random bytes straight from the system, for what is secret.
+    pub(crate) fn secret(&self) -> [u8; 32] {
+        self.world.bytes()
+    }
+
     /// A nonce that was never handed out before, mixed with `place`.
     pub(crate) fn next(&self, place: &[u8; NONCE]) -> [u8; NONCE] {
         let mut nonce = self.draw();

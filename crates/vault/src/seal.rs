@@ -138,7 +138,7 @@ impl DataKey {
     }
 
     pub(crate) fn random(&self) -> [u8; 32] {
-        self.world.bytes()
+        self.nonces.secret()
     }
 
     fn aad(&self, place: &Place) -> Result<Vec<u8>, VaultError> {

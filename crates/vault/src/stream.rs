@@ -172,7 +172,15 @@ mod tests {
 
     fn key(byte: u8) -> DataKey {
         let (world, bytes) = (World::real(), KeyBytes::from_slice(&[byte; 32]).unwrap());
-        DataKey::new(world.id(), world.id(), Purpose::Backup, 1, bytes, world).unwrap()
+        DataKey::new(
+            world.id(),
+            world.id(),
+            Purpose::Backup,
+            1,
+            bytes,
+            std::sync::Arc::new(crate::nonces::Nonces::new(world)),
+        )
+        .unwrap()
     }
 
     fn sealed(key: &DataKey, chunks: &[&[u8]]) -> (StreamStart, Vec<Vec<u8>>) {

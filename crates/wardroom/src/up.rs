@@ -271,6 +271,7 @@ fn desk(
         world: base.world.clone(),
         db: base.db.clone(),
         keys: base.keys.clone(),
+        custody: base.custody.clone(),
         identity,
         conversations: house.conversations.clone(),
         shelf: house.shelf.clone(),

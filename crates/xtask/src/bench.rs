@@ -13,7 +13,9 @@ const BENCHES: &[(&str, &str)] = &[
         "storage",
         "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
     ),
+    ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
+    ("saml", "what the verification of a SAML login costs, genuine and hostile"),
     ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
@@ -36,7 +38,10 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         }
         ["seal"] => example("wardroom-vault", "seal_cost", &[]),
         ["storage", rest @ ..] => example("wardroom-store", "storage", rest),
+        ["rewrap"] => example("wardroom-custody", "rewrap_rate", &[]),
+        ["rewrap", keys] => example("wardroom-custody", "rewrap_rate", &[keys]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
+        ["saml"] => example("wardroom-federation", "saml_cost", &[]),
         ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {

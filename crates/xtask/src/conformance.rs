@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use serde_json::Value;
 
 use crate::Outcome;
-use crate::steps::{ask, call};
+use crate::steps::{ask, call, call_in};
 
 /// The suites: name, what judges.
 const SUITES: &[(&str, &str)] = &[
@@ -20,6 +20,8 @@ const SUITES: &[(&str, &str)] = &[
     ("acme", "Debian's pebble issues certificates by http-01 and tls-alpn-01"),
     ("events", "the official OCSF 1.8 schema judges every event of the catalogue"),
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
+    ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
+    ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
 ];
@@ -36,6 +38,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["events"] => events(),
         ["audit"] => audit(),
         ["kms"] => kms::run(),
+        ["oidc"] => oidc(),
         ["browser"] => browser::run(),
         [] => {
             for (name, what) in SUITES {
@@ -109,10 +112,15 @@ impl Drop for Running {
 
 /// The debug binary.
 fn binary() -> Result<PathBuf, String> {
+    Ok(target()?.join("debug/wardroom"))
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf, String> {
     let metadata = ask("cargo", &["metadata", "--format-version=1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|error| error.to_string())?;
     let target = metadata["target_directory"].as_str().ok_or("cargo does not tell its target directory")?;
-    Ok(Path::new(target).join("debug/wardroom"))
+    Ok(PathBuf::from(target))
 }
 
 fn shown(path: &Path) -> String {
@@ -152,6 +160,16 @@ fn tls() -> Outcome {
         }
     }
     running.stop()
+}
+
+fn oidc() -> Outcome {
+    let folder = crate::root().join("conformance/oidc");
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["run.mjs", &shown(&binary()?), &shown(&workshop("oidc")?)])
 }
 
 fn events() -> Outcome {

@@ -16,6 +16,13 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/testssl", "testssl.sh"),
     ("/usr/bin/python3", "python3-venv"),
     ("/usr/bin/openssl", "openssl"),
+    ("/usr/share/simplesamlphp/www", "simplesamlphp"),
+    ("/usr/bin/php", "php-cli"),
+    ("/usr/share/doc/php-xml", "php-xml"),
+    ("/usr/share/doc/php-mbstring", "php-mbstring"),
+    ("/usr/share/doc/php-sqlite3", "php-sqlite3"),
+    ("/usr/share/doc/php-curl", "php-curl"),
+    ("/usr/bin/xmlsec1", "xmlsec1"),
     ("/usr/share/doc/postgresql-doc-15/html", "postgresql-doc-15"),
 ];
 

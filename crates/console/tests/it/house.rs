@@ -35,6 +35,7 @@ pub(crate) const ORIGIN: &str = "https://desk.example:9443";
 pub(crate) struct House {
     router: Router,
     pub(crate) table: RouteTable,
+    pub(crate) custody: custody::Custody,
     pub(crate) tenant: TenantId,
     pub(crate) world: World,
     pub(crate) db: Db,
@@ -184,8 +185,8 @@ impl House {
         let (url, opening) = (DbUrl::sqlite(room.path().join("house.db")), world.clone());
         let db = tokio::task::spawn_blocking(move || Db::open(&url, &opening).unwrap()).await.unwrap();
         let root = FileRoot::create(room.path().join("root.key"), world.clone()).unwrap();
-        let keyring = Keyring::new(Arc::new(root), world.clone(), CachePolicy::default());
-        let keys = Keychain::new(db.clone(), Arc::new(keyring), world.clone());
+        let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
+        let keys = Keychain::new(db.clone(), Arc::clone(&keyring), world.clone());
         let (tenant, now): (TenantId, _) = (world.id(), world.now());
         db.write(move |tx| tenants::create(tx, tenant, now)).await.unwrap();
         keys.prepare(tenant).await.unwrap();
@@ -204,8 +205,18 @@ impl House {
             Identity::new(db.clone(), keys.clone(), guard.clone(), world.clone(), tenant, party).unwrap();
         let signer = Signer::from_seed(&format!("wardroom/{tenant}"), &kernel::Secret::new([7; 32])).unwrap();
         let ends = world.now().after(Duration::from_secs(90 * 86_400));
+        let custody = custody::Custody::new(custody::CustodyParts {
+            tenant,
+            db: db.clone(),
+            keys: keys.clone(),
+            guard: guard.clone(),
+            world: world.clone(),
+            present: keyring,
+            next: None,
+        });
         let desk = Desk::new(DeskParts {
             tenant,
+            custody: custody.clone(),
             guard: guard.clone(),
             world: world.clone(),
             db: db.clone(),
@@ -235,6 +246,7 @@ impl House {
         Self {
             router,
             table,
+            custody,
             tenant,
             world,
             db,
@@ -250,7 +262,13 @@ impl House {
 
     /// Somebody with these roles, signed in, without the ceremonies of enrolment.
     pub(crate) async fn staff(&self, name: &str, roles: &[Role]) -> Staff {
+        self.staff_signed_in(name, roles, 0).await
+    }
+
+    /// The same, who last proved who they are so many seconds ago.
+    pub(crate) async fn staff_signed_in(&self, name: &str, roles: &[Role], ago: u64) -> Staff {
         let (tenant, user, now): (_, UserId, _) = (self.tenant, self.world.id(), self.world.now());
+        let proved = kernel::Timestamp::from_millis(now.as_millis() - ago * 1000);
         let key = self.keys.tenant_data_key(tenant, Purpose::Identity).await.unwrap();
         let index = self.keys.tenant_data_key(tenant, Purpose::Index).await.unwrap();
         let email = Email::new(&format!("{name}@desk.example")).unwrap();
@@ -284,7 +302,7 @@ impl House {
             assurance: 2,
             epoch: 1,
             created: now,
-            authenticated: now,
+            authenticated: proved,
             last_seen: now,
             absolute: now.after(Duration::from_secs(3600)),
             ended: None,

@@ -4,6 +4,7 @@
 
 mod doorstep;
 mod house;
+mod keys;
 mod pages;
 mod roles;
 mod transcripts;

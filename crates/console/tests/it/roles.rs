@@ -10,7 +10,8 @@ use crate::house::House;
 /// An address of a route, with something that has the right shape in every hole.
 fn address(path: &str) -> String {
     let id = "0198c0de-1234-7abc-8def-0123456789ab";
-    path.replace("{name}", "front-desk").replace("{id}", id).replace("{session}", id).replace("{invite}", id)
+    let path = path.replace("{name}", "front-desk").replace("{version}", "1");
+    ["{id}", "{session}", "{invite}", "{request}"].iter().fold(path, |path, hole| path.replace(hole, id))
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "what a test cannot do fails the test"
@@ -11,6 +10,7 @@
 
 mod faults;
 mod house;
+mod hsm;
 mod load;
 mod moving;
 mod rewrap;

@@ -42,10 +42,9 @@ impl IdpMetadata {
     /// When the file cannot be read, has expired, holds no or several providers, or one without a
     /// usable key and a binding that we speak.
     pub fn parse(file: &[u8], entity_id: Option<&str>, now: Timestamp) -> Result<Self, SamlError> {
-        let tree = Tree::parse_plain(&without_comments(file)?, LIMIT, NODES)
-            .map(|tree| Self::choose(&tree, entity_id, now))
-            .map_err(SamlError::Metadata)?;
-        tree
+        let octets = without_comments(file)?;
+        let tree = Tree::parse_plain(&octets, LIMIT, NODES).map_err(SamlError::Metadata)?;
+        Self::choose(&tree, entity_id, now)
     }
 
     fn choose(tree: &Tree<'_>, entity_id: Option<&str>, now: Timestamp) -> Result<Self, SamlError> {

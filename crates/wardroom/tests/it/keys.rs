@@ -6,15 +6,21 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use guard::action::ApproveKeyRequest;
+use guard::{Actor, Circumstances, Grant, Guard, Permit, Resource, Role, Staff};
 use kernel::{ConversationId, Id, TenantId, World};
 use serde_json::Value;
 use store::{Db, DbUrl, keys, tenants};
-use vault::{CachePolicy, FileRoot, KeyChain, Keyring, Purpose};
+use vault::{CachePolicy, FileRoot, KeyChain, Keyring, PassphraseRoot, Purpose, TwoRoots};
 
 use crate::house::{House, wardroom};
 
 /// Loops of the kill test.
 const KILLS: u64 = 40;
+/// Kills in the middle of a move.
+const MOVES_KILLED: u64 = 30;
+/// What the other root key is made of.
+const PASSPHRASE: &str = "seven words that nobody else would think of";
 /// Data keys that lie directly under the tenant's key.
 const DATA_KEYS: usize = 12_000;
 
@@ -93,6 +99,36 @@ impl Rows {
         let root = FileRoot::open(data.join("keys/root.key"), world.clone()).unwrap();
         let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
         Self { db, keyring, tenant, world }
+    }
+
+    /// The same with the root key of the passphrase beside the file's.
+    async fn open_with_both(data: &Path) -> Self {
+        let rows = Self::open(data).await;
+        let passphrase = kernel::Secret::new(PASSPHRASE.to_owned());
+        let path = data.join("keys/passphrase.root");
+        let other = PassphraseRoot::open(path, &passphrase, rows.world.clone()).unwrap();
+        let file = FileRoot::open(data.join("keys/root.key"), rows.world.clone()).unwrap();
+        let both = TwoRoots::new(Arc::new(file), Arc::new(other));
+        let keyring = Arc::new(Keyring::new(Arc::new(both), rows.world.clone(), CachePolicy::default()));
+        Self { keyring, ..rows }
+    }
+
+    /// A key custodian agrees to a request, as the console's page of keys does.
+    async fn agree(&self, request: &str) {
+        let custodian = Actor::Staff(Staff {
+            user: self.world.id(),
+            tenant: self.tenant,
+            grants: vec![Grant::everywhere(Role::KeyCustodian)],
+            assurance: 2,
+            authenticated_at: self.world.now(),
+            session: self.world.id(),
+        });
+        let now = Circumstances::at(self.world.now());
+        let tenant = Resource::Tenant(self.tenant);
+        let permit: Permit<ApproveKeyRequest> =
+            Guard::embedded().unwrap().permit(&custodian, &tenant, &now).unwrap();
+        let (id, now) = (request.parse().unwrap(), self.world.now());
+        self.db.write(move |tx| store::key_requests::approve(tx, &permit, id, now)).await.unwrap();
     }
 
     async fn seed(&self, count: usize) {
@@ -200,4 +236,81 @@ async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lo
     assert_eq!(status, 0, "{stderr}");
     println!("{killed} killed, {ended} had ended before");
     assert_eq!(House::start(&data).interrupt(), 0);
+}
+
+/// Runs a command and kills it after a while. Gives whether it was still at work.
+async fn killed_after(data: &Path, command: &[&str], millis: u64) -> bool {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
+        .args(command)
+        .args(["--json", "--data", data.to_str().unwrap()])
+        .env_remove("WARDROOM_DATA")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    let at_work = child.try_wait().unwrap().is_none();
+    let _ = child.kill();
+    child.wait().unwrap();
+    at_work
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_of_a_move_to_another_root_key_it_goes_on() {
+    let room = tempfile::tempdir().unwrap();
+    let data = room.path().join("data");
+    assert_eq!(House::start(&data).interrupt(), 0);
+    let secret = room.path().join("passphrase");
+    std::fs::write(&secret, PASSPHRASE).unwrap();
+    let (secret, file) = (secret.display(), data.join("keys/root.key"));
+    let configs = [
+        ("passphrase", format!("[keys.next]\npassphrase = {{ file = \"{secret}\" }}\n")),
+        (
+            "file",
+            format!(
+                "[keys]\npassphrase = {{ file = \"{secret}\" }}\n[keys.next]\nroot_file = \"{}\"\n",
+                file.display()
+            ),
+        ),
+    ];
+    for _ in 0..25 {
+        assert_eq!(keys_command(&data, &["rotate"]).0, 0);
+    }
+    let all = Rows::open(&data).await.open_all().await;
+    let (mut killed, mut moves, mut chance) = (0, 0, 0x9E37_79B9_7F4A_7C15_u64);
+    while killed < MOVES_KILLED {
+        let (kind, config) = &configs[moves % 2];
+        std::fs::write(data.join("wardroom.toml"), config).unwrap();
+        let (status, asked, stderr) = keys_command(&data, &["move", "--to", kind]);
+        assert_eq!(status, 0, "{stderr}");
+        let rows = Rows::open_with_both(&data).await;
+        rows.agree(asked["request"].as_str().unwrap()).await;
+        for _ in 0..6 {
+            chance ^= chance << 13;
+            chance ^= chance >> 7;
+            chance ^= chance << 17;
+            let at_work = killed_after(&data, &["keys", "move", "--to", kind], 150 + chance % 900).await;
+            killed += u64::from(at_work);
+            if !at_work {
+                break;
+            }
+        }
+        // Whoever comes next goes on: with this command if it is not done, and then it is.
+        let (_, page, _) = keys_command(&data, &["status"]);
+        if !page["moving"].is_null() {
+            let (status, moved, stderr) = keys_command(&data, &["move", "--to", kind]);
+            assert_eq!((status, &moved["done"]), (0, &true.into()), "{stderr}");
+        }
+        let (_, page, _) = keys_command(&data, &["status"]);
+        assert!(page["moving"].is_null(), "{page}");
+        let providers: std::collections::BTreeSet<&str> =
+            page["keys"].as_array().unwrap().iter().filter_map(|key| key["provider"].as_str()).collect();
+        assert!(providers.iter().all(|provider| provider.starts_with(kind)), "{providers:?}");
+        assert_eq!(rows.open_all().await, all);
+        moves += 1;
+        assert!(moves < 60, "{killed} kills in {moves} moves");
+    }
+    println!("{killed} killed in {moves} moves");
+    let (status, _, stderr) = wardroom(&["audit", "verify", "--data", data.to_str().unwrap()]);
+    assert_eq!(status, 0, "{stderr}");
 }

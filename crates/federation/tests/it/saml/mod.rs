@@ -7,4 +7,5 @@ mod idp;
 mod messages;
 mod profiles;
 mod properties;
+mod statements;
 mod wrapping;

@@ -1,0 +1,83 @@
+//! The page of keys: who sees it, who acts on it, and that two people are two.
+
+use guard::Role;
+use http::StatusCode;
+
+use crate::house::House;
+
+#[tokio::test]
+async fn a_custodian_rotates_and_two_of_them_end_a_version() {
+    let house = House::open().await;
+    let (one, two) =
+        (house.staff("one", &[Role::KeyCustodian]).await, house.staff("two", &[Role::KeyCustodian]).await);
+    let page = house.get("/keys", &one).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(page.text.contains("Rotate now") && page.text.contains("next version on"), "{}", page.text);
+    let rotated = house.post("/keys/rotate", &one, &[]).await;
+    assert_eq!((rotated.status, rotated.location()), (StatusCode::SEE_OTHER, "/keys?done=rotated"));
+    let page = house.get("/keys?done=rotated", &one).await;
+    assert!(page.text.contains("New writes use the new version"));
+    assert!(page.text.contains("Disable version 1") && !page.text.contains("Disable version 2"));
+
+    // It still wraps keys, so nobody can end it yet.
+    let early = house.post("/keys/versions/1/destroy", &one, &[("days", "7")]).await;
+    assert_eq!(early.status, StatusCode::CONFLICT);
+    assert!(early.text.contains("still wraps"), "{}", early.text);
+    let permit = std::sync::Arc::new(house.custody.core_leave().unwrap());
+    house.custody.rewrap(&permit, |_| ()).await.unwrap();
+    let asked = house.post("/keys/versions/1/destroy", &one, &[("days", "7")]).await;
+    assert_eq!(asked.location(), "/keys?done=asked", "{}", asked.text);
+
+    // Whoever asked is not offered to approve, and is refused when they try.
+    let own = house.get("/keys", &one).await;
+    assert!(!own.text.contains("/approve") && own.text.contains("Call off"));
+    let other = house.get("/keys", &two).await;
+    let request = other.between("/keys/requests/", "/approve").to_owned();
+    let refused = house.post(&format!("/keys/requests/{request}/approve"), &one, &[]).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("a second person must"), "{}", refused.text);
+    let approved = house.post(&format!("/keys/requests/{request}/approve"), &two, &[]).await;
+    assert_eq!(approved.location(), "/keys?done=approved");
+    assert!(house.get("/keys", &two).await.text.contains("To be destroyed"));
+    let kept = house.post("/keys/versions/1/keep", &two, &[]).await;
+    assert_eq!(kept.location(), "/keys?done=kept");
+    let codes = house.codes().await;
+    for code in ["KEYS-1001I", "KEYS-1006I", "KEYS-1007I", "KEYS-1009I", "KEYS-1008I"] {
+        assert!(codes.contains(&code.to_owned()), "{code}: {codes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_old_sign_in_sees_the_keys_and_must_confirm_before_acting() {
+    let house = House::open().await;
+    let custodian = house.staff_signed_in("late", &[Role::KeyCustodian], 301).await;
+    let page = house.get("/keys", &custodian).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("Rotate now"));
+    assert!(page.text.contains(r#"href="/account/confirm?next=/keys""#), "{}", page.text);
+    let refused = house.post("/keys/rotate", &custodian, &[]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.text.contains("guard.step_up"), "{}", refused.text);
+    let confirm = house.get("/account/confirm?next=/keys", &custodian).await;
+    assert!(confirm.text.contains("wr-passkey") && confirm.text.contains("Six digits"));
+    let wrong = house.post("/account/confirm", &custodian, &[("code", "000000"), ("next", "/keys")]).await;
+    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn whoever_reads_data_or_appoints_people_does_not_touch_the_keys() {
+    let house = House::open().await;
+    for role in [Role::Owner, Role::SupportManager, Role::SupportAgent, Role::BotDeveloper] {
+        let staff = house.staff(role.name(), &[role]).await;
+        let page = house.get("/keys", &staff).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{role}");
+        let rotate = house.post("/keys/rotate", &staff, &[]).await;
+        assert_eq!(rotate.status, StatusCode::FORBIDDEN, "{role}");
+        assert!(!house.get("/", &staff).await.text.contains(r#"href="/keys""#), "{role}");
+    }
+    let auditor = house.staff("auditor", &[Role::Auditor]).await;
+    let page = house.get("/keys", &auditor).await;
+    assert_eq!(page.status, StatusCode::OK);
+    assert!(!page.text.contains("Rotate now") && !page.text.contains("Confirm that it is you"));
+    assert_eq!(house.post("/keys/rotate", &auditor, &[]).await.status, StatusCode::FORBIDDEN);
+}
