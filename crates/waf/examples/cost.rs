@@ -7,6 +7,8 @@ use waf::{Policy, Request, Rules, Source};
 
 /// Rounds of one measurement; the least of them counts, the others met other load.
 const ROUNDS: usize = 7;
+/// Requests of a round, each with a message of its own.
+const TIMES: usize = 400;
 
 fn main() {
     let mut folder = None;
@@ -21,8 +23,9 @@ fn main() {
     let crs = folder.map(|folder| {
         Rules::load(&[Source::Folder(folder)]).unwrap_or_else(|trouble| stop(&trouble.to_string()))
     });
-    let body = body(if long { 2_000 } else { 300 });
-    let length = body.len().to_string();
+    let bodies: Vec<String> =
+        (0..ROUNDS * TIMES).map(|number| body(if long { 2_000 } else { 300 }, number)).collect();
+    let length = bodies.first().map_or(0, String::len).to_string();
     let headers: Vec<(&[u8], &[u8])> = vec![
         (b"Host", b"chat.bank.example"),
         (b"User-Agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0"),
@@ -41,15 +44,15 @@ fn main() {
         target: b"/chat/v1/conversations/01JD3QW9T6Z8/messages",
         protocol: b"HTTP/1.1",
         headers: &headers,
-        body: body.as_bytes(),
+        body: &[],
     };
-    let mut figures = vec![("body_bytes".to_owned(), body.len().to_string())];
+    let mut figures = vec![("body_bytes".to_owned(), length.clone())];
     for (name, rules, level) in [("pl1", &crs, 1), ("pl2", &crs, 2)] {
         let Some(rules) = rules else { continue };
-        measure(name, rules, &request, &Policy::block(level), show, &mut figures);
+        measure(name, rules, &request, &bodies, &Policy::block(level), show, &mut figures);
     }
     let own = Rules::load(&[Source::BuiltIn]).unwrap_or_else(|trouble| stop(&trouble.to_string()));
-    measure("builtin", &own, &request, &Policy::block(1), show, &mut figures);
+    measure("builtin", &own, &request, &bodies, &Policy::block(1), show, &mut figures);
     let text: Vec<String> = figures.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
     say(&format!("{{\"name\":\"waf\",\"figures\":{{{}}}}}", text.join(",")));
 }
@@ -58,11 +61,13 @@ fn measure(
     name: &str,
     rules: &Rules,
     request: &Request<'_>,
+    bodies: &[String],
     policy: &Policy,
     show: bool,
     figures: &mut Vec<(String, String)>,
 ) {
-    let verdict = rules.inspect(request, policy);
+    let first = Request { body: bodies.first().map_or(&[], |body| body.as_bytes()), ..*request };
+    let verdict = rules.inspect(&first, policy);
     if show {
         for found in &verdict.matches {
             say(&format!("{name}: {} {}", found.rule, found.message));
@@ -70,13 +75,13 @@ fn measure(
         say(&format!("{name}: {:?} {:?} {:?}", rules.counts(), verdict.effort, verdict.decision));
     }
     let mut least = f64::INFINITY;
-    for _ in 0..ROUNDS {
-        let times = 400;
+    for round in bodies.chunks(TIMES) {
         let before = thread_time();
-        for _ in 0..times {
-            std::hint::black_box(rules.inspect(std::hint::black_box(request), policy));
+        for body in round {
+            let request = Request { body: body.as_bytes(), ..*request };
+            std::hint::black_box(rules.inspect(std::hint::black_box(&request), policy));
         }
-        least = least.min((thread_time() - before) / f64::from(times));
+        least = least.min((thread_time() - before) / round.len() as f64);
     }
     figures.push((format!("{name}_cpu_us"), format!("{least:.1}")));
     let counts = rules.counts();
@@ -92,21 +97,26 @@ fn thread_time() -> f64 {
     text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1_000.0
 }
 
-/// A message of about this many bytes, as a customer would write it.
-fn body(bytes: usize) -> String {
-    let sentences = [
-        "Hello, I have a question about the card that I ordered two weeks ago and that has not come yet.",
-        "Could you tell me when it was sent, and to which address?",
-        "My old one runs out at the end of the month, so I would rather not be without it on my journey.",
-        "Thank you very much for your help, kind regards.",
-    ];
+/// A message of about this many bytes as a customer would write it, a different one for each number.
+fn body(bytes: usize, number: usize) -> String {
+    let words = "hello question about card that ordered two weeks ago and has not come yet could you tell me when it \
+        was sent to which address my old one runs out at the end of month so would rather be without it on journey \
+        thank very much for help kind regards account transfer payment pending still waiting please check limit \
+        abroad holiday statement balance wrong charge refund shop twice phone app does open since update";
+    let words: Vec<&str> = words.split_whitespace().collect();
+    let mut state = number as u64 + 1;
     let mut text = String::new();
-    for sentence in sentences.iter().cycle() {
-        if text.len() + sentence.len() > bytes.saturating_sub(40) {
-            break;
-        }
-        text.push_str(sentence);
-        text.push(' ');
+    while text.len() + 46 < bytes {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = words.get((state >> 33) as usize % words.len()).copied().unwrap_or("hello");
+        let end = match (state >> 20) % 12 {
+            0 => ", ",
+            1 => ". ",
+            2 => "? ",
+            _ => " ",
+        };
+        text.push_str(word);
+        text.push_str(end);
     }
     format!(r#"{{"text":"{}","id":"01JD3QW9T6Z8"}}"#, text.trim_end())
 }

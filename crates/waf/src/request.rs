@@ -51,10 +51,17 @@ pub(crate) fn pairs(text: &[u8]) -> Vec<Pair> {
 /// The cookies of one `Cookie` header: split at `;`, names without white space before them, values as
 /// sent. What has no name is passed over.
 fn cookies(header: &[u8]) -> impl Iterator<Item = Pair> {
-    header.trim_ascii_end().split(|&byte| byte == b';').filter_map(|cookie| {
-        let name = until(cookie, b'=').trim_ascii_start();
-        (!name.is_empty()).then(|| Pair::new(name, after(cookie, b'=').unwrap_or_default()))
+    let end = header.iter().rposition(|&byte| !is_space(byte)).map_or(0, |last| last + 1);
+    header.get(..end).unwrap_or_default().split(|&byte| byte == b';').filter_map(|cookie| {
+        let (name, value) = (until(cookie, b'='), after(cookie, b'=').unwrap_or_default());
+        let start = name.iter().position(|&byte| !is_space(byte))?;
+        Some(Pair::new(name.get(start..)?, value))
     })
+}
+
+/// White space as C has it: what `u8::is_ascii_whitespace` has, and the vertical tab.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 fn until(text: &[u8], sign: u8) -> &[u8] {

@@ -165,9 +165,6 @@ pub struct Body {
     pub processor: Processor,
     /// `ARGS_POST`: form fields, JSON leaves.
     pub args: Vec<Pair>,
-    /// Where each of `args` stands in the body, undecoded and without quotes; empty if its reader
-    /// does not know.
-    pub args_at: Vec<std::ops::Range<usize>>,
     /// `FILES` and its kin.
     pub files: Vec<FilePart>,
     /// `MULTIPART_PART_HEADERS`: the part's name, and one whole header line.

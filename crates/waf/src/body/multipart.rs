@@ -23,7 +23,7 @@ pub(super) fn read(content_type: &[u8], body: &[u8], limits: &BodyLimits) -> Bod
     let mut made = reader.made;
     made.multipart_strict_error = reader.strict || (done.is_err() && reader.malformed);
     made.multipart_unmatched_boundary = reader.unmatched;
-    made.error = done.err().map(|why| format!("multipart: {why}"));
+    made.error = done.err().or(reader.doubt).map(|why| format!("multipart: {why}"));
     made
 }
 
@@ -33,6 +33,8 @@ struct Reader {
     strict: bool,
     /// Something that is wrong, not merely cut short.
     malformed: bool,
+    /// Something that is wrong, yet does not keep the rest from being read.
+    doubt: Option<&'static str>,
     /// A line looked like a boundary and was not ours, and none of ours came behind it.
     unmatched: bool,
     made: Body,
@@ -204,9 +206,13 @@ impl Reader {
             return Ok(());
         }
         match memchr(b':', text) {
-            None => self.wrong("a header without a colon"),
             Some(0) => self.wrong("a header without a name"),
-            Some(_) if part.headers.len() >= MOST_HEADERS => self.wrong("too many headers in a part"),
+            _ if part.headers.len() >= MOST_HEADERS => self.wrong("too many headers in a part"),
+            None => {
+                self.doubtful("a header without a colon");
+                part.headers.push(text.to_vec());
+                Ok(())
+            }
             Some(colon) => {
                 // The first of two wins with ModSecurity, the last with others: strictly an error.
                 let name = text.get(..=colon).unwrap_or_default();
@@ -216,11 +222,10 @@ impl Reader {
                 };
                 self.strict |= part.headers.iter().any(same);
                 part.headers.push(text.to_vec());
-                if printable {
-                    Ok(())
-                } else {
-                    self.wrong("a header's name has a character that is not allowed")
+                if !printable {
+                    self.doubtful("a header's name has a character that is not allowed");
                 }
+                Ok(())
             }
         }
     }
@@ -309,6 +314,12 @@ impl Reader {
             _ => self.made.args.push(Pair::new(name, data)),
         }
         Ok(())
+    }
+
+    /// Something wrong that does not keep the rest from being read: the more rules see, the better.
+    fn doubtful(&mut self, why: &'static str) {
+        self.strict = true;
+        self.doubt.get_or_insert(why);
     }
 
     fn wrong<T>(&mut self, why: &'static str) -> Step<T> {

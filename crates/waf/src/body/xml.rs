@@ -87,7 +87,8 @@ impl<'a> Reader<'a> {
         if !content.is_empty() && !content.first().is_some_and(|&byte| is_space(byte)) {
             return Err("an instruction is malformed");
         }
-        if target.eq_ignore_ascii_case(b"xml") && (self.begun || !is_declaration(content)) {
+        let reserved = target.eq_ignore_ascii_case(b"xml");
+        if reserved && (target != b"xml" || self.begun || !is_declaration(content)) {
             return Err("the XML declaration is malformed");
         }
         Ok(rest)
@@ -198,7 +199,17 @@ fn is_declaration(content: &[u8]) -> bool {
         };
         let [quote @ (b'"' | b'\''), inside @ ..] = inside else { return false };
         let Some((value, after)) = behind(inside, &[*quote]) else { return false };
-        if !value.iter().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(byte)) {
+        let known = match at {
+            0 => value
+                .strip_prefix(b"1.")
+                .is_some_and(|minor| !minor.is_empty() && minor.iter().all(u8::is_ascii_digit)),
+            // Others write the same bytes differently: a reader behind us would read another document.
+            1 => [&b"utf-8"[..], b"us-ascii", b"iso-8859-1"]
+                .iter()
+                .any(|name| value.eq_ignore_ascii_case(name)),
+            _ => matches!(value, b"yes" | b"no"),
+        };
+        if !known {
             return false;
         }
         (rest, seen) = (after, at + 1);
@@ -329,6 +340,9 @@ mod tests {
             b"<?xml version='1.`'?><a/>",
             b" <?xml version='1.0'?><a/>",
             b"<?x=y?><a/>",
+            b"<?xMl version='1.0'?><a/>",
+            b"<?xml version=''?><a/>",
+            b"<?xml version='1.0' encoding='UTF-7'?><a/>",
             b"<?xml encoding='utf-8'?><a/>",
         ] {
             assert!(seen(body).2.is_some(), "{}", String::from_utf8_lossy(body));

@@ -237,7 +237,7 @@ fn picked(drafts: &[Draft], pick: &Pick) -> Vec<usize> {
 /// Shared parts while rules are built.
 struct Builder {
     names: Names,
-    gathering: Gathering,
+    gatherings: [Gathering; 2],
     rules: Vec<Rule>,
     groups: Vec<Group>,
     group_of: HashMap<(Vec<Target>, u32, bool), u32>,
@@ -251,7 +251,7 @@ impl Builder {
     fn new() -> Self {
         Self {
             names: Names::new(),
-            gathering: Gathering::default(),
+            gatherings: Default::default(),
             rules: Vec::new(),
             groups: Vec::new(),
             group_of: HashMap::new(),
@@ -266,7 +266,7 @@ impl Builder {
     fn chain(&mut self, draft: &Draft) -> Result<RuleIndex, LoadError> {
         let first = self.rules.len();
         for (number, link) in draft.links.iter().enumerate() {
-            let mut rule = self.rule(link)?;
+            let mut rule = self.rule(link, draft.phase)?;
             if number == 0 {
                 rule.id = draft.id;
             }
@@ -278,7 +278,7 @@ impl Builder {
         Ok(RuleIndex::try_from(first).unwrap_or(RuleIndex::MAX))
     }
 
-    fn rule(&mut self, link: &DraftLink) -> Result<Rule, LoadError> {
+    fn rule(&mut self, link: &DraftLink, phase: u8) -> Result<Rule, LoadError> {
         let place = &link.place;
         let wrong = |(what, mend): (String, String)| LoadError::at(place, what, mend);
         let actions = &link.text.actions;
@@ -296,13 +296,16 @@ impl Builder {
             Some((built, negated)) => (built.condition, built.needs, built.of_form, negated),
             None => (Condition::Always, Vec::new(), true, false),
         };
+        let [request, response] = &mut self.gatherings;
+        let gathering = if phase <= 2 { request } else { response };
         let mut rule = Rule {
+            number: RuleIndex::try_from(self.rules.len()).unwrap_or(RuleIndex::MAX),
             id: 0,
             place: place.clone(),
             next: None,
             group,
             needs: if counts.is_empty() {
-                needs.into_iter().map(|literals| self.gathering.clause(literals)).collect()
+                needs.into_iter().map(|literals| gathering.clause(literals)).collect()
             } else {
                 Box::default()
             },
@@ -479,7 +482,8 @@ impl Builder {
                         }
                         ControlText::RequestBodyProcessor(processor) => Control::Processor(*processor),
                         ControlText::Engine(mode) => Control::Engine(*mode),
-                        ControlText::ForceRequestBody | ControlText::Audit => continue,
+                        ControlText::ForceRequestBody => Control::WholeBody,
+                        ControlText::Audit => continue,
                     });
                 }
                 if let Some(rule) = self.rules.get_mut(*head as usize + offset) {
@@ -503,12 +507,14 @@ impl Builder {
                 tags.entry(tag.clone()).or_default().push(index);
             }
         }
+        let [request, response] = self.gatherings;
         Ok(Program {
             rules: self.rules.into(),
             phases: phases.map(Into::into),
             groups: self.groups.into(),
             chains: self.chains.into(),
-            prefilter: self.gathering.build()?,
+            prefilters: [request.build()?, response.build()?],
+            memo: crate::engine::Memo::new(),
             used: self.names.used().collect(),
             names: self.names,
             tags,

@@ -28,6 +28,13 @@ pub(crate) enum Condition {
     Script,
 }
 
+impl Condition {
+    /// Whether the answer depends on the text alone and costs more than remembering it.
+    pub(crate) fn is_pure(&self) -> bool {
+        matches!(self, Self::Pattern(_) | Self::Phrases(_) | Self::SqlInjection | Self::Script)
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Relation {
     Equal,

@@ -19,6 +19,7 @@ pub(crate) use trigger::classes_of;
 
 use crate::{
     Processor, Transformation, Variable,
+    engine::Memo,
     seclang::{Allow, Change, EngineMode, Pick, Place},
 };
 use std::{collections::HashMap, sync::Arc};
@@ -33,7 +34,9 @@ pub(crate) struct Program {
     pub(crate) phases: [Box<[RuleIndex]>; 5],
     pub(crate) groups: Box<[Group]>,
     pub(crate) chains: Box<[Chain]>,
-    pub(crate) prefilter: Prefilter,
+    /// For the request's phases and for the response's.
+    pub(crate) prefilters: [Prefilter; 2],
+    pub(crate) memo: Memo,
     pub(crate) names: Names,
     /// By tag: the heads that bear it.
     pub(crate) tags: HashMap<Arc<str>, Vec<RuleIndex>>,
@@ -62,6 +65,8 @@ impl Program {
 
 /// One rule: a `SecRule`, a `SecAction`, or a link of a chain.
 pub(crate) struct Rule {
+    /// Its own place, for the memory of clean texts.
+    pub(crate) number: RuleIndex,
     /// Zero for links.
     pub(crate) id: u32,
     pub(crate) place: Place,
@@ -145,5 +150,7 @@ pub(crate) enum Control {
     Remove(Arc<[RuleIndex]>),
     RemoveTarget(Arc<[RuleIndex]>, Field),
     Processor(Processor),
+    /// The body as one text, even where a reader takes it apart.
+    WholeBody,
     Engine(EngineMode),
 }

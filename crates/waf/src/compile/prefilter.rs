@@ -13,6 +13,9 @@ use std::collections::HashMap;
 /// A clause: one of its literals must stand in a text. Its number is a bit of a [`Seen`].
 pub(crate) type Clause = u32;
 
+/// Longest literal in the automaton.
+const WINDOW: usize = 5;
+
 /// Collects clauses while rules are compiled.
 #[derive(Default)]
 pub(super) struct Gathering {
@@ -23,6 +26,7 @@ pub(super) struct Gathering {
 impl Gathering {
     /// The number of a clause, the same for equal ones.
     pub(super) fn clause(&mut self, literals: Literals) -> Clause {
+        let literals: Literals = literals.iter().map(|literal| window(literal).to_vec()).collect();
         if let Some(known) = self.clauses.get(&literals) {
             return *known;
         }
@@ -64,6 +68,16 @@ impl Gathering {
         let clauses = patterns.into_iter().map(|(_, clauses)| clauses.into()).collect();
         Ok(Prefilter { words, automaton, clauses, single: single.into() })
     }
+}
+
+/// The rarest part of a literal, no longer than the automaton needs: long literals would make it large,
+/// and a large one leaves the processor's cache.
+fn window(literal: &[u8]) -> &[u8] {
+    if literal.len() <= WINDOW {
+        return literal;
+    }
+    let rarity = |part: &&[u8]| commonness(&Literals::from([part.to_vec()]));
+    literal.windows(WINDOW).min_by(|a, b| rarity(a).total_cmp(&rarity(b))).unwrap_or(literal)
 }
 
 /// The automaton and what its literals mean.

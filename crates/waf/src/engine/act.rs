@@ -58,6 +58,7 @@ impl<'t> Run<'t> {
                     Control::Remove(rules) => self.remove(rules),
                     Control::RemoveTarget(rules, field) => self.taken.push((rules.clone(), field.clone())),
                     Control::Processor(processor) => self.processor = *processor,
+                    Control::WholeBody => self.whole_body = true,
                     Control::Engine(mode) => self.mode = *mode,
                 }
             }

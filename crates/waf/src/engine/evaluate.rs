@@ -95,7 +95,7 @@ impl<'t> Run<'t> {
                 continue;
             }
             if !rule.needs.is_empty() {
-                let seen = self.texts.seen(entry.text, &self.program.prefilter);
+                let seen = self.texts.seen(entry.text, self.prefilter);
                 if !rule.needs.iter().all(|clause| has(seen, *clause)) {
                     continue;
                 }
@@ -126,12 +126,12 @@ impl<'t> Run<'t> {
             }
         }
         let end = self.entries.len();
-        let words = self.program.prefilter.words;
+        let words = self.prefilter.words;
         let clauses = self.clauses.len();
         self.clauses.resize(clauses + words, 0);
         for at in start..end {
             let Some(entry) = self.entries.get(at) else { continue };
-            let seen = self.texts.seen(entry.text, &self.program.prefilter);
+            let seen = self.texts.seen(entry.text, self.prefilter);
             if let Some(union) = self.clauses.get_mut(clauses..) {
                 union.iter_mut().zip(seen).for_each(|(into, from)| *into |= from);
             }
@@ -346,7 +346,7 @@ impl<'t> Run<'t> {
         if !self.taken.is_empty() && self.is_taken(head, &entry.value) {
             return false;
         }
-        let found = self.test(rule, entry.text);
+        let found = self.remembered(rule, entry.text);
         let found = match (found, rule.negated) {
             (Found::No, true) => Found::Yes(Vec::new()),
             (Found::No, false) | (_, true) => return false,
@@ -360,6 +360,21 @@ impl<'t> Run<'t> {
         self.taken.iter().any(|(rules, field)| {
             field.variable == value.variable && rules.contains(&head) && self.is_of(field, value)
         })
+    }
+
+    /// The operator's answer, or the memory that it had nothing to say of this text.
+    fn remembered(&mut self, rule: &'t Rule, text: TextIndex) -> Found {
+        let program = self.program;
+        let print = if rule.condition.is_pure() { self.texts.print(text, &program.memo) } else { None };
+        let Some(print) = print else { return self.test(rule, text) };
+        if program.memo.is_clean(print, rule.number) {
+            return Found::No;
+        }
+        let found = self.test(rule, text);
+        if matches!(found, Found::No) {
+            program.memo.is_clean_now(print, rule.number);
+        }
+        found
     }
 
     /// Whether the operator finds what it looks for.

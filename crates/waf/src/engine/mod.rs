@@ -5,6 +5,7 @@ mod act;
 mod evaluate;
 mod expand;
 mod lane;
+mod memo;
 mod texts;
 mod tx;
 mod values;
@@ -12,13 +13,14 @@ mod values;
 use crate::{
     Cause, Decision, Effort, Match, Policy, Processor, Refusal, Request, Response, Signal, Variable, Verdict,
     body,
-    compile::{Field, Program, RuleIndex},
+    compile::{Field, Prefilter, Program, RuleIndex},
     explain::Explained,
     request,
     seclang::{Allow, EngineMode},
 };
 use evaluate::Held;
 use lane::Lane;
+pub(crate) use memo::Memo;
 use std::{cell::OnceCell, sync::Arc};
 use texts::{TextIndex, Texts};
 use tx::{Tx, TxValue};
@@ -47,6 +49,7 @@ enum Stop {
 /// One request or response on its way.
 struct Run<'t> {
     program: &'t Program,
+    prefilter: &'t Prefilter,
     policy: &'t Policy,
     texts: Texts<'t>,
     values: Values<'t>,
@@ -61,6 +64,8 @@ struct Run<'t> {
     matched: Vec<Matched<'t>>,
     lane: Lane,
     processor: Processor,
+    /// `ctl:forceRequestBodyVariable`.
+    whole_body: bool,
     mode: EngineMode,
     phase: u8,
     matches: Vec<Match>,
@@ -91,16 +96,17 @@ pub(crate) fn request(
 ) -> (Verdict, Carried, Vec<Explained>) {
     let head = request::head(request);
     let read = OnceCell::new();
-    let mut run = Run::new(program, policy, explain);
+    let mut run = Run::new(program, policy, 0, explain);
     run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
     run.exclude();
-    let side = RequestSide { request, head: &head, body: None, processor: run.processor, policy };
+    let side =
+        RequestSide { request, head: &head, body: None, processor: run.processor, whole: false, policy };
     side.gather(&program.used, &mut run.texts, &mut run.values);
     let mut stop = run.phase(1);
     if goes_on(&stop) {
         let processor = run.processor;
         let body = read.get_or_init(|| body::read(processor, request, &policy.body));
-        let side = RequestSide { body: Some(body), processor, ..side };
+        let side = RequestSide { body: Some(body), processor, whole: run.whole_body, ..side };
         side.gather(&program.used, &mut run.texts, &mut run.values);
         stop = run.phase(2);
     }
@@ -121,11 +127,12 @@ pub(crate) fn response(
     explain: bool,
 ) -> (Verdict, Carried, Vec<Explained>) {
     let head = request::head(request);
-    let mut run = Run::new(program, policy, explain);
+    let mut run = Run::new(program, policy, 1, explain);
     run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
     let over = carried.over;
     run.resume(carried);
-    let side = RequestSide { request, head: &head, body: None, processor: run.processor, policy };
+    let side =
+        RequestSide { request, head: &head, body: None, processor: run.processor, whole: false, policy };
     side.gather(&program.used, &mut run.texts, &mut run.values);
     values::add_response(response, &program.used, &mut run.texts, &mut run.values);
     let mut stop = None;
@@ -142,7 +149,9 @@ pub(crate) fn response(
 }
 
 impl<'t> Run<'t> {
-    fn new(program: &'t Program, policy: &'t Policy, explain: bool) -> Self {
+    fn new(program: &'t Program, policy: &'t Policy, side: usize, explain: bool) -> Self {
+        let [of_request, of_response] = &program.prefilters;
+        let prefilter = if side == 0 { of_request } else { of_response };
         let mut tx = Tx::new(&program.names);
         let settings = [
             ("blocking_paranoia_level", i64::from(policy.paranoia)),
@@ -160,6 +169,7 @@ impl<'t> Run<'t> {
         }
         Self {
             program,
+            prefilter,
             policy,
             texts: Texts::new(),
             values: Values::new(),
@@ -168,10 +178,11 @@ impl<'t> Run<'t> {
             taken: Vec::new(),
             held: vec![Held::default(); program.groups.len()],
             entries: Vec::with_capacity(512),
-            clauses: Vec::with_capacity(program.prefilter.words * 64),
+            clauses: Vec::with_capacity(prefilter.words * 64),
             matched: Vec::new(),
             lane: Lane::Full,
             processor: Processor::None,
+            whole_body: false,
             mode: EngineMode::On,
             phase: 0,
             matches: Vec::new(),
@@ -289,3 +300,6 @@ impl<'t> Run<'t> {
         (verdict, carried, self.explained.unwrap_or_default())
     }
 }
+
+#[cfg(test)]
+mod tests;

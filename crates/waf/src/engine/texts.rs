@@ -1,6 +1,7 @@
 //! The texts of a request: each distinct one is kept once, transformed once per chain, read once by the
 //! prefilter.
 
+use super::memo::{self, Memo, Print};
 use crate::{
     compile::{Chain, Prefilter, classes_of},
     transform,
@@ -20,6 +21,8 @@ struct Text<'t> {
     scan: Option<usize>,
     /// What single transformations made of it, by node.
     after: Vec<(u16, TextIndex)>,
+    /// Its hash, once asked for.
+    print: Option<Print>,
 }
 
 /// All texts so far, and the work they were.
@@ -62,9 +65,19 @@ impl<'t> Texts<'t> {
             present,
             scan: None,
             after: Vec::new(),
+            print: None,
         });
         self.known.entry(key).or_insert(index);
         index
+    }
+
+    /// The hash of a text, if it is short enough to be remembered.
+    pub(super) fn print(&mut self, index: TextIndex, memo: &Memo) -> Option<Print> {
+        let text = self.texts.get_mut(index as usize)?;
+        if text.bytes.len() > memo::LONGEST {
+            return None;
+        }
+        Some(*text.print.get_or_insert_with(|| memo.print(&text.bytes)))
     }
 
     /// A number as a text.

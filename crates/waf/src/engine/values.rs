@@ -51,6 +51,8 @@ pub(super) struct RequestSide<'t> {
     /// Absent before the body is read.
     pub(super) body: Option<&'t Body>,
     pub(super) processor: Processor,
+    /// The whole body is wanted as one text beside its parts.
+    pub(super) whole: bool,
     pub(super) policy: &'t Policy,
 }
 
@@ -172,36 +174,19 @@ impl<'t> RequestSide<'t> {
         }
     }
 
-    /// The body as one text, without the conversation text in it: that has been looked at as an
-    /// argument, and what was said of it there is a signal.
+    /// The body as one text.
     fn whole_body(&self, out: &mut Out<'_, 't>) {
         let Some(body) = self.body else { return };
         // What a reader took apart is looked at in its parts, as SecLang has it; what it could not read
         // is looked at whole.
-        if !matches!(self.processor, Processor::None | Processor::Urlencoded) && body.error.is_none() {
+        let apart =
+            !matches!(self.processor, Processor::None | Processor::Urlencoded) && body.error.is_none();
+        if apart && !self.whole {
             return;
         }
-        let mut holes = body
-            .args
-            .iter()
-            .zip(&body.args_at)
-            .filter(|(pair, _)| is_conversation(self.policy, &pair.name))
-            .map(|(_, place)| place.clone())
-            .peekable();
-        if holes.peek().is_none() {
-            if !self.request.body.is_empty() {
-                out.one(self.request.body);
-            }
-            return;
+        if !self.request.body.is_empty() {
+            out.one(self.request.body);
         }
-        let mut kept = Vec::with_capacity(self.request.body.len());
-        let mut from = 0;
-        for hole in holes {
-            kept.extend_from_slice(self.request.body.get(from..hole.start).unwrap_or_default());
-            from = hole.end.max(from);
-        }
-        kept.extend_from_slice(self.request.body.get(from..).unwrap_or_default());
-        out.add(Name::None, Cow::Owned(kept), false);
     }
 }
 

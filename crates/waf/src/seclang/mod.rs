@@ -212,7 +212,7 @@ pub(crate) enum ControlText {
     Remove(Pick),
     RemoveTarget(Pick, Target),
     RequestBodyProcessor(crate::Processor),
-    /// `forceRequestBodyVariable`: our `REQUEST_BODY` is always there.
+    /// `forceRequestBodyVariable`: `REQUEST_BODY` even where a reader takes the body apart.
     ForceRequestBody,
     /// `auditEngine`, `auditLogParts`: the verdict is our audit.
     Audit,
