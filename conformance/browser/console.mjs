@@ -326,8 +326,8 @@ await check("two key custodians rotate, and end a version together", async () =>
   await press(one, "Rotate now");
   await one.page.getByText("New writes use the new version").waitFor();
   await look(one)("keys-after");
-  await go(one, "/account/confirm?next=/keys");
-  await look(one)("confirm");
+  await go(one, "/step-up?next=/keys");
+  await look(one)("step-up");
   await press(one, "Use a passkey");
   await took(one, "/keys");
   expect((await refused(two, "/conversations")) === 403, "a custodian was shown conversations");

@@ -10,7 +10,6 @@ mod answer;
 mod assets;
 mod audit;
 mod bots;
-mod confirm;
 mod connections;
 mod conversations;
 mod desk;
@@ -187,10 +186,6 @@ fn people_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/invites", users::invite)
         .guarded(post.clone(), "/invites/{invite}/withdraw", users::withdraw)
         .guarded(get.clone(), "/enrol/codes", enrol::codes)
-        .guarded(get.clone(), "/account/confirm", confirm::page)
-        .guarded(post.clone(), "/account/confirm", confirm::code)
-        .guarded(post.clone(), "/account/confirm/passkey/start", confirm::passkey_start)
-        .guarded(post.clone(), "/account/confirm/passkey/finish", confirm::passkey_finish)
         .guarded(get, "/account", account::page)
         .guarded(post.clone(), "/account/sessions/{session}/end", account::end_one)
         .guarded(post.clone(), "/account/sessions/end", account::end_all)

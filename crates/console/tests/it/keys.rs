@@ -54,14 +54,13 @@ async fn an_old_sign_in_sees_the_keys_and_must_confirm_before_acting() {
     let page = house.get("/keys", &custodian).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("Rotate now"));
-    assert!(page.text.contains(r#"href="/account/confirm?next=/keys""#), "{}", page.text);
+    assert!(page.text.contains(r#"href="/step-up?next=/keys""#), "{}", page.text);
     let refused = house.post("/keys/rotate", &custodian, &[]).await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
     assert!(refused.text.contains("guard.step_up"), "{}", refused.text);
-    let confirm = house.get("/account/confirm?next=/keys", &custodian).await;
-    assert!(confirm.text.contains("wr-passkey") && confirm.text.contains("Six digits"));
-    let wrong = house.post("/account/confirm", &custodian, &[("code", "000000"), ("next", "/keys")]).await;
-    assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let prove = house.get("/step-up?next=/keys", &custodian).await;
+    assert_eq!(prove.status, StatusCode::OK);
+    assert!(prove.text.contains("Prove again who you are") && prove.text.contains(r#"href="/keys""#));
 }
 
 #[tokio::test]
