@@ -1,5 +1,6 @@
 //! The body of a request under its limits: so many bytes, no slower than so, no longer than so.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -107,6 +108,20 @@ impl RequestBody {
             }
         }
         Ok(self.is_whole())
+    }
+
+    /// What was read ahead and not yet by the application.
+    pub(crate) fn gathered(&self) -> Cow<'_, [u8]> {
+        let mut parts = self.ahead.iter().filter_map(Frame::data_ref);
+        match (parts.next(), parts.next()) {
+            (None, _) => Cow::Borrowed(&[]),
+            (Some(only), None) => Cow::Borrowed(only),
+            (Some(first), Some(second)) => {
+                let mut whole = [first.as_ref(), second.as_ref()].concat();
+                parts.for_each(|part| whole.extend_from_slice(part));
+                Cow::Owned(whole)
+            }
+        }
     }
 
     fn is_whole(&self) -> bool {

@@ -17,6 +17,9 @@ pub enum EdgeError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// The rules of the firewall cannot be used.
+    #[error("the rules of the firewall cannot be used")]
+    Rules(#[from] waf::LoadError),
     /// The listening socket cannot be used.
     #[error("cannot listen")]
     Listen(#[source] io::Error),

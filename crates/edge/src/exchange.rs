@@ -21,7 +21,8 @@ use tower_service::Service;
 use crate::admission::{Admission, Because, Door, Turned, Visit};
 use crate::body::{RequestBody, Verdict};
 use crate::flight::{Activity, Flight};
-use crate::{Limits, Peer, Stats};
+use crate::inspect::Blocked;
+use crate::{Firewall, Limits, Peer, Stats};
 
 /// Browsers that have once been here over TLS come back over TLS (RFC 6797): two years, as the preload
 /// lists ask.
@@ -45,6 +46,8 @@ const SPOOFABLE: [&str; 12] = [
 ];
 /// How much of a body is read before its request waits for its turn. Chat messages fit.
 const GATHERED: u64 = 64 * 1024;
+/// How much of a body is inspected. The rooms read no body that is larger, and refuse it whole.
+const INSPECTED: u64 = 128 * 1024 + 1;
 
 /// Fields that only our own rooms may set.
 const OURS: &str = "x-wardroom-";
@@ -53,6 +56,7 @@ const OURS: &str = "x-wardroom-";
 pub(crate) struct Exchange {
     pub(crate) peer: Peer,
     pub(crate) admission: Admission,
+    pub(crate) firewall: Option<Firewall>,
     pub(crate) door: Door,
     /// How the client spoke TLS, hashed.
     pub(crate) hello: u64,
@@ -175,7 +179,9 @@ impl Exchange {
     {
         // What went wrong is in the verdict, or else there is nobody left to be told.
         let whole = request.body_mut().gather(GATHERED).await.map_err(|_| Refusal::Problem(unreadable()))?;
-        // Here is the place of a phase that inspects the request with its body.
+        if whole {
+            self.inspect(visit, &request, true)?;
+        }
         let mut turn = self.admission.turn(visit).await.map_err(|turned| {
             self.stats.shed.add();
             Refusal::Turned(turned)
@@ -183,9 +189,26 @@ impl Exchange {
         if let Some(turn) = turn.as_mut().filter(|_| !whole) {
             turn.say_nothing();
         }
+        if !whole {
+            // A large body costs memory: it is read to its end by those whose turn it is.
+            let body = request.body_mut();
+            let whole = body.gather(INSPECTED).await.map_err(|_| Refusal::Problem(unreadable()))?;
+            self.inspect(visit, &request, whole)?;
+        }
         let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
         let Ok(response) = service.call(request).await;
         Ok(response)
+    }
+
+    /// What the firewall has to say.
+    fn inspect(&self, visit: &Visit, request: &Request<RequestBody>, whole: bool) -> Result<(), Refusal> {
+        let Some(firewall) = &self.firewall else { return Ok(()) };
+        firewall.inspect(self.door, visit, request, whole).map_err(|blocked| {
+            self.stats.blocked.add();
+            // An answer like any other, to those who watch for unusual traffic.
+            self.admission.learn(visit, StatusCode::FORBIDDEN, &mut HeaderMap::new());
+            Refusal::Blocked(blocked)
+        })
     }
 
     /// The peer as the application sees it.
@@ -204,6 +227,8 @@ enum Refusal {
     Problem(Problem),
     /// By admission.
     Turned(Turned),
+    /// By the firewall.
+    Blocked(Blocked),
 }
 
 impl Refusal {
@@ -215,6 +240,11 @@ impl Refusal {
                 response
             }
             Self::Problem(problem) => plain(problem),
+            Self::Blocked(blocked) => {
+                let mut response = plain(&blocked.problem());
+                response.headers_mut().extend(blocked.field());
+                response
+            }
             Self::Turned(turned) => {
                 let mut response = plain(&turned.problem());
                 let headers = response.headers_mut();

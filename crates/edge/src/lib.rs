@@ -1,5 +1,6 @@
 //! The public edge of Wardroom: listeners that speak TLS 1.3 and nothing older, the limits under which
-//! strangers may use them, the admission that keeps those who are known served, and the certificates they show.
+//! strangers may use them, the admission that keeps those who are known served, the firewall that reads
+//! requests before the rooms do, and the certificates they show.
 //!
 //! ```no_run
 //! use edge::{Admission, AdmissionConfig, AccessConfig, Door, Edge, EdgeError, Limits, Shutdown, Tls, TlsSource};
@@ -31,6 +32,7 @@ mod body;
 mod error;
 mod exchange;
 mod flight;
+mod inspect;
 mod limits;
 mod listener;
 mod peer;
@@ -47,6 +49,7 @@ pub use admission::{
 };
 pub use body::{BodyError, RequestBody};
 pub use error::EdgeError;
+pub use inspect::{Finding, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, Outcome};
 pub use limits::Limits;
 pub use listener::Edge;
 pub use peer::{Peer, PeerTls};

@@ -27,7 +27,7 @@ use crate::admission::{Admission, Door, Gate, Permit, Refused, read_proxy};
 use crate::exchange::Exchange;
 use crate::flight::{Activity, Flood};
 use crate::socket::Socket;
-use crate::{EdgeError, Limits, Peer, PeerTls, RequestBody, ServeReport, Shutdown, Stats, Tls};
+use crate::{EdgeError, Firewall, Limits, Peer, PeerTls, RequestBody, ServeReport, Shutdown, Stats, Tls};
 
 /// How long a connection may take to say goodbye after it was told to.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -43,6 +43,7 @@ pub struct Edge {
     tls: Tls,
     limits: Arc<Limits>,
     admission: Admission,
+    firewall: Option<Firewall>,
     door: Door,
     stats: Arc<Stats>,
 }
@@ -54,7 +55,14 @@ impl Edge {
     /// When the limits make no sense.
     pub fn new(tls: Tls, limits: Limits, admission: Admission, door: Door) -> Result<Self, EdgeError> {
         limits.check()?;
-        Ok(Self { tls, limits: Arc::new(limits), admission, door, stats: Arc::default() })
+        Ok(Self { tls, limits: Arc::new(limits), admission, firewall: None, door, stats: Arc::default() })
+    }
+
+    /// The same with a firewall that reads every request before the application does.
+    #[must_use]
+    pub fn behind(mut self, firewall: Firewall) -> Self {
+        self.firewall = Some(firewall);
+        self
     }
 
     /// The counters, live.
@@ -248,6 +256,7 @@ async fn connection<S, B>(
     let exchange = Arc::new(Exchange {
         peer: Peer { addr, tls: Some(tls) },
         admission: edge.admission.clone(),
+        firewall: edge.firewall.clone(),
         door: edge.door,
         hello,
         limits: Arc::clone(&edge.limits),

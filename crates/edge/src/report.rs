@@ -50,6 +50,8 @@ counters! {
     refused_requests,
     /// Requests turned away by admission before their body was read: a budget, or an access list.
     refused_budget,
+    /// Requests refused by the firewall.
+    blocked,
     /// Requests turned away because there was no turn for them in time.
     shed,
     /// Requests whose body came too slowly.

@@ -88,6 +88,9 @@ pub(crate) enum Command {
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Check firewall rules, and tell what they say of a request
+    #[command(subcommand)]
+    Waf(WafCommand),
     /// Check the posture of this deployment; each finding says how to mend it
     Doctor {
         #[command(flatten)]
@@ -95,6 +98,25 @@ pub(crate) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum WafCommand {
+    /// Read and compile rules; the first mistake is shown with its file, its line and the mend
+    Check {
+        /// A rule file, a folder such as the OWASP Core Rule Set's, or `builtin`
+        rules: String,
+    },
+    /// Tell which rules match which bytes of a request, after which transformations
+    Explain {
+        /// The request as it goes over the wire: request line, fields, an empty line, the body
+        request: PathBuf,
+        /// As if it came by the staff door
+        #[arg(long)]
+        staff: bool,
+        #[command(flatten)]
+        place: Place,
     },
 }
 

@@ -23,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) edge: edge::AccessConfig,
     /// How much of what there may be.
     pub(crate) admission: edge::AdmissionConfig,
+    /// What the web application firewall refuses, and by which rules.
+    pub(crate) waf: edge::FirewallConfig,
     pub(crate) sign_in: SignIn,
 }
 
@@ -290,10 +292,21 @@ impl Config {
                 );
             }
         }
-        self.admission
-            .check()
-            .map_err(|error| ConfigError::Value { key: "admission", message: error.to_string() })
+        let at = |key| move |error: edge::EdgeError| ConfigError::Value { key, message: words(&error) };
+        self.waf.check().map_err(at("waf"))?;
+        self.admission.check().map_err(at("admission"))
     }
+}
+
+/// An error and its causes in one line.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 fn is_origin(text: &str) -> bool {
@@ -382,6 +395,27 @@ mod tests {
         );
         assert!(parse("[edge]\ntrusted_proxies = [\"ten\"]\n").is_err());
         assert!(parse("[admission]\nconcurrency = 0\n").unwrap_err().contains("admission.concurrency"));
+    }
+
+    #[test]
+    fn the_firewall_is_set_by_name() {
+        let config = parse(
+            "[waf]\nmode = \"observe\"\nparanoia = 2\nrules = [\"builtin\", \"/etc/wardroom/crs\"]\n\
+             [[waf.exclusions]]\nids = [942100]\ntarget = \"ARGS:note\"\n[[waf.exclusions]]\ntag = \"php\"\n",
+        )
+        .unwrap();
+        assert_eq!((config.waf.paranoia, config.waf.exclusions.len()), (2, 2));
+        assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config, "what is shown can be read");
+        for (text, words) in [
+            ("paranoia = 5", "1 to 4"),
+            ("rules = []", "names no rules"),
+            ("modus = \"block\"", "`mode`"),
+            ("exclusions = [{ target = \"ARGS\" }]", "must name rules"),
+            ("exclusions = [{ tag = \"php\", target = \"WEATHER\" }]", "not a variable"),
+        ] {
+            let refused = parse(&format!("[waf]\n{text}\n")).unwrap_err();
+            assert!(refused.contains(words), "{refused}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod cli;
 mod config;
 mod datadir;
 mod erase;
+mod firewall;
 mod keys;
 mod memory;
 mod people;
@@ -27,7 +28,7 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-use cli::{AuditCommand, BackupCommand, BotCommand, Cli, Command, ConfigCommand, Place};
+use cli::{AuditCommand, BackupCommand, BotCommand, Cli, Command, ConfigCommand, Place, WafCommand};
 use config::Config;
 
 /// What a command that cannot go on says: each cause on its line, the last with the mend.
@@ -133,6 +134,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let data = place.map(|place| place.data.clone()).unwrap_or_default();
             let config = place.map(read).transpose()?.unwrap_or_default();
             people::role(command, &data, &config).await
+        }
+        Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
+        Command::Waf(WafCommand::Explain { request, staff, place }) => {
+            firewall::explain(&request, staff, &read(&place)?)
         }
         Command::Doctor { place, json } => posture::doctor(&place.data, &read(&place)?, json).await,
     }

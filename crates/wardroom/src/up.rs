@@ -11,8 +11,8 @@ use api::{Front, FrontParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Limits, Peer, PlainConfig, Shutdown, Tls, TlsSource,
-    serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shutdown, Tls,
+    TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -85,11 +85,18 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     );
     let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
+    let firewall = Firewall::new(&config.waf, &base.world)?;
     let (ears, news) = watchman::ears();
-    admission.tell(Arc::new(ears));
+    let ears = Arc::new(ears);
+    admission.tell(Arc::clone(&ears) as Arc<dyn Witness>);
+    firewall.tell(ears);
+    let summing = tokio::spawn(firewall.clone().watch(shutdown.clone()));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
-    let edge = |door| Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
+    let edge = |door| {
+        let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
+        edge.map(|edge| edge.behind(firewall.clone()))
+    };
     let doors = tokio::spawn(edge(Door::Public)?.serve(public, with_source(router), shutdown.clone()));
     let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(staff, with_source(console), shutdown.clone()));
     if let Some((http, acme)) = config.tls.acme.as_ref().and_then(|acme| Some((acme.http_listen?, acme))) {
@@ -106,7 +113,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
             shutdown.clone(),
         ));
     }
-    let reloading = tokio::spawn(reload(stop.reloads()?, reread, admission));
+    let reloading = tokio::spawn(reload(stop.reloads()?, reread, admission, firewall));
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
@@ -126,7 +133,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &writing, &tending] {
+    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending] {
         task.abort();
     }
     stopped(&base).await?;
@@ -137,16 +144,27 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
 /// How the configuration is read once more.
 pub(crate) type Reread = Box<dyn Fn() -> Result<Config, Failure> + Send>;
 
-/// On SIGHUP the configuration is read again: access lists, trusted proxies and limits hold from then on,
-/// for open connections too. The rest of it needs a restart. A file with a mistake changes nothing.
-async fn reload(mut asked: Signal, reread: Reread, admission: Admission) {
+/// On SIGHUP the configuration is read again: access lists, trusted proxies, limits and the rules of the
+/// firewall hold from then on, for open connections too. The rest of it needs a restart. A file with a
+/// mistake changes nothing.
+async fn reload(mut asked: Signal, reread: Reread, admission: Admission, firewall: Firewall) {
     while asked.recv().await.is_some() {
-        let taken = reread().and_then(|config| Ok(admission.reload(config.admission, &config.edge)?));
+        let taken = match reread() {
+            Ok(config) => take(config, &admission, &firewall).await,
+            Err(error) => Err(error),
+        };
         match taken {
-            Ok(()) => tracing::info!("access lists and limits were read again"),
+            Ok(()) => tracing::info!("access lists, limits and firewall rules were read again"),
             Err(error) => tracing::error!(%error, "the configuration was not taken; the old one holds"),
         }
     }
+}
+
+async fn take(config: Config, admission: &Admission, firewall: &Firewall) -> Result<(), Failure> {
+    // Large rule sets take a second to compile; meanwhile requests go on.
+    let (rules, firewall) = (config.waf.clone(), firewall.clone());
+    tokio::task::spawn_blocking(move || firewall.reload(&rules)).await??;
+    Ok(admission.reload(config.admission, &config.edge)?)
 }
 
 /// What a person needs to know once the doors are open.

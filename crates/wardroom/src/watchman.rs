@@ -1,12 +1,14 @@
-//! What admission does at the edge, written down. The edge tells; here it becomes events, in their own
+//! What admission and the firewall do at the edge, written down. The edge tells; here it becomes events, in their own
 //! time and so many at once: a flood of requests is not a flood of events.
 
 use std::time::Duration;
 
 use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
-use edge::{Admission, News, TrafficDimension, Witness};
+use edge::{Admission, Finding, News, Outcome, TrafficDimension, Witness};
 use guard::{Actor, ServiceName};
-use ledger::catalogue::{Method, RequestRefused, TrafficLimited, TrafficState, TrafficUnlimited};
+use ledger::catalogue::{
+    Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficLimited, TrafficState, TrafficUnlimited,
+};
 use ledger::{Event, Listed, Token};
 use store::{Scribe, Via, Written};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -152,7 +154,29 @@ fn entry(scribe: &Scribe, edge: &Actor, news: &News) -> Result<Written, Failure>
             let (value, block) = named(dimension, label)?;
             put(scribe, edge, &TrafficUnlimited { dimension, value, block, seconds: lasted.as_secs() })
         }
+        News::Inspected(finding) => inspected(scribe, edge, finding),
     }
+}
+
+/// A finding of the firewall; the event's request is the reference that the visitor was given.
+fn inspected(scribe: &Scribe, edge: &Actor, finding: &Finding) -> Result<Written, Failure> {
+    let source = finding.address.map(|address| address.to_string());
+    let via = Via { request: finding.reference, source };
+    let rules: Vec<_> = finding.rules.iter().map(|rule| Token::lossy(&rule.to_string())).collect();
+    let (rules, route) = (Listed::try_from(rules)?, Token::lossy(finding.route));
+    let (method, count) = (Method::named(finding.method.as_str()), finding.count);
+    let passed = finding.outcome == Outcome::Observed;
+    let (score, threshold) = (finding.score, finding.threshold);
+    Ok(match finding.outcome {
+        Outcome::Blocked | Outcome::Observed => {
+            let subject = None;
+            let event = RequestBlocked { rules, score, threshold, route, method, subject, passed, count };
+            scribe.write(&event, edge, &via)?
+        }
+        Outcome::Suspicious => {
+            scribe.write(&SuspiciousText { rules, score, route, method, count }, edge, &via)?
+        }
+    })
 }
 
 #[cfg(test)]

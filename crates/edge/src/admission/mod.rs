@@ -64,6 +64,11 @@ impl Visit {
     pub(crate) fn address(&self) -> IpAddr {
         self.address
     }
+
+    /// What it asks for.
+    pub(crate) fn route(&self) -> Route {
+        self.route
+    }
 }
 
 /// How many times a subscriber's share its site has.

@@ -100,7 +100,7 @@ pub trait Witness: Send + Sync + std::fmt::Debug {
     fn note(&self, news: News);
 }
 
-/// What admission did.
+/// What admission and the firewall did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum News {
     /// Requests were turned away: how many in the last ten seconds, by which limit, from what.
@@ -141,4 +141,6 @@ pub enum News {
         /// What is unusual.
         signals: Vec<&'static str>,
     },
+    /// The firewall refused a request, would have, or found conversation text suspicious.
+    Inspected(crate::inspect::Finding),
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use edge::{
-    Admission, Door, Edge, EdgeError, Limits, Peer, RequestBody, ServeReport, Shutdown, ShutdownTrigger,
-    Stats, Tls, TlsSource,
+    Admission, Door, Edge, EdgeError, Firewall, Limits, Peer, RequestBody, ServeReport, Shutdown,
+    ShutdownTrigger, Stats, Tls, TlsSource,
 };
 use futures_util::StreamExt;
 use http::{Request, Response};
@@ -124,13 +124,22 @@ impl House {
 
     /// With an admission of its own.
     pub(crate) async fn open_behind(admission: Admission, limits: Limits) -> Self {
+        Self::open_inspected(admission, limits, None).await
+    }
+
+    /// With a firewall as well.
+    pub(crate) async fn open_inspected(
+        admission: Admission,
+        limits: Limits,
+        firewall: Option<Firewall>,
+    ) -> Self {
         let home = tempfile::tempdir().unwrap();
         let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
         let root = ca.certificate().clone();
         let names = vec![ServerName::try_from(HOST).unwrap()];
         let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self::open_admitting(listener, limits, admission, tls, root, home)
+        Self::open_whole(listener, limits, (admission, firewall), tls, root, home)
     }
 
     pub(crate) async fn open_with(
@@ -161,9 +170,23 @@ impl House {
         root: CertificateDer<'static>,
         home: TempDir,
     ) -> Self {
+        Self::open_whole(listener, limits, (admission, None), tls, root, home)
+    }
+
+    fn open_whole(
+        listener: TcpListener,
+        limits: Limits,
+        (admission, firewall): (Admission, Option<Firewall>),
+        tls: Tls,
+        root: CertificateDer<'static>,
+        home: TempDir,
+    ) -> Self {
         let addr = listener.local_addr().unwrap();
         let (trigger, shutdown) = Shutdown::new();
-        let edge = Edge::new(tls.clone(), limits, admission, Door::Public).unwrap();
+        let mut edge = Edge::new(tls.clone(), limits, admission, Door::Public).unwrap();
+        if let Some(firewall) = firewall {
+            edge = edge.behind(firewall);
+        }
         let stats = edge.stats();
         let seen = shutdown.clone();
         let service = tower::service_fn(move |request| app(request, seen.clone()));

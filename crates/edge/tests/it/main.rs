@@ -10,6 +10,7 @@
 
 mod acme;
 mod admission;
+mod firewall;
 mod garbage;
 mod handshake;
 mod harness;

@@ -110,7 +110,8 @@ events! {
     }
     activity |e| e.method.activity();
 
-    /// The web application firewall blocked a request.
+    /// The web application firewall blocked a request, or would have if it did more than observe. Of many
+    /// in a short time the rest is summed up.
     "EDGE-1003W" "request.blocked" RequestBlocked: Http 99, Warning, Failure, Security {
         /// The rules that matched.
         rules: Listed<Token>,
@@ -124,11 +125,38 @@ events! {
         method: Method,
         /// The person who chats, when known already.
         subject: Option<Pseudonym>,
+        /// Whether it was let pass, because the firewall only observes.
+        passed: bool,
+        /// How many requests this event stands for.
+        count: u64,
     }
     shape |e| {
         "http_request": http_request(e.method, &e.route),
-        "action_id": Json::whole(2),
-        "disposition_id": Json::whole(2),
+        "count": Json::whole(e.count),
+        "action_id": Json::whole(if e.passed { 1 } else { 2 }),
+        "disposition_id": Json::whole(if e.passed { 17 } else { 2 }),
+    }
+    activity |e| e.method.activity();
+
+    /// What somebody wrote in a conversation looks like an attack, or quotes one. It was not refused for
+    /// that. Of many in a short time the rest is summed up.
+    "EDGE-1004I" "suspicious.text" SuspiciousText: Http 99, Info, Success, Security {
+        /// The rules that matched.
+        rules: Listed<Token>,
+        /// The score that they made; the highest of many.
+        score: u64,
+        /// The route's template or class.
+        route: Token,
+        /// The method.
+        method: Method,
+        /// How many requests this event stands for.
+        count: u64,
+    }
+    shape |e| {
+        "http_request": http_request(e.method, &e.route),
+        "count": Json::whole(e.count),
+        "action_id": Json::whole(1),
+        "disposition_id": Json::whole(17),
     }
     activity |e| e.method.activity();
 

@@ -132,7 +132,21 @@ fn machine(all: &mut Samples) {
         let route = Token::lossy("/chat/v1/conversations/{id}/messages");
         all.add(&RequestRefused { limit: "address", route: route.clone(), method, count: 250 });
         let rules = Listed::one(Token::lossy("942100"));
-        all.add(&RequestBlocked { rules, score: 15, threshold: 5, route, method, subject: None });
+        for passed in [false, true] {
+            let (rules, route) = (rules.clone(), route.clone());
+            let subject = None;
+            all.add(&RequestBlocked {
+                rules,
+                score: 15,
+                threshold: 5,
+                route,
+                method,
+                subject,
+                passed,
+                count: 1,
+            });
+        }
+        all.add(&SuspiciousText { rules, score: 5, route, method, count: 3 });
     }
     let signals = Listed::one(Token::lossy("rate"));
     all.add(&TrafficState { state: "elevated", signals });

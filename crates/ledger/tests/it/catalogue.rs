@@ -150,6 +150,8 @@ fn the_longest_event_fits_an_entry_bundle() {
         route: ledger::Token::lossy(&"r".repeat(96)),
         method: ledger::catalogue::Method::Other,
         subject: Some(Pseudonym::from_mac([7; 16])),
+        passed: false,
+        count: u64::MAX,
     };
     let length = Entry::record(&event, &header(u64::MAX)).json().len();
     assert!(length <= MAX_ENTRY, "{length}");

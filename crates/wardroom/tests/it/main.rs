@@ -12,6 +12,7 @@ mod backup;
 mod bad_input;
 mod canary;
 mod faults;
+mod firewall;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod keys;

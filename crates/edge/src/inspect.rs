@@ -1,0 +1,385 @@
+//! The firewall in the path of a request: after the body was read, before the rooms see it. Rules and
+//! their engine are of the crate `waf`; here stands which policy a request falls under, what a refusal
+//! says, and what is written down.
+//!
+//! A request costs tens of microseconds and is inspected where it is; the engine bounds its own work and
+//! refuses what would cost more. What is not inspected: bodies beyond what any room reads (the beginning
+//! is), bodies of upgraded connections, and answers.
+
+mod config;
+mod fields;
+mod tally;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use arc_swap::ArcSwap;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Method, Request, Version};
+use kernel::{Problem, ProblemKind, RequestId, World};
+use waf::{Cause, Decision, Exclusion, Explained, Policy, Processor, Refusal, Rules, Verdict};
+
+pub use config::{FirewallConfig, FirewallExclusion, FirewallMode};
+use tally::Tally;
+
+use crate::admission::{Door, News, Visit, Witness};
+use crate::{EdgeError, RequestBody, Shutdown};
+
+/// The field under which an answer carries its reference, as the rooms' answers do.
+const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
+/// The built-in rule for bodies that could not be read.
+const UNREADABLE: u32 = 100_020;
+/// The built-in rule for bodies whose parts are not cleanly divided.
+const UNDIVIDED: u32 = 100_021;
+
+/// The firewall of a process: one for all its listeners. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Firewall(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    world: World,
+    program: ArcSwap<Program>,
+    tally: Mutex<Tally>,
+    witness: OnceLock<Arc<dyn Witness>>,
+}
+
+/// Rules and policies, swapped whole.
+#[derive(Debug)]
+struct Program {
+    /// `None`: the firewall is off.
+    rules: Option<Rules>,
+    /// By door, for routes that declare nothing.
+    plain: [Policy; 2],
+    /// As [`fields::DECLARED`].
+    declared: Vec<Policy>,
+}
+
+/// What an inspection led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The request was refused.
+    Blocked,
+    /// It would have been, if the firewall did more than observe.
+    Observed,
+    /// It went on; its conversation text looks like an attack, or quotes one.
+    Suspicious,
+}
+
+/// What the firewall found in one request, or in many alike. It names rules, never what they matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The request's reference, if it is one request.
+    pub reference: Option<RequestId>,
+    /// Whence it came, if it is one request.
+    pub address: Option<IpAddr>,
+    /// The rules that matched; at most sixteen.
+    pub rules: Vec<u32>,
+    /// The score they made; the highest of many.
+    pub score: u64,
+    /// The score from which requests are refused.
+    pub threshold: u64,
+    /// The class of routes.
+    pub route: &'static str,
+    /// The method.
+    pub method: Method,
+    /// How many requests.
+    pub count: u64,
+}
+
+/// A request that was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Blocked {
+    reference: RequestId,
+    /// Whether it was its form and not its meaning.
+    form: bool,
+}
+
+impl Blocked {
+    /// The words for whoever asked. They name no rule: that would be a lesson in how to pass it.
+    pub(crate) fn problem(&self) -> Problem {
+        let (kind, detail) = match self.form {
+            true => (ProblemKind::Malformed, "The request is not well formed."),
+            false => (ProblemKind::Forbidden, "The request looks like an attack and was refused."),
+        };
+        let reference = self.reference;
+        let mend = format!("If you meant no harm, tell the operator this reference: {reference}");
+        Problem::new(kind, detail, mend).at(format!("urn:wardroom:request:{reference}"))
+    }
+
+    /// The reference as a field of the answer.
+    pub(crate) fn field(&self) -> Option<(HeaderName, HeaderValue)> {
+        Some((REFERENCE, HeaderValue::from_str(&self.reference.to_string()).ok()?))
+    }
+}
+
+impl Program {
+    fn load(config: &FirewallConfig) -> Result<Self, EdgeError> {
+        let base = config.policy()?;
+        let rules = match config.mode {
+            FirewallMode::Off => None,
+            FirewallMode::Block | FirewallMode::Observe => Some(config.load()?),
+        };
+        let declared: Result<_, _> = fields::DECLARED.iter().map(|fields| fields.policy(&base)).collect();
+        let plain = Door::ALL.map(|door| fields::plain(door, &base));
+        Ok(Self { rules, plain, declared: declared? })
+    }
+
+    /// The policy for a path.
+    fn policy(&self, door: Door, path: &str) -> &Policy {
+        let mut declared = fields::DECLARED.iter().zip(&self.declared);
+        let found = declared.find(|(fields, _)| fields.is_for(door, path)).map(|(_, policy)| policy);
+        let [public, staff] = &self.plain;
+        found.unwrap_or(match door {
+            Door::Public => public,
+            Door::Staff => staff,
+        })
+    }
+}
+
+impl Firewall {
+    /// A firewall with these settings. Rule files are read and compiled, which takes up to seconds.
+    ///
+    /// # Errors
+    /// When a setting makes no sense; when a rule cannot be used, with its file, its line and the mend.
+    pub fn new(config: &FirewallConfig, world: &World) -> Result<Self, EdgeError> {
+        Ok(Self(Arc::new(Inner {
+            world: world.clone(),
+            program: ArcSwap::from_pointee(Program::load(config)?),
+            tally: Mutex::default(),
+            witness: OnceLock::new(),
+        })))
+    }
+
+    /// Takes other settings, and reads the rule files again. Requests under way end under the old ones.
+    ///
+    /// # Errors
+    /// As [`Firewall::new`]; the old ones stay in force then.
+    pub fn reload(&self, config: &FirewallConfig) -> Result<(), EdgeError> {
+        self.0.program.store(Arc::new(Program::load(config)?));
+        Ok(())
+    }
+
+    /// Tells `witness` from now on. The first one stays.
+    pub fn tell(&self, witness: Arc<dyn Witness>) {
+        let _ = self.0.witness.set(witness);
+    }
+
+    /// Tells sums when their time is over, until the shutdown.
+    pub async fn watch(self, shutdown: Shutdown) {
+        loop {
+            let last = tokio::select! {
+                () = shutdown.requested() => true,
+                () = tokio::time::sleep(tally::WINDOW) => false,
+            };
+            let now = if last { self.0.world.now().after(tally::WINDOW) } else { self.0.world.now() };
+            let sums = self.tally(|tally| tally.turn(now));
+            self.say(sums);
+            if last {
+                return;
+            }
+        }
+    }
+
+    /// What the rules say of a request, with all that they looked at: for a person who asks. `None` when
+    /// the firewall is off.
+    pub fn explain(
+        &self,
+        door: Door,
+        path: &str,
+        request: &waf::Request<'_>,
+    ) -> Option<(Verdict, Vec<Explained>)> {
+        let program = self.0.program.load();
+        let rules = program.rules.as_ref()?;
+        Some(rules.explain(request, None, program.policy(door, path)))
+    }
+
+    /// Inspects a request with what was gathered of its body; `whole` says whether that is all of it.
+    pub(crate) fn inspect(
+        &self,
+        door: Door,
+        visit: &Visit,
+        request: &Request<RequestBody>,
+        whole: bool,
+    ) -> Result<(), Blocked> {
+        let program = self.0.program.load();
+        let Some(rules) = &program.rules else { return Ok(()) };
+        let policy = program.policy(door, request.uri().path());
+        let body = request.body().gathered();
+        let verdict = with_request(visit.address(), request, &body, |request| {
+            let verdict = rules.inspect(request, policy);
+            // A body that is cut off here, or that the rooms' own parser refuses as well, is bad form and
+            // no attack: the room that it is for says best what is wrong. All else is inspected.
+            let typed = request.header("content-type").unwrap_or_default();
+            let harmless = Processor::of_content_type(typed) == Processor::Json && !is_json(&body);
+            let forgiven = is_refused_by(&verdict, [UNREADABLE, UNDIVIDED]) && (!whole || harmless);
+            if !forgiven {
+                return verdict;
+            }
+            let mut policy = policy.clone();
+            policy.exclusions.push(Exclusion::ids(UNREADABLE..=UNDIVIDED));
+            rules.inspect(request, &policy)
+        });
+        self.conclude(verdict, policy, visit, request.method())
+    }
+
+    fn conclude(
+        &self,
+        verdict: Verdict,
+        policy: &Policy,
+        visit: &Visit,
+        method: &Method,
+    ) -> Result<(), Blocked> {
+        let signal = u32::try_from(verdict.signal.score).unwrap_or(0) >= policy.inbound_threshold;
+        let (outcome, form) = match (&verdict.decision, &verdict.withheld) {
+            (Decision::Refuse(refusal), _) => (Outcome::Blocked, refusal.status == 400),
+            (_, Some(_)) => (Outcome::Observed, false),
+            _ if signal => (Outcome::Suspicious, false),
+            _ => return Ok(()),
+        };
+        let reference: RequestId = self.0.world.id();
+        let (mut rules, score) = match outcome {
+            Outcome::Suspicious => (verdict.signal.rules, verdict.signal.score),
+            Outcome::Blocked | Outcome::Observed => {
+                (verdict.matches.iter().map(|found| found.rule).collect(), verdict.inbound_score)
+            }
+        };
+        rules.dedup();
+        rules.truncate(tally::RULES);
+        let finding = Finding {
+            outcome,
+            reference: Some(reference),
+            address: Some(visit.address()),
+            rules,
+            score: u64::try_from(score).unwrap_or(0),
+            threshold: u64::from(policy.inbound_threshold),
+            route: visit.route().name(),
+            method: method.clone(),
+            count: 1,
+        };
+        let now = self.0.world.now();
+        let told = self.tally(|tally| tally.add(finding, now));
+        self.say(told);
+        match outcome {
+            Outcome::Blocked => Err(Blocked { reference, form }),
+            Outcome::Observed | Outcome::Suspicious => Ok(()),
+        }
+    }
+
+    fn tally<T>(&self, work: impl FnOnce(&mut Tally) -> T) -> T {
+        work(&mut self.0.tally.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn say(&self, findings: Vec<Finding>) {
+        let Some(witness) = self.0.witness.get() else { return };
+        for finding in findings {
+            witness.note(News::Inspected(finding));
+        }
+    }
+}
+
+/// Whether one of these rules refused, or would have.
+fn is_refused_by(verdict: &Verdict, rules: [u32; 2]) -> bool {
+    let refused = match &verdict.decision {
+        Decision::Refuse(refusal) => Some(refusal),
+        Decision::Pass => verdict.withheld.as_ref(),
+    };
+    matches!(refused, Some(Refusal { cause: Cause::Rule(rule), .. }) if rules.contains(rule))
+}
+
+/// Whether the rooms could read this as JSON, in whatever way they would.
+fn is_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+/// The request as the engine knows it. HTTP/2 names the host elsewhere; rules look for it in one place.
+fn with_request<B, T>(
+    remote: IpAddr,
+    request: &Request<B>,
+    body: &[u8],
+    work: impl FnOnce(&waf::Request<'_>) -> T,
+) -> T {
+    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
+    let protocol: &[u8] = match request.version() {
+        Version::HTTP_2 => b"HTTP/2.0",
+        Version::HTTP_10 => b"HTTP/1.0",
+        _ => b"HTTP/1.1",
+    };
+    let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(request.headers().len() + 1);
+    if !request.headers().contains_key(header::HOST)
+        && let Some(authority) = request.uri().authority()
+    {
+        headers.push((b"host", authority.as_str().as_bytes()));
+    }
+    headers
+        .extend(request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
+    let method = request.method().as_str().as_bytes();
+    work(&waf::Request { remote, method, target: target.as_bytes(), protocol, headers: &headers, body })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// Whether a request of the staff door would be refused.
+    fn refused(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> bool {
+        let firewall = Firewall::new(&FirewallConfig::default(), &World::real()).unwrap();
+        let path = target.split('?').next().unwrap();
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        let request = waf::Request {
+            remote: Ipv4Addr::LOCALHOST.into(),
+            method: method.as_bytes(),
+            target: target.as_bytes(),
+            protocol: b"HTTP/2.0",
+            headers: &headers,
+            body: body.as_bytes(),
+        };
+        firewall.explain(Door::Staff, path, &request).unwrap().0.refuses()
+    }
+
+    fn posted(path: &str, form: &str) -> bool {
+        refused("POST", path, &[("content-type", "application/x-www-form-urlencoded")], form)
+    }
+
+    #[test]
+    fn what_signing_in_sends_is_not_taken_for_an_attack() {
+        let document = "PHNhbWxwOlJlc3BvbnNlIElEPSJfOGU4ZGM1ZjY5YTk4Y2M0YzFmZjM0Lys9".repeat(200);
+        assert!(!posted(
+            "/sso/saml/0198/acs",
+            &format!("SAMLResponse={document}%3D%3D&RelayState=0198c0de-1234")
+        ));
+        let callback = "/sso/oidc/callback?code=4%2F0AX4XfWh-x_y.Z~&state=5ca75bd30&iss=https%3A%2F%2F127.0.0.1%3A8080%2Frealms%2Fbank";
+        assert!(!refused("GET", callback, &[], ""));
+        let problem = "/sso/oidc/callback?error=access_denied&error_description=The+user's+role+isn't+in+%22select%22+or+1%3D1&state=x";
+        assert!(!refused("GET", problem, &[], ""));
+        assert!(!posted(
+            "/sign-in",
+            "login=a%40example.org&password=%27+OR+1%3D1+--+%3Cscript%3E&next=%2Fusers"
+        ));
+        let passkey = format!(
+            r#"{{"credential": {{"id": "{0}", "rawId": "{0}", "type": "public-key", "response": {{"clientDataJSON": "{1}", "authenticatorData": "{0}", "signature": "{1}", "userHandle": null}}, "clientExtensionResults": {{}}}}}}"#,
+            "kKLz_vO-9yBqVwhVnKZ8Xg", "eyJ0eXBlIjoid2ViYXV0aG4uZ2V0IiwiY2hhbGxlbmdlIjoiYSJ9"
+        );
+        assert!(!refused(
+            "POST",
+            "/sign-in/passkey/finish",
+            &[("content-type", "application/json")],
+            &passkey
+        ));
+        assert!(!refused("GET", "/", &[("referer", "http://localhost:3000/shop?a=b")], ""));
+    }
+
+    #[test]
+    fn the_rest_of_such_a_request_is_inspected_in_full() {
+        assert!(posted("/sign-in", "login=%27+OR+1%3D1+--+&password=x"));
+        assert!(posted("/sign-in", "login=a&password=x&next=%3Cscript%3Ealert(1)%3C%2Fscript%3E"));
+        assert!(posted("/users", "password=%27+UNION+SELECT+password+FROM+users--"), "declared elsewhere");
+        assert!(!posted("/users/1/disable", "reason=He+wrote+%3Cscript%3Ealert(1)%3C%2Fscript%3E+to+us"));
+        assert!(refused("GET", "/sso/oidc/callback?state=%3Cscript%3Ealert(1)%3C/script%3E", &[], ""));
+    }
+}

@@ -1,0 +1,122 @@
+//! Which fields of which routes hold words that people write freely, and which hold secrets. The edge
+//! does not know the route table; these are the addresses of the contract (docs/architecture/routes.txt,
+//! docs/openapi), and a test holds them to it.
+
+use waf::{Exclusion, Policy};
+
+use crate::EdgeError;
+use crate::admission::Door;
+
+/// Fields of one route, as rules name them: `json.text` in a JSON body, `text` in a form.
+pub(super) struct Fields {
+    pub(super) door: Door,
+    /// The route's template; what stands in braces stands for one segment.
+    pub(super) path: &'static str,
+    /// Words for people to read. Their safety comes from how they are stored and shown; no rule about
+    /// meaning refuses a request on their account.
+    words: &'static [&'static str],
+    /// Secrets, and documents that are sealed or signed: rules have nothing to say about them.
+    sealed: &'static [&'static str],
+}
+
+/// A reason may be stated on every form of the console.
+const REASON: &str = "reason";
+
+/// What the house's routes declare.
+pub(super) const DECLARED: [Fields; 16] = [
+    words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
+    words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
+    words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
+    words(Door::Staff, "/connections/{connection}", &["name", "mapping", REASON]),
+    both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
+    sealed(Door::Staff, "/connections/saml", &["metadata"]),
+    sealed(Door::Staff, "/connections/{connection}/secret", &["secret"]),
+    sealed(Door::Staff, "/sign-in", &["password"]),
+    sealed(Door::Staff, "/sign-in/code", &["code"]),
+    sealed(Door::Staff, "/enrol", &["code"]),
+    sealed(Door::Staff, "/enrol/password", &["password", "again"]),
+    sealed(Door::Staff, "/step-up/code", &["code"]),
+    sealed(Door::Staff, "/sso/saml/{connection}/acs", &["SAMLResponse"]),
+    // Providers may stand inside the house, and say in words what went wrong. These come in the query,
+    // where the engine knows no conversation text.
+    sealed(Door::Staff, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
+    sealed(Door::Staff, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
+    sealed(Door::Staff, "/sso/oidc/backchannel", &["logout_token"]),
+];
+
+const fn words(door: Door, path: &'static str, words: &'static [&'static str]) -> Fields {
+    Fields { door, path, words, sealed: &[] }
+}
+
+const fn sealed(door: Door, path: &'static str, sealed: &'static [&'static str]) -> Fields {
+    Fields { door, path, words: &[REASON], sealed }
+}
+
+const fn both(path: &'static str, words: &'static [&'static str], sealed: &'static [&'static str]) -> Fields {
+    Fields { door: Door::Staff, path, words, sealed }
+}
+
+impl Fields {
+    /// The policy of this route.
+    pub(super) fn policy(&self, base: &Policy) -> Result<Policy, EdgeError> {
+        let mut policy = base.clone();
+        for field in self.words {
+            let target = format!("ARGS:{field}");
+            // Text of bad form is refused by the room that it is for, which says what is wrong with it.
+            policy.exclusions.push(Exclusion::ids(100_022..=100_023).of_target(&target)?);
+            policy.conversation_text.push((*field).to_owned());
+        }
+        for field in self.sealed {
+            policy.exclusions.push(Exclusion::ids(1..=u32::MAX).of_target(&format!("ARGS:{field}"))?);
+        }
+        Ok(policy)
+    }
+
+    /// Whether a path is of this route.
+    pub(super) fn is_for(&self, door: Door, path: &str) -> bool {
+        let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
+        self.door == door
+            && loop {
+                match (ours.next(), theirs.next()) {
+                    (None, None) => return true,
+                    (Some(ours), Some(theirs)) if ours == theirs || ours.starts_with('{') => {}
+                    _ => break false,
+                }
+            }
+    }
+}
+
+/// The policy of routes of this door that declare nothing.
+pub(super) fn plain(door: Door, base: &Policy) -> Policy {
+    let mut policy = base.clone();
+    if door == Door::Staff {
+        policy.conversation_text.push(REASON.to_owned());
+    }
+    policy
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_template_is_one_of_the_route_table() {
+        let table = include_str!("../../../../docs/architecture/routes.txt");
+        let (public, staff) = table.split_once("Staff door").unwrap();
+        for fields in &DECLARED {
+            let part = if fields.door == Door::Public { public } else { staff };
+            let mut listed = part.lines().filter_map(|line| line.split_whitespace().nth(1));
+            assert!(listed.any(|path| path == fields.path), "{}", fields.path);
+        }
+    }
+
+    #[test]
+    fn a_template_is_for_its_paths_and_no_others() {
+        let of = |path| DECLARED.iter().filter(|fields| fields.is_for(Door::Staff, path)).count();
+        assert_eq!(of("/conversations/0198/reply"), 1);
+        assert_eq!(of("/conversations/0198/reply/"), 0);
+        assert_eq!(of("/conversations/0198"), 0);
+        assert_eq!(of("/sign-in"), 1);
+        assert!(!DECLARED[0].is_for(Door::Staff, "/chat/v1/conversations/x/messages"));
+    }
+}
