@@ -17,8 +17,17 @@ export async function listen({ key, cert }) {
   return place;
 }
 
-/** One exchange. Redirects are not followed. */
-export function exchange(url, { method = "GET", headers = {}, body, ca } = {}) {
+/** One exchange. Redirects are not followed; when there were too many, it is tried again when it may be. */
+export async function exchange(url, options) {
+  for (let times = 0; ; times++) {
+    const answer = await once(url, options);
+    if (answer.status !== 429 || times === 10) return answer;
+    const seconds = Math.min(Number(answer.headers["retry-after"] ?? 1), 10);
+    await new Promise((done) => setTimeout(done, seconds * 1000));
+  }
+}
+
+function once(url, { method = "GET", headers = {}, body, ca } = {}) {
   return new Promise((done, fail) => {
     const at = new URL(url);
     if (at.hostname !== "localhost") return fail(new Error(`only this machine is asked, not ${at.hostname}`));

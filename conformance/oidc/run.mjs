@@ -293,9 +293,9 @@ async function away(visitor, name = "main") {
   return hostile.authorize(answer.headers.location);
 }
 
-const back = ({ code, state, iss, redirect }, more = "") => {
+const back = ({ code, state, iss, redirect }) => {
   const query = new URLSearchParams(Object.entries({ code, state, iss }).filter(([, value]) => value !== undefined));
-  return `${redirect}?${query}${more}`;
+  return `${redirect}${redirect.includes("?") ? "&" : "?"}${query}`;
 };
 
 /** Nobody is signed in by this answer, and its page says no more than that. */
@@ -349,7 +349,7 @@ await refused("an answer in the name of another provider (mix-up)", () =>
   attack("oidc.callback-iss", (there) => (there.iss = hostile.issuer("other"))));
 await refused("an answer without a name from a provider that always says it", () =>
   attack("oidc.callback-iss-missing", (there) => delete there.iss));
-await refused("an answer that names its code twice", () => attack("oidc.callback-twice", (there) => (there.redirect += "?code=x&")));
+await refused("an answer that names its code twice", () => attack("oidc.callback-twice", (there) => (there.redirect += "?code=x")));
 await refused("an answer without a code", () => attack("oidc.code", (there) => delete there.code));
 await refused("an answer at another connection's address", async () => {
   const visitor = new Visitor(ready.ca);

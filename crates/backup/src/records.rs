@@ -4,7 +4,7 @@
 use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, UserId};
 use store::dump::Table;
 use store::{FromValue, Value};
-use store::{audit, bots, conversations, credentials, settings, tickets, users};
+use store::{audit, bots, connections, conversations, credentials, identities, settings, tickets, users};
 use vault::{Place, Purpose};
 
 use crate::BackupError;
@@ -109,6 +109,22 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
             let purposes = &[Purpose::Secrets, Purpose::Settings];
             Some((settings::value_place(tenant, &name), KeyOf::Tenant(purposes, row.get("key_gen")?)))
         },
+        ("connections", "settings") => |row, tenant| {
+            let place = connections::settings_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
+        },
+        ("connections", "secret") => |row, tenant| {
+            let place = connections::secret_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Secrets], row.get("secret_gen")?)))
+        },
+        ("connection_domains", "domain") => |row, tenant| {
+            let place = connections::domain_place(tenant, row.get("domain_blind")?);
+            Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
+        },
+        ("identities", "subject") => |row, tenant| {
+            let place = identities::subject_place(tenant, row.get("subject_blind")?);
+            Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
+        },
         ("ledger_leaves", "detail") => |row, tenant| {
             let event: EventId = row.get("event")?;
             let key = KeyOf::Tenant(&[Purpose::Ledger], row.get("detail_gen")?);
@@ -119,6 +135,9 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
     let home = view.get("tenant").and_then(|tenant| rule(view, tenant));
     Some(home.ok_or(BackupError::Malformed { why: "a row lacks what its seal names" }))
 }
+
+/// The purposes of keys that seal what is known of staff and of where they sign in.
+const STAFF: &[Purpose] = &[Purpose::Identity, Purpose::Settings, Purpose::Secrets];
 
 fn identity(row: &View<'_>, place: Place) -> Option<Home> {
     Some((place, KeyOf::Tenant(&[Purpose::Identity], row.get("key_gen")?)))

@@ -54,6 +54,8 @@ pub struct DeskParts {
     pub assets: fn(&str) -> Option<&'static [u8]>,
     /// What protects this deployment now, beyond what the parts above can tell.
     pub posture: Arc<dyn Fn() -> Posture + Send + Sync>,
+    /// The edge, to be looked into.
+    pub traffic: Arc<dyn crate::TrafficDesk>,
 }
 
 /// Puts a release live. The console asks for it; the shelf of bots knows how.

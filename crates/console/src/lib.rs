@@ -24,6 +24,7 @@ mod sign_in;
 mod sso;
 mod step_up;
 mod tickets;
+mod traffic;
 mod trouble;
 mod users;
 mod via;
@@ -32,6 +33,7 @@ use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
+pub use traffic::{Heaviest, Measured, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
 ///
@@ -148,6 +150,9 @@ fn work_doors() -> Doors<Desk> {
         .guarded(get.clone(), "/bots/{name}", bots::one)
         .guarded(post.clone(), "/bots/{name}/trial", bots::trial)
         .guarded(post.clone(), "/bots/{name}/releases/{id}/activate", bots::activate)
+        .guarded(get.clone(), "/traffic", traffic::page)
+        .guarded(post.clone(), "/traffic/decide", traffic::decide)
+        .guarded(post.clone(), "/traffic/lift", traffic::lift)
         .guarded(get, "/audit", audit::list)
         .guarded(post.clone(), "/audit/verify", audit::verify)
         .guarded(post, "/audit/export", audit::export)

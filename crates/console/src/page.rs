@@ -62,6 +62,7 @@ const RAIL: &[(&str, &[Entry])] = &[
     (
         "Security",
         &[
+            ("/traffic", "Traffic", Act::ReadTraffic, "M4 17l4-6 3.5 4 3-8 3 6H20"),
             ("/audit", "Audit log", Act::ReadAudit, "M6 5h12v14H6zM9 9h6M9 12.5h6M9 16h3.5"),
             (
                 "/connections",
@@ -132,6 +133,8 @@ const DONE: &[(&str, &str)] = &[
     ("asked", "It is asked for; within a day a second person must agree."),
     ("called-off", "The request is called off."),
     ("closed", "The conversation is closed."),
+    ("decided", "The decision holds from the next request on."),
+    ("lifted", "The limit has ended. It comes back if its reason does."),
     ("disabled", "The account is disabled and its sessions have ended."),
     ("ended", "The session has ended."),
     ("given-back", "The bot answers again."),

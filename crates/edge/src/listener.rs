@@ -255,8 +255,13 @@ async fn connection<S, B>(
         activity: Arc::clone(&activity),
     });
     let service = service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request));
-    let steward =
-        Steward { limits: &edge.limits, stats: &edge.stats, activity: &activity, shutdown: &shutdown };
+    let steward = Steward {
+        limits: &edge.limits,
+        stats: &edge.stats,
+        activity: &activity,
+        shutdown: &shutdown,
+        offences: Some((&edge.admission, addr.ip())),
+    };
     if h2 {
         activity.watch_chatter();
         let conn = http2_builder(&edge.limits).serve_connection(TokioIo::new(stream), service);
@@ -396,6 +401,8 @@ pub(crate) struct Steward<'a> {
     pub(crate) stats: &'a Stats,
     pub(crate) activity: &'a Activity,
     pub(crate) shutdown: &'a Shutdown,
+    /// Who is told of an offence, and whose it is.
+    pub(crate) offences: Option<(&'a Admission, IpAddr)>,
 }
 
 impl Steward<'_> {
@@ -415,6 +422,9 @@ impl Steward<'_> {
                     match flood {
                         Flood::Resets => self.stats.reset_floods.add(),
                         Flood::Chatter => self.stats.chatter_floods.add(),
+                    }
+                    if let Some((admission, client)) = self.offences {
+                        admission.offended(client);
                     }
                     say_goodbye(conn.as_mut());
                     // Long enough to say so (GOAWAY), too short to go on.

@@ -83,7 +83,14 @@ async fn connection(
         async move { Ok::<_, Infallible>(response) }
     });
     let conn = http1_builder(&limits).serve_connection(TokioIo::new(socket), service);
-    let steward = Steward { limits: &limits, stats: &stats, activity: &activity, shutdown: &shutdown };
+    let steward = Steward {
+        limits: &limits,
+        stats: &stats,
+        activity: &activity,
+        shutdown: &shutdown,
+        // Here is nothing to flood with: one small answer to each request.
+        offences: None,
+    };
     steward.watch(conn, http1::Connection::graceful_shutdown).await;
 }
 

@@ -114,6 +114,11 @@ actions! {
     /// one. Needs a fresh proof.
     ManageConnections, "connection.manage", "connection", [Tenant];
 
+    /// See what comes to the edge, and what is limited there.
+    ReadTraffic, "traffic.read", "traffic", [Tenant];
+    /// Let a block of addresses in or shut it out, and end a limit before its time.
+    DecideTraffic, "traffic.decide", "traffic", [Tenant];
+
     /// See the overview page.
     ReadOverview, "overview.read", "overview", [Tenant];
     /// Manage one's own account: factors, sessions, password.

@@ -27,7 +27,7 @@ impl Dumps for RestoreBackup {}
 
 /// Tables that are not carried: a session that was ended after a backup must not come to life again
 /// with it, and nobody is in the middle of a ceremony when a backup is restored.
-pub const LEFT_OUT: &[&str] = &["sessions", "ceremonies"];
+pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies"];
 
 /// Rows that one statement puts back.
 const TOGETHER: usize = 16;
@@ -188,6 +188,7 @@ impl Table {
 /// # Errors
 /// Only what the database says.
 pub fn clear_left_out(tx: &mut Tx<'_>, _permits: &[Permit<RestoreBackup>]) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM session_origins", &[])?;
     tx.execute("DELETE FROM sessions", &[])?;
     tx.execute("DELETE FROM ceremonies", &[])?;
     Ok(())

@@ -39,7 +39,7 @@ impl KeyProvider for TwoRoots {
         };
         match self.next.unwrap(blob, context) {
             Ok(key) => Ok(key),
-            Err(second @ ProviderError::Unavailable { .. }) => Err(second),
+            Err(second) if second.is_outage() => Err(second),
             Err(_) => Err(first),
         }
     }

@@ -110,6 +110,11 @@ pub(crate) async fn restore(
     let restored = rehearsal.restore(&target, permits, wishes, &shown.progress).await;
     drop(shown);
     drop(target);
+    // The checkpoint that was kept is of the log that was replaced. It goes before the mark does: whoever
+    // is killed in between finds the restore unfinished, and never a log that seems rewritten.
+    if restored.is_ok() {
+        checkpoints::forget(data)?;
+    }
     // Whatever came of it: the database is what it was, or whole.
     std::fs::remove_file(&mark)?;
     let restored = restored?;

@@ -113,6 +113,14 @@ pub(crate) async fn standing(base: &Foundation, signer: &Signer) -> Result<Optio
     Ok((!stands).then_some(RolledBack { kept: size, found: frontier.size() }))
 }
 
+/// Forgets the kept checkpoint: its log was replaced.
+pub(crate) fn forget(data: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(data.join(KEPT)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => std::fs::File::open(data)?.sync_all(),
+    }
+}
+
 /// Keeps the newest checkpoint of the database, whatever was kept before: after a restore.
 pub(crate) async fn adopt(base: &Foundation) -> Result<(), Failure> {
     let tenant = base.tenant;

@@ -73,10 +73,18 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
-    let desk = desk(&house, &config, identity.clone(), staff_origin.clone(), &signer, &certificates);
+    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let desk = desk(
+        &house,
+        &config,
+        identity.clone(),
+        staff_origin.clone(),
+        &signer,
+        &certificates,
+        admission.clone(),
+    );
     let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
-    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
     let (ears, news) = watchman::ears();
     admission.tell(Arc::new(ears));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
@@ -248,6 +256,7 @@ fn desk(
     origin: String,
     signer: &ledger::Signer,
     certificates: &Certificates,
+    admission: Admission,
 ) -> Desk {
     let base = &house.base;
     let (status, config) = (certificates.tls.status(), config.clone());
@@ -281,6 +290,7 @@ fn desk(
         origin,
         assets: samples::asset,
         posture: Arc::new(posture),
+        traffic: Arc::new(watchman::Lookout(admission)),
     })
 }
 
@@ -394,7 +404,8 @@ mod tests {
         let (_, public) = api::doors(front(&house, &config, origin.clone(), &shutdown)).unwrap();
         let identity = identity(&base, &origin).await.unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
-        let desk = desk(&house, &config, identity, origin, &signer, &certificates);
+        let admission = Admission::off(&base.world);
+        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \

@@ -1,7 +1,10 @@
 //! What admission does at the edge, written down. The edge tells; here it becomes events, in their own
 //! time and so many at once: a flood of requests is not a flood of events.
 
-use edge::{News, Witness};
+use std::time::Duration;
+
+use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
+use edge::{Admission, News, TrafficDimension, Witness};
 use guard::{Actor, ServiceName};
 use ledger::catalogue::{Method, RequestRefused, TrafficLimited, TrafficState, TrafficUnlimited};
 use ledger::{Event, Listed, Token};
@@ -24,6 +27,72 @@ impl Witness for Ears {
             tracing::warn!(news = ?lost.into_inner(), "there was no room for news of the edge");
         }
     }
+}
+
+/// The edge as the console looks into it.
+pub(crate) struct Lookout(pub(crate) Admission);
+
+impl TrafficDesk for Lookout {
+    fn now(&self) -> TrafficNow {
+        let traffic = self.0.traffic();
+        let heaviest = traffic.heaviest.into_iter().map(|heavy| Heaviest {
+            dimension: heavy.dimension.name(),
+            label: heavy.label,
+            per_second: heavy.per_second,
+            refused: heavy.refused,
+            known: heavy.known,
+        });
+        let measures = traffic.measures.into_iter().map(|measure| Measured {
+            dimension: measure.dimension.name(),
+            label: measure.label,
+            step: measure.step.name(),
+            why: measure.why,
+            since: measure.since,
+            until: measure.until,
+        });
+        let lanes = traffic.lanes.iter();
+        TrafficNow {
+            state: traffic.state,
+            signals: traffic.signals,
+            seconds: traffic.seconds,
+            usual: traffic.usual,
+            classes: traffic.classes,
+            lanes: lanes.map(|l| (l.door, l.name, l.limit, l.running, l.waiting, l.shed)).collect(),
+            limited: traffic.limited,
+            heaviest: heaviest.collect(),
+            measures: measures.collect(),
+            decided: traffic.overrides.iter().map(|o| (o.block.to_string(), o.allowed, o.until)).collect(),
+        }
+    }
+
+    fn block(&self, text: &str) -> Option<String> {
+        block(text).map(|block| block.to_string())
+    }
+
+    fn decide(&self, text: &str, allowed: bool, lasts: Duration) -> Result<(), &'static str> {
+        let block = block(text).ok_or("That is no block of addresses.")?;
+        self.0.decide(block, allowed, lasts).map_err(|_| "There are too many decisions already.")
+    }
+
+    fn undo(&self, text: &str) {
+        if let Some(block) = block(text) {
+            self.0.undecide(block);
+        }
+    }
+
+    fn lift(&self, dimension: &str, label: &str) {
+        let found = TrafficDimension::ALL.into_iter().find(|known| known.name() == dimension);
+        if let Some(dimension) = found {
+            self.0.lift(dimension, label);
+        }
+    }
+}
+
+/// A block as people write it: an address alone is a block of one.
+fn block(text: &str) -> Option<ipnet::IpNet> {
+    let text = text.trim();
+    let alone = || text.parse::<std::net::IpAddr>().ok().map(ipnet::IpNet::from);
+    text.parse::<ipnet::IpNet>().ok().or_else(alone).map(|block| block.trunc())
 }
 
 /// Ears, and what they will hear.
@@ -88,8 +157,6 @@ fn entry(scribe: &Scribe, edge: &Actor, news: &News) -> Result<Written, Failure>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::config::Config;
     use crate::datadir::DataDir;

@@ -30,7 +30,7 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "browser"];
+pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -42,6 +42,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["audit"] => audit(),
         ["kms"] => kms::run(),
         ["oidc"] => oidc(),
+        ["saml"] => saml(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),
@@ -198,6 +199,16 @@ fn oidc() -> Outcome {
     }
     call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
     call_in(&folder, "node", &["run.mjs", &shown(&binary()?), &shown(&workshop("oidc")?)])
+}
+
+fn saml() -> Outcome {
+    let folder = crate::root().join("conformance/saml");
+    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let python = python("pysaml2", "pysaml2==7.5.5")?;
+    call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-federation", "--examples"])?;
+    let judge = target()?.join("release/examples/saml_conformance");
+    let python = shown(&python.join("bin/python"));
+    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
 }
 
 fn events() -> Outcome {

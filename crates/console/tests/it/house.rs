@@ -229,6 +229,7 @@ impl House {
             log_keys: vec![signer.verifier_key().clone()],
             origin: ORIGIN.to_owned(),
             assets: asset,
+            traffic: Arc::new(crate::traffic::Street::default()),
             posture: Arc::new(move || Posture {
                 tls: TlsPosture {
                     versions: "TLS 1.3".to_owned(),

@@ -7,4 +7,5 @@ mod house;
 mod keys;
 mod pages;
 mod roles;
+mod traffic;
 mod transcripts;

@@ -74,7 +74,7 @@ pub struct InForce {
     pub label: String,
     /// How hard.
     pub step: Step,
-    /// `over-budget` or `new-and-heavy`.
+    /// `over-budget`, `new-and-heavy` or `protocol-abuse`.
     pub why: &'static str,
     /// Since when.
     pub since: Timestamp,

@@ -181,6 +181,19 @@ impl Admission {
         self.publish(changes, self.0.world.now());
     }
 
+    /// A connection from there was closed for a flood of frames: no other is taken for a while.
+    pub(crate) fn offended(&self, address: IpAddr) {
+        let settings = self.0.settings.load();
+        if !settings.config.enabled || !settings.config.detect || settings.access.proxies.holds(address) {
+            return;
+        }
+        let (now, prints) = (self.0.world.now(), self.prints_of(address));
+        let [key, ..] = prints.keys;
+        let label = prints.label(Dimension::Address);
+        let change = self.detector().measures.punish(Dimension::Address, key, &label, now);
+        self.publish(change.into_iter().collect(), now);
+    }
+
     /// What staff decided about an address.
     pub(super) fn decided(&self, address: IpAddr, now: Timestamp) -> Option<bool> {
         let overrides = self.0.overrides.load();

@@ -492,7 +492,6 @@ impl Inner {
     }
 
     /// Seals the settings, and a secret if there is one.
-    #[expect(clippy::type_complexity, reason = "two columns as they are stored")]
     async fn seal_connection(
         &self,
         id: ConnectionId,

@@ -151,7 +151,7 @@ events! {
         block: Option<Pseudonym>,
         /// `throttle`, `challenge` or `deny`.
         step: &'static str,
-        /// `over-budget` or `new-and-heavy`.
+        /// `over-budget`, `new-and-heavy` or `protocol-abuse`.
         why: &'static str,
         /// How long it lasts in seconds, unless its reason lasts longer.
         seconds: u64,

@@ -28,7 +28,7 @@ fn put(tx: &mut Tx<'_>, n: i64) -> Result<(), StoreError> {
 }
 
 /// Holds the writer in a job until the returned sender is used or dropped.
-async fn hold(db: &Db) -> (SyncSender<()>, tokio::task::JoinHandle<Result<(), StoreError>>) {
+pub(crate) async fn hold(db: &Db) -> (SyncSender<()>, tokio::task::JoinHandle<Result<(), StoreError>>) {
     let (release, gate) = sync_channel::<()>(1);
     let (entered, inside) = tokio::sync::oneshot::channel();
     let (gate, entered) = (Arc::new(Mutex::new(gate)), Mutex::new(Some(entered)));

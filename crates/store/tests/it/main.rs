@@ -8,6 +8,7 @@
     reason = "what a helper of a test cannot do fails the test"
 )]
 
+mod additions;
 mod chats;
 mod classes;
 mod compile_fail;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use vault::{CachePolicy, KeyChain, ProviderError, Purpose, VaultError};
 
-use crate::support::{DENIED, House, UNREACHABLE, UP};
+use crate::support::{DENIED, House, RUBBISH, UNREACHABLE, UP};
 
 const POLICY: CachePolicy = CachePolicy {
     lifetime: Duration::from_secs(900),
@@ -74,6 +74,60 @@ fn an_unreachable_provider_gets_grace_and_then_the_tenant_is_refused() {
     house.root.set(UP);
     house.clock.advance(Duration::from_secs(2));
     house.key();
+}
+
+#[test]
+fn rubbish_is_an_outage_and_the_refusal_at_its_end_says_what_ran_out() {
+    let house = House::with(POLICY);
+    house.key();
+    let until = house.keyring.serves_until().unwrap();
+    assert_eq!(until.since(house.world.now()), POLICY.lifetime + POLICY.grace);
+    house.root.set(RUBBISH);
+    house.clock.advance(POLICY.lifetime + POLICY.grace - Duration::from_millis(1));
+    house.key();
+    house.clock.advance(POLICY.pause);
+    let refused = house.keyring.data_key(&house.chain()).map(|_| ()).unwrap_err();
+    let said = std::error::Error::source(&refused).unwrap().to_string();
+    assert_eq!(
+        said,
+        "the key provider cannot be reached: its answer makes no sense; the grace of 300 seconds for keys already \
+         unwrapped is over"
+    );
+    assert_eq!(house.keyring.serves_until(), None);
+    house.root.set(UP);
+    house.clock.advance(POLICY.pause);
+    house.key();
+}
+
+#[test]
+fn the_record_tells_of_success_failure_and_since_when() {
+    let house = House::with(POLICY);
+    house.key();
+    let well = house.keyring.provider_record();
+    assert!(well.calls > 0 && well.failures == 0 && well.failing_since.is_none(), "{well:?}");
+    assert_eq!(well.last_success, Some(house.world.now()));
+    assert_eq!(well.latency.map(|latency| latency.p99), Some(Duration::ZERO), "the clock stood still");
+    house.clock.advance(POLICY.lifetime);
+    let began = house.world.now();
+    for state in [UNREACHABLE, DENIED, RUBBISH] {
+        house.root.set(state);
+        assert!(house.keyring.health().is_err());
+        house.clock.advance(Duration::from_secs(60));
+    }
+    let ill = house.keyring.provider_record();
+    assert_eq!((ill.failures, ill.failing_since), (3, Some(began)));
+    let last = ill.last_failure.unwrap();
+    assert_eq!(last.why, "the key provider failed: its answer makes no sense");
+    assert_eq!(last.at.since(began), Duration::from_secs(120));
+    house.root.set(UP);
+    house.keyring.health().unwrap();
+    let again = house.keyring.provider_record();
+    assert!(again.failing_since.is_none() && again.last_failure.is_some(), "{again:?}");
+    // To refuse what does not open is no failure.
+    let mut forged = house.tenant.clone();
+    *forged.blob.last_mut().unwrap() ^= 1;
+    assert!(house.keyring.rewrap_tenant_key(&forged, &house.keyring).is_err());
+    assert_eq!(house.keyring.provider_record().failures, 3);
 }
 
 #[test]

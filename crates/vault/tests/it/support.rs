@@ -67,6 +67,7 @@ fn id<T: Id>(byte: u8) -> [u8; 16] {
 pub(crate) const UP: u8 = 0;
 pub(crate) const UNREACHABLE: u8 = 1;
 pub(crate) const DENIED: u8 = 2;
+pub(crate) const RUBBISH: u8 = 3;
 
 /// A file root that can be pulled out of the wall, and counts.
 #[derive(Debug)]
@@ -89,6 +90,7 @@ impl Switch {
         match self.state.load(Ordering::SeqCst) {
             UP => Ok(()),
             UNREACHABLE => Err(ProviderError::Unavailable { why: "connection refused".to_owned() }),
+            RUBBISH => Err(ProviderError::Failed { why: "its answer makes no sense".to_owned() }),
             _ => Err(ProviderError::Denied { why: "the key is disabled".to_owned() }),
         }
     }

@@ -4,7 +4,7 @@
 use super::memo::{self, Memo, Print};
 use crate::{
     compile::{Chain, Prefilter, classes_of},
-    transform,
+    transform::{self, Transformation},
 };
 use std::{borrow::Cow, collections::HashMap};
 
@@ -122,6 +122,12 @@ impl<'t> Texts<'t> {
             changed => Some(changed.into_owned()),
         };
         let to = changed.map_or(at, |changed| self.keep(Cow::Owned(changed)));
+        let scan = self.texts.get(at as usize).and_then(|text| text.scan);
+        if step.kind == Transformation::Lowercase
+            && let (Some(scan), Some(text)) = (scan, self.texts.get_mut(to as usize))
+        {
+            text.scan = Some(scan);
+        }
         if let Some(text) = self.texts.get_mut(at as usize) {
             text.after.push((step.node, to));
         }
@@ -135,6 +141,7 @@ impl<'t> Texts<'t> {
     /// The clauses of the prefilter that a text satisfies.
     pub(super) fn seen(&mut self, index: TextIndex, prefilter: &Prefilter) -> &[u64] {
         let Some(text) = self.texts.get_mut(index as usize) else { return &[] };
+        // Literals are found without case: a text and itself in lower case satisfy the same clauses.
         let start = if let Some(start) = text.scan {
             start
         } else {

@@ -90,6 +90,8 @@ async fn a_house_stands_on_openbao() {
     let doctor: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!(doctor["key_provider"]["kind"], "openbao", "{out}");
     assert_eq!(doctor["key_provider"]["failures"], 0, "{out}");
+    let memory = &doctor["memory"];
+    assert!(memory["dumpable"] == false && memory["core_limit"] == 0, "no core dumps: {out}");
 
     // A public name that leads to this machine is not what was meant.
     let file = data.join("wardroom.toml");

@@ -23,8 +23,8 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Address, Self::Network, Self::Fingerprint, Self::Agent, Self::Path];
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Address, Self::Network, Self::Fingerprint, Self::Agent, Self::Path];
 
     pub(crate) const fn index(self) -> usize {
         self as usize
@@ -169,6 +169,20 @@ impl Measures {
         };
         self.now.insert(place, measure.clone());
         Some(Change { dimension, key, measure, ended: false })
+    }
+
+    /// Somebody broke the protocol on purpose: no step is mild enough.
+    pub(crate) fn punish(
+        &mut self,
+        dimension: Dimension,
+        key: u64,
+        label: &str,
+        now: Timestamp,
+    ) -> Option<Change> {
+        self.prove(dimension, key, label, "protocol-abuse", now);
+        let measure = self.now.get_mut(&(dimension, key))?;
+        (measure.step, measure.stepped) = (Step::Deny, now);
+        Some(Change { dimension, key, measure: measure.clone(), ended: false })
     }
 
     /// Ends what has had its time.

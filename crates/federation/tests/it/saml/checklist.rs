@@ -1,5 +1,6 @@
 //! The checklist, steps 1 to 9, one test per line: what the provider itself could send wrong, or what
 //! somebody on the way could change, each with the reason it is refused for.
+//! Longer than 600 lines because the checklist is one list and is read beside the verifier's steps.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
