@@ -30,6 +30,9 @@ pub enum CustodyError {
         /// What was meant.
         meant: String,
     },
+    /// There is nothing to move.
+    #[error("every version is wrapped by `{0}` already")]
+    AlreadyThere(String),
     /// The store.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -89,6 +92,11 @@ impl From<&CustodyError> for Problem {
                 ProblemKind::Conflict,
                 "There is no root key to move to.",
                 "Have the operator set `[keys.next]` in `wardroom.toml` and start again.",
+            ),
+            E::AlreadyThere(_) => Problem::new(
+                ProblemKind::Conflict,
+                "Every version is wrapped by that root key already.",
+                "Make it the root key in `[keys]`, and remove `[keys.next]`.",
             ),
             E::NoRoot { .. } | E::Vault(_) => Problem::new(
                 ProblemKind::Unavailable,

@@ -11,7 +11,7 @@ use ledger::catalogue::{
 };
 use store::custody::{self, KeyPolicy};
 use store::key_requests::{self, KeyRequest, RequestKind};
-use store::keys::KeyState;
+use store::keys::{self, KeyState};
 use store::{StoreError, Via};
 
 use crate::{Custody, CustodyError};
@@ -95,8 +95,8 @@ impl Custody {
     /// which kind of provider is meant, so that nobody moves to what somebody else configured.
     ///
     /// # Errors
-    /// When no other root key is configured, it is of another kind, it does not work, a move is asked
-    /// for already, or the store fails.
+    /// When no other root key is configured, it is of another kind, it does not work, it wraps everything
+    /// already, a move is asked for already, or the store fails.
     pub async fn request_move(
         &self,
         permit: Permit<MoveRoot>,
@@ -109,6 +109,11 @@ impl Custody {
         if provider.kind != kind {
             let (configured, meant) = (provider.kind.to_owned(), kind.to_owned());
             return Err(CustodyError::OtherNext { configured, meant });
+        }
+        let (tenant, root) = (inner.tenant, provider.to_string());
+        let versions = inner.db.read(move |tx| keys::versions(tx, tenant)).await?;
+        if versions.iter().all(|version| version.provider == root) {
+            return Err(CustodyError::AlreadyThere(root));
         }
         crate::Inner::aside(move || Ok(next.health().map_err(vault::VaultError::from)?)).await?;
         let scribe = inner.keys.scribe_of_custody(inner.tenant).await?;

@@ -199,7 +199,8 @@ impl Desk {
         let waiting = status
             .requests
             .iter()
-            .find(|request| request.kind == "move" && request.state == RequestState::Asked.as_str());
+            .find(|request| request.kind == "move" && request.state == RequestState::Asked.as_str())
+            .filter(|request| request.provider == status.next_provider);
         if let Some(waiting) = waiting {
             let words = format!("request {} waits for a key custodian to agree", waiting.id);
             return self.done(&words, json!({ "request": waiting.id })).await;

@@ -37,6 +37,8 @@ async fn a_move_needs_two_people_and_the_right_root_key(house: House) {
     assert!(moved.done && moved.versions == 1, "{moved:?}");
     assert_eq!(house.events("KEYS-1012I").await.len(), 1);
     assert_eq!(both.custody.carry_out_move(&house.tending()).await.unwrap(), None, "it is done");
+    let again = both.custody.request_move(house.leave(&house.operator()), "passphrase", via()).await;
+    assert!(matches!(again, Err(CustodyError::AlreadyThere(_))), "{again:?}");
 }
 
 async fn all_versions_move_while_service_goes_on(house: House) {
