@@ -22,14 +22,15 @@ pub(super) struct Fields {
 /// A reason may be stated on every form of the console.
 const REASON: &str = "reason";
 
-/// What the house's routes declare.
+/// What the house's routes declare. The first that fits counts: a path's own words before what stands in
+/// braces.
 pub(super) const DECLARED: [Fields; 16] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
     words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
-    words(Door::Staff, "/connections/{connection}", &["name", "mapping", REASON]),
     both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
     sealed(Door::Staff, "/connections/saml", &["metadata"]),
+    words(Door::Staff, "/connections/{connection}", &["name", "mapping", REASON]),
     sealed(Door::Staff, "/connections/{connection}/secret", &["secret"]),
     sealed(Door::Staff, "/sign-in", &["password"]),
     sealed(Door::Staff, "/sign-in/code", &["code"]),
@@ -117,6 +118,10 @@ mod tests {
         assert_eq!(of("/conversations/0198/reply/"), 0);
         assert_eq!(of("/conversations/0198"), 0);
         assert_eq!(of("/sign-in"), 1);
+        let first = |path| DECLARED.iter().find(|fields| fields.is_for(Door::Staff, path)).unwrap().path;
+        assert_eq!(first("/connections/oidc"), "/connections/oidc");
+        assert_eq!(first("/connections/saml"), "/connections/saml");
+        assert_eq!(first("/connections/0198"), "/connections/{connection}");
         assert!(!DECLARED[0].is_for(Door::Staff, "/chat/v1/conversations/x/messages"));
     }
 }

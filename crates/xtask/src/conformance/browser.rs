@@ -96,7 +96,7 @@ fn nowhere(typed: &str, found: &[String]) -> Outcome {
     if found.is_empty() { Ok(()) } else { Err(format!("`{typed}` can be read in {}", found.join(", "))) }
 }
 
-fn make_private(folder: &Path) -> Outcome {
+pub(super) fn make_private(folder: &Path) -> Outcome {
     use std::os::unix::fs::DirBuilderExt;
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     made.map_err(|error| format!("cannot make {}: {error}", folder.display()))
