@@ -214,6 +214,8 @@ fn saml() -> Outcome {
     let folder = crate::root().join("conformance/saml");
     call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
     let python = python("pysaml2", "pysaml2==7.5.5")?;
+    let pip = shown(&python.join("bin/pip"));
+    call(&pip, &["install", "--quiet", "--disable-pip-version-check", "lxml"])?;
     call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-federation", "--examples"])?;
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
