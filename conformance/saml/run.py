@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -95,7 +96,10 @@ def settings(folder, imported, **more):
 @contextlib.contextmanager
 def running(command, env=None, wait_for=None, log=None):
     with open(log, "wb") as out:
-        process = subprocess.Popen(command, env={**os.environ, **(env or {})}, stdout=out, stderr=out)
+        # A group of its own: PHP's server starts workers, which end with it and not by themselves.
+        process = subprocess.Popen(
+            command, env={**os.environ, **(env or {})}, stdout=out, stderr=out, start_new_session=True
+        )
         try:
             for _ in range(150):
                 if process.poll() is not None:
@@ -108,7 +112,8 @@ def running(command, env=None, wait_for=None, log=None):
                 sys.exit(f"{command[0]} does not answer")
             yield
         finally:
-            process.terminate()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
             process.wait()
 
 
