@@ -21,7 +21,7 @@ use tower_service::Service;
 use crate::admission::{Admission, Because, Door, Turned, Visit};
 use crate::body::{RequestBody, Verdict};
 use crate::flight::{Activity, Flight};
-use crate::inspect::Blocked;
+use crate::inspect::{Blocked, Pending, Read};
 use crate::{Firewall, Limits, Peer, Stats};
 
 /// Browsers that have once been here over TLS come back over TLS (RFC 6797): two years, as the preload
@@ -122,7 +122,6 @@ impl Exchange {
         let activity = Arc::clone(&self.activity);
         let mut request =
             request.map(|body| RequestBody::new(body, &self.limits, Arc::clone(&verdict), activity));
-        strip(request.headers_mut());
         request.extensions_mut().insert(self.peer_of(&visit));
         let work = AssertUnwindSafe(self.work(service, &visit, request)).catch_unwind();
         let outcome = tokio::time::timeout(self.limits.request_timeout, work).await;
@@ -140,11 +139,11 @@ impl Exchange {
             return plain(&too_large(self.limits.body_bytes));
         }
         match outcome {
-            Ok(Ok(Ok(mut response))) => {
+            Ok(Ok(Ok((mut response, pending)))) => {
                 let status = response.status();
                 self.admission.learn(&visit, status, response.headers_mut());
                 strip_ours(response.headers_mut());
-                response.map(Content::Theirs)
+                self.inspect_answer(pending, &visit, response).await
             }
             Ok(Ok(Err(refusal))) => refusal.response(&self.admission, false),
             Ok(Err(_)) => {
@@ -173,15 +172,13 @@ impl Exchange {
         mut service: S,
         visit: &Visit,
         mut request: Request<RequestBody>,
-    ) -> Result<Response<B>, Refusal>
+    ) -> Result<(Response<B>, Option<Pending>), Refusal>
     where
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
     {
         // What went wrong is in the verdict, or else there is nobody left to be told.
         let whole = request.body_mut().gather(GATHERED).await.map_err(|_| Refusal::Problem(unreadable()))?;
-        if whole {
-            self.inspect(visit, &request, true)?;
-        }
+        let mut pending = if whole { self.inspect(visit, &request, true)? } else { None };
         let mut turn = self.admission.turn(visit).await.map_err(|turned| {
             self.stats.shed.add();
             Refusal::Turned(turned)
@@ -193,22 +190,52 @@ impl Exchange {
             // A large body costs memory: it is read to its end by those whose turn it is.
             let body = request.body_mut();
             let whole = body.gather(INSPECTED).await.map_err(|_| Refusal::Problem(unreadable()))?;
-            self.inspect(visit, &request, whole)?;
+            pending = self.inspect(visit, &request, whole)?;
         }
+        // The firewall has read what was sent; the rooms read what they may believe.
+        strip(request.headers_mut());
         let Ok(()) = std::future::poll_fn(|cx| service.poll_ready(cx)).await;
         let Ok(response) = service.call(request).await;
-        Ok(response)
+        Ok((response, pending))
     }
 
-    /// What the firewall has to say.
-    fn inspect(&self, visit: &Visit, request: &Request<RequestBody>, whole: bool) -> Result<(), Refusal> {
-        let Some(firewall) = &self.firewall else { return Ok(()) };
-        firewall.inspect(self.door, visit, request, whole).map_err(|blocked| {
+    /// What the firewall has to say of a request.
+    fn inspect(
+        &self,
+        visit: &Visit,
+        request: &Request<RequestBody>,
+        whole: bool,
+    ) -> Result<Option<Pending>, Refusal> {
+        let Some(firewall) = &self.firewall else { return Ok(None) };
+        let is_of = |bot: &str| self.admission.is_of(visit, bot);
+        firewall.inspect(self.door, visit, request, whole, &is_of).map_err(|blocked| {
             self.stats.blocked.add();
             // An answer like any other, to those who watch for unusual traffic.
             self.admission.learn(visit, StatusCode::FORBIDDEN, &mut HeaderMap::new());
             Refusal::Blocked(blocked)
         })
+    }
+
+    /// What the firewall has to say of an answer.
+    async fn inspect_answer<B: Body<Data = Bytes> + Unpin>(
+        &self,
+        pending: Option<Pending>,
+        visit: &Visit,
+        response: Response<B>,
+    ) -> Response<Content<B>> {
+        let (Some(firewall), Some(pending)) = (&self.firewall, pending) else {
+            return response.map(|body| Content::Theirs(Read::Past(body)));
+        };
+        match firewall.inspect_answer(pending, visit, response).await {
+            Ok(response) => response.map(Content::Theirs),
+            Err(withheld) => {
+                self.stats.withheld.add();
+                let mut response = Refusal::Blocked(withheld).response(&self.admission, false);
+                // The request was read to its end, and nothing is wrong with the connection.
+                response.headers_mut().remove(header::CONNECTION);
+                response
+            }
+        }
     }
 
     /// The peer as the application sees it.
@@ -232,7 +259,7 @@ enum Refusal {
 }
 
 impl Refusal {
-    fn response<B>(&self, admission: &Admission, bodied: bool) -> Response<Content<B>> {
+    fn response<B: Body>(&self, admission: &Admission, bodied: bool) -> Response<Content<B>> {
         match self {
             Self::Fields => {
                 let mut response = Response::new(Content::Ours(Full::default()));
@@ -348,7 +375,7 @@ fn too_large(most: u64) -> Problem {
 
 /// A problem as an answer that ends the connection (HTTP/1.1): after a refusal nobody knows where in
 /// the stream of bytes the next request would begin.
-fn plain<B>(problem: &Problem) -> Response<Content<B>> {
+fn plain<B: Body>(problem: &Problem) -> Response<Content<B>> {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(Content::Ours(Full::from(body)));
     *response.status_mut() =
@@ -361,13 +388,13 @@ fn plain<B>(problem: &Problem) -> Response<Content<B>> {
 }
 
 /// The body of an answer; the request stays in flight until it is dropped.
-pub(crate) struct Answer<B> {
+pub(crate) struct Answer<B: Body> {
     content: Content<B>,
     _flight: Flight,
 }
 
-enum Content<B> {
-    Theirs(B),
+enum Content<B: Body> {
+    Theirs(Read<B>),
     Ours(Full<Bytes>),
 }
 

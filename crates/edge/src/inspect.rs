@@ -1,25 +1,36 @@
-//! The firewall in the path of a request: after the body was read, before the rooms see it. Rules and
-//! their engine are of the crate `waf`; here stands which policy a request falls under, what a refusal
-//! says, and what is written down.
+//! The firewall in the path of a request: after the body was read, before the rooms see it; and of its
+//! answer, before it leaves. Rules and their engine are of the crate `waf`; here stands which policy a
+//! request falls under, what a refusal says, and what is written down.
 //!
 //! A request costs tens of microseconds and is inspected where it is; the engine bounds its own work and
 //! refuses what would cost more. What is not inspected: bodies beyond what any room reads (the beginning
-//! is), bodies of upgraded connections, and answers.
+//! is), bodies of upgraded connections, and answers that are no text or come as a stream.
 
+mod answer;
 mod config;
 mod fields;
+#[cfg(feature = "overhear")]
+mod overhear;
+mod program;
 mod tally;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
-use http::header::{self, HeaderName, HeaderValue};
-use http::{Method, Request, Version};
+use bytes::Bytes;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
 use kernel::{Problem, ProblemKind, RequestId, World};
-use waf::{Cause, Decision, Exclusion, Explained, Policy, Processor, Refusal, Rules, Verdict};
+use waf::{Carried, Cause, Decision, Exclusion, Explained, Inspector, Processor, Refusal, Verdict};
 
-pub use config::{FirewallConfig, FirewallExclusion, FirewallMode};
+use answer::Held;
+pub(crate) use answer::Read;
+pub use config::{FirewallConfig, FirewallExclusion, FirewallMode, FirewallRoute};
+#[cfg(feature = "overhear")]
+pub use overhear::Overhear;
+use program::{Asked, Program};
 use tally::Tally;
 
 use crate::admission::{Door, News, Visit, Witness};
@@ -42,17 +53,8 @@ struct Inner {
     program: ArcSwap<Program>,
     tally: Mutex<Tally>,
     witness: OnceLock<Arc<dyn Witness>>,
-}
-
-/// Rules and policies, swapped whole.
-#[derive(Debug)]
-struct Program {
-    /// `None`: the firewall is off.
-    rules: Option<Rules>,
-    /// By door, for routes that declare nothing.
-    plain: [Policy; 2],
-    /// As [`fields::DECLARED`].
-    declared: Vec<Policy>,
+    #[cfg(feature = "overhear")]
+    ear: overhear::Ear,
 }
 
 /// What an inspection led to.
@@ -71,6 +73,8 @@ pub enum Outcome {
 pub struct Finding {
     /// What came of it.
     pub outcome: Outcome,
+    /// Whether it was the answer, and not the request.
+    pub answer: bool,
     /// The request's reference, if it is one request.
     pub reference: Option<RequestId>,
     /// Whence it came, if it is one request.
@@ -89,53 +93,63 @@ pub struct Finding {
     pub count: u64,
 }
 
-/// A request that was refused.
+/// A request that was refused, or an answer that was withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Blocked {
     reference: RequestId,
-    /// Whether it was its form and not its meaning.
-    form: bool,
+    why: Why,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// The request's form.
+    Form,
+    /// What the request would do.
+    Meaning,
+    /// What the answer would tell.
+    Answer,
+}
+
+/// What is kept of a request until its answer is inspected.
+pub(crate) struct Pending {
+    inspector: Arc<Inspector>,
+    carried: Carried,
+    head: Head,
+    /// Its answer shows what people wrote.
+    shows_words: bool,
+}
+
+/// The head of a request.
+struct Head {
+    method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
 }
 
 impl Blocked {
     /// The words for whoever asked. They name no rule: that would be a lesson in how to pass it.
     pub(crate) fn problem(&self) -> Problem {
-        let (kind, detail) = match self.form {
-            true => (ProblemKind::Malformed, "The request is not well formed."),
-            false => (ProblemKind::Forbidden, "The request looks like an attack and was refused."),
+        let (kind, detail) = match self.why {
+            Why::Form => (ProblemKind::Malformed, "The request is not well formed."),
+            Why::Meaning => (ProblemKind::Forbidden, "The request looks like an attack and was refused."),
+            Why::Answer => (ProblemKind::Internal, "Something here failed, and its answer was withheld."),
         };
         let reference = self.reference;
-        let mend = format!("If you meant no harm, tell the operator this reference: {reference}");
+        let mend = match self.why {
+            Why::Answer => {
+                format!("Try again; if it happens again, tell the operator this reference: {reference}")
+            }
+            Why::Form | Why::Meaning => {
+                format!("If you meant no harm, tell the operator this reference: {reference}")
+            }
+        };
         Problem::new(kind, detail, mend).at(format!("urn:wardroom:request:{reference}"))
     }
 
     /// The reference as a field of the answer.
     pub(crate) fn field(&self) -> Option<(HeaderName, HeaderValue)> {
         Some((REFERENCE, HeaderValue::from_str(&self.reference.to_string()).ok()?))
-    }
-}
-
-impl Program {
-    fn load(config: &FirewallConfig) -> Result<Self, EdgeError> {
-        let base = config.policy()?;
-        let rules = match config.mode {
-            FirewallMode::Off => None,
-            FirewallMode::Block | FirewallMode::Observe => Some(config.load()?),
-        };
-        let declared: Result<_, _> = fields::DECLARED.iter().map(|fields| fields.policy(&base)).collect();
-        let plain = Door::ALL.map(|door| fields::plain(door, &base));
-        Ok(Self { rules, plain, declared: declared? })
-    }
-
-    /// The policy for a path.
-    fn policy(&self, door: Door, path: &str) -> &Policy {
-        let mut declared = fields::DECLARED.iter().zip(&self.declared);
-        let found = declared.find(|(fields, _)| fields.is_for(door, path)).map(|(_, policy)| policy);
-        let [public, staff] = &self.plain;
-        found.unwrap_or(match door {
-            Door::Public => public,
-            Door::Staff => staff,
-        })
     }
 }
 
@@ -150,6 +164,8 @@ impl Firewall {
             program: ArcSwap::from_pointee(Program::load(config)?),
             tally: Mutex::default(),
             witness: OnceLock::new(),
+            #[cfg(feature = "overhear")]
+            ear: overhear::Ear::default(),
         })))
     }
 
@@ -183,78 +199,137 @@ impl Firewall {
         }
     }
 
-    /// What the rules say of a request, with all that they looked at: for a person who asks. `None` when
-    /// the firewall is off.
+    /// What the rules say of a request, with all that they looked at: for a person who asks. `bot` names
+    /// the bot whose conversation it is of. `None` when the firewall is off.
     pub fn explain(
         &self,
         door: Door,
         path: &str,
+        bot: Option<&str>,
         request: &waf::Request<'_>,
     ) -> Option<(Verdict, Vec<Explained>)> {
         let program = self.0.program.load();
-        let rules = program.rules.as_ref()?;
-        Some(rules.explain(request, None, program.policy(door, path)))
+        let chosen = program.choose(Asked { door, path, is_of: &|name| bot == Some(name) })?;
+        Some(chosen.inspector.explain(request, None))
     }
 
-    /// Inspects a request with what was gathered of its body; `whole` says whether that is all of it.
+    /// Inspects a request with what was gathered of its body; `whole` says whether that is all of it, and
+    /// `is_of` whether it is of a conversation with the bot of this name.
     pub(crate) fn inspect(
         &self,
         door: Door,
         visit: &Visit,
         request: &Request<RequestBody>,
         whole: bool,
-    ) -> Result<(), Blocked> {
+        is_of: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Pending>, Blocked> {
         let program = self.0.program.load();
-        let Some(rules) = &program.rules else { return Ok(()) };
-        let policy = program.policy(door, request.uri().path());
+        let path = request.uri().path();
         let body = request.body().gathered();
-        let verdict = with_request(visit.address(), request, &body, |request| {
-            let verdict = rules.inspect(request, policy);
+        let opened = program::bot_of_opening(path, &body);
+        let is_of = |name: &str| opened.as_deref().map_or_else(|| is_of(name), |bot| bot == name);
+        let Some(chosen) = program.choose(Asked { door, path, is_of: &is_of }) else { return Ok(None) };
+        let head = HeadRef::of(request);
+        let (verdict, carried) = head.shown(visit.address(), &body, |request| {
+            let (verdict, carried) = chosen.inspector.inspect_request(request);
             // A body that is cut off here, or that the rooms' own parser refuses as well, is bad form and
             // no attack: the room that it is for says best what is wrong. All else is inspected.
             let typed = request.header("content-type").unwrap_or_default();
             let harmless = Processor::of_content_type(typed) == Processor::Json && !is_json(&body);
             let forgiven = is_refused_by(&verdict, [UNREADABLE, UNDIVIDED]) && (!whole || harmless);
             if !forgiven {
-                return verdict;
+                return (verdict, carried);
             }
-            let mut policy = policy.clone();
+            let mut policy = chosen.inspector.policy().clone();
             policy.exclusions.push(Exclusion::ids(UNREADABLE..=UNDIVIDED));
-            rules.inspect(request, &policy)
+            chosen.inspector.rules().under(policy).inspect_request(request)
         });
-        self.conclude(verdict, policy, visit, request.method())
+        #[cfg(feature = "overhear")]
+        self.overheard(chosen.inspector, visit, head, &body, None, &verdict);
+        let inspector = chosen.answers.then(|| Arc::clone(chosen.inspector));
+        self.conclude(verdict, chosen.inspector, false, visit, request.method())?;
+        Ok(inspector.map(|inspector| {
+            let remembered = inspector.rules().remember_requests();
+            let headers = if remembered { request.headers().clone() } else { HeaderMap::new() };
+            let (method, uri) = (request.method().clone(), request.uri().clone());
+            let head = Head { method, uri, version: request.version(), headers };
+            Pending { inspector, carried, head, shows_words: fields::shows_words(door, path) }
+        }))
+    }
+
+    /// Inspects the answer to a request, or the beginning of it, if it is one that rules read.
+    pub(crate) async fn inspect_answer<B: Body<Data = Bytes> + Unpin>(
+        &self,
+        pending: Pending,
+        visit: &Visit,
+        response: Response<B>,
+    ) -> Result<Response<Read<B>>, Blocked> {
+        let Pending { inspector, carried, head, shows_words } = pending;
+        let (parts, body) = response.into_parts();
+        let passes_over = shows_words && parts.status < StatusCode::BAD_REQUEST;
+        if passes_over || !answer::is_text(&head.method, &parts) {
+            return Ok(Response::from_parts(parts, Read::Past(body)));
+        }
+        let held = Held::of(body).await;
+        let beginning = held.beginning();
+        let headers: Vec<_> =
+            parts.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())).collect();
+        let answered = waf::Response {
+            status: parts.status.as_u16(),
+            protocol: b"HTTP/1.1",
+            headers: &headers,
+            body: &beginning,
+        };
+        let asked = head.as_ref();
+        let verdict = asked
+            .shown(visit.address(), &[], |request| inspector.inspect_response(carried, request, &answered));
+        #[cfg(feature = "overhear")]
+        self.overheard(&inspector, visit, asked, &[], Some(&answered), &verdict);
+        self.conclude(verdict, &inspector, true, visit, asked.method)?;
+        Ok(Response::from_parts(parts, Read::Ahead(held)))
     }
 
     fn conclude(
         &self,
         verdict: Verdict,
-        policy: &Policy,
+        inspector: &Inspector,
+        answer: bool,
         visit: &Visit,
         method: &Method,
     ) -> Result<(), Blocked> {
-        let signal = u32::try_from(verdict.signal.score).unwrap_or(0) >= policy.inbound_threshold;
-        let (outcome, form) = match (&verdict.decision, &verdict.withheld) {
-            (Decision::Refuse(refusal), _) => (Outcome::Blocked, refusal.status == 400),
-            (_, Some(_)) => (Outcome::Observed, false),
-            _ if signal => (Outcome::Suspicious, false),
+        let policy = inspector.policy();
+        let (score, threshold) = match answer {
+            true => (verdict.outbound_score, policy.outbound_threshold),
+            false => (verdict.inbound_score, policy.inbound_threshold),
+        };
+        let signal = !answer && u32::try_from(verdict.signal.score).unwrap_or(0) >= policy.inbound_threshold;
+        let (outcome, why) = match (&verdict.decision, &verdict.withheld) {
+            (Decision::Refuse(_), _) if answer => (Outcome::Blocked, Why::Answer),
+            (Decision::Refuse(Refusal { status: 400, .. }), _) => (Outcome::Blocked, Why::Form),
+            (Decision::Refuse(_), _) => (Outcome::Blocked, Why::Meaning),
+            (_, Some(_)) => (Outcome::Observed, Why::Meaning),
+            _ if signal => (Outcome::Suspicious, Why::Meaning),
             _ => return Ok(()),
         };
         let reference: RequestId = self.0.world.id();
         let (mut rules, score) = match outcome {
             Outcome::Suspicious => (verdict.signal.rules, verdict.signal.score),
+            // An answer's verdict tells what the request's did as well.
             Outcome::Blocked | Outcome::Observed => {
-                (verdict.matches.iter().map(|found| found.rule).collect(), verdict.inbound_score)
+                let of_side = verdict.matches.iter().filter(|found| (found.phase > 2) == answer);
+                (of_side.map(|found| found.rule).collect(), score)
             }
         };
         rules.dedup();
         rules.truncate(tally::RULES);
         let finding = Finding {
             outcome,
+            answer,
             reference: Some(reference),
             address: Some(visit.address()),
             rules,
             score: u64::try_from(score).unwrap_or(0),
-            threshold: u64::from(policy.inbound_threshold),
+            threshold: u64::from(threshold),
             route: visit.route().name(),
             method: method.clone(),
             count: 1,
@@ -263,7 +338,7 @@ impl Firewall {
         let told = self.tally(|tally| tally.add(finding, now));
         self.say(told);
         match outcome {
-            Outcome::Blocked => Err(Blocked { reference, form }),
+            Outcome::Blocked => Err(Blocked { reference, why }),
             Outcome::Observed | Outcome::Suspicious => Ok(()),
         }
     }
@@ -294,29 +369,50 @@ fn is_json(body: &[u8]) -> bool {
     serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
 }
 
-/// The request as the engine knows it. HTTP/2 names the host elsewhere; rules look for it in one place.
-fn with_request<B, T>(
-    remote: IpAddr,
-    request: &Request<B>,
-    body: &[u8],
-    work: impl FnOnce(&waf::Request<'_>) -> T,
-) -> T {
-    let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
-    let protocol: &[u8] = match request.version() {
-        Version::HTTP_2 => b"HTTP/2.0",
-        Version::HTTP_10 => b"HTTP/1.0",
-        _ => b"HTTP/1.1",
-    };
-    let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(request.headers().len() + 1);
-    if !request.headers().contains_key(header::HOST)
-        && let Some(authority) = request.uri().authority()
-    {
-        headers.push((b"host", authority.as_str().as_bytes()));
+/// A request's head, where it stands.
+#[derive(Clone, Copy)]
+struct HeadRef<'a> {
+    method: &'a Method,
+    uri: &'a Uri,
+    version: Version,
+    headers: &'a HeaderMap,
+}
+
+impl Head {
+    fn as_ref(&self) -> HeadRef<'_> {
+        let Self { method, uri, version, headers } = self;
+        HeadRef { method, uri, version: *version, headers }
     }
-    headers
-        .extend(request.headers().iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
-    let method = request.method().as_str().as_bytes();
-    work(&waf::Request { remote, method, target: target.as_bytes(), protocol, headers: &headers, body })
+}
+
+impl<'a> HeadRef<'a> {
+    fn of<B>(request: &'a Request<B>) -> Self {
+        let (method, uri) = (request.method(), request.uri());
+        Self { method, uri, version: request.version(), headers: request.headers() }
+    }
+
+    /// The request as the engine knows it. HTTP/2 names the host elsewhere; rules look for it in one place.
+    fn shown<T>(self, remote: IpAddr, body: &[u8], work: impl FnOnce(&waf::Request<'_>) -> T) -> T {
+        let Self { method, uri, version, headers: fields } = self;
+        // HTTP/2 has every target in absolute form; in HTTP/1 it is as it was sent.
+        let absolute = (version < Version::HTTP_2 && uri.scheme().is_some()).then(|| uri.to_string());
+        let origin = || uri.path_and_query().map_or("/", |target| target.as_str());
+        let target = absolute.as_deref().unwrap_or_else(origin).as_bytes();
+        let protocol: &[u8] = match version {
+            Version::HTTP_2 => b"HTTP/2.0",
+            Version::HTTP_10 => b"HTTP/1.0",
+            _ => b"HTTP/1.1",
+        };
+        let mut headers: Vec<(&[u8], &[u8])> = Vec::with_capacity(fields.len() + 1);
+        if !fields.contains_key(header::HOST)
+            && let Some(authority) = uri.authority()
+        {
+            headers.push((b"host", authority.as_str().as_bytes()));
+        }
+        headers.extend(fields.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes())));
+        let method = method.as_str().as_bytes();
+        work(&waf::Request { remote, method, target, protocol, headers: &headers, body })
+    }
 }
 
 #[cfg(test)]
@@ -339,7 +435,7 @@ mod tests {
             headers: &headers,
             body: body.as_bytes(),
         };
-        firewall.explain(Door::Staff, path, &request).unwrap().0.refuses()
+        firewall.explain(Door::Staff, path, None, &request).unwrap().0.refuses()
     }
 
     fn posted(path: &str, form: &str) -> bool {

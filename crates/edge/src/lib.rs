@@ -49,7 +49,11 @@ pub use admission::{
 };
 pub use body::{BodyError, RequestBody};
 pub use error::EdgeError;
-pub use inspect::{Finding, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, Outcome};
+#[cfg(feature = "overhear")]
+pub use inspect::Overhear;
+pub use inspect::{
+    Finding, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, FirewallRoute, Outcome,
+};
 pub use limits::Limits;
 pub use listener::Edge;
 pub use peer::{Peer, PeerTls};

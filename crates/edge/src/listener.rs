@@ -89,7 +89,7 @@ impl Edge {
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
         S::Future: Send,
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         listener.local_addr().map_err(EdgeError::Listen)?;
         let stats = Arc::clone(&self.stats);
@@ -234,7 +234,7 @@ async fn connection<S, B>(
     S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
     B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
 {
     let deadline = Instant::now() + edge.limits.handshake_timeout;
     let activity = Activity::new(edge.limits.cancelled_streams);

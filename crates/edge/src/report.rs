@@ -52,6 +52,8 @@ counters! {
     refused_budget,
     /// Requests refused by the firewall.
     blocked,
+    /// Answers withheld by the firewall.
+    withheld,
     /// Requests turned away because there was no turn for them in time.
     shed,
     /// Requests whose body came too slowly.

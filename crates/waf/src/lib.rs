@@ -13,6 +13,7 @@ pub mod body;
 mod compile;
 mod engine;
 mod explain;
+mod inspector;
 pub mod operator;
 mod policy;
 pub mod request;
@@ -25,6 +26,7 @@ mod verdict;
 
 pub use engine::Carried;
 pub use explain::Explained;
+pub use inspector::Inspector;
 pub use policy::{Exclusion, Mode, Policy};
 pub use rules::{Counts, Rules};
 pub use seclang::{LoadError, Place, Source};

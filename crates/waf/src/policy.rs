@@ -106,8 +106,4 @@ impl Exclusion {
             Some(seclang::target(target).map_err(|(what, mend)| LoadError::at(&place, what, mend))?);
         Ok(self)
     }
-
-    pub(crate) fn takes_whole_rules(&self) -> bool {
-        self.target.is_none()
-    }
 }

@@ -1,9 +1,9 @@
 //! Rules as the rest of the house sees them.
 
 use crate::{
-    Carried, Explained, LoadError, Policy, Request, Response, Source, Verdict,
+    Explained, Inspector, LoadError, Policy, Request, Response, Source, Verdict,
     compile::{self, Program},
-    engine, seclang,
+    seclang,
 };
 use std::{fmt, sync::Arc};
 
@@ -37,34 +37,19 @@ impl Rules {
         Ok(Self(Arc::new(compile::compile(directives)?)))
     }
 
-    /// Inspects a request, head and body.
+    /// These rules under a policy.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Inspector {
+        Inspector::new(self.clone(), policy)
+    }
+
+    /// Inspects one request. Whoever inspects many keeps what [`Rules::under`] makes.
     #[must_use]
     pub fn inspect(&self, request: &Request<'_>, policy: &Policy) -> Verdict {
-        engine::request(&self.0, policy, request, false).0
+        self.under(policy.clone()).inspect(request)
     }
 
-    /// Inspects a request and keeps what its response's inspection needs.
-    #[must_use]
-    pub fn inspect_request(&self, request: &Request<'_>, policy: &Policy) -> (Verdict, Carried) {
-        let (verdict, carried, _) = engine::request(&self.0, policy, request, false);
-        (verdict, carried)
-    }
-
-    /// Inspects a response of ours. Rules of its phases see the request's head, not its body. The verdict
-    /// holds the request's matches as well.
-    #[must_use]
-    pub fn inspect_response(
-        &self,
-        carried: Carried,
-        request: &Request<'_>,
-        response: &Response<'_>,
-        policy: &Policy,
-    ) -> Verdict {
-        engine::response(&self.0, policy, carried, request, response, false).0
-    }
-
-    /// The same inspection, told in full: content, for a person who asked. With no response the phases
-    /// after the request are left out.
+    /// Inspects one request and its response, told in full; see [`Inspector::explain`].
     #[must_use]
     pub fn explain(
         &self,
@@ -72,11 +57,24 @@ impl Rules {
         response: Option<&Response<'_>>,
         policy: &Policy,
     ) -> (Verdict, Vec<Explained>) {
-        let (verdict, carried, mut told) = engine::request(&self.0, policy, request, true);
-        let Some(response) = response else { return (verdict, told) };
-        let (verdict, _, more) = engine::response(&self.0, policy, carried, request, response, true);
-        told.extend(more);
-        (verdict, told)
+        self.under(policy.clone()).explain(request, response)
+    }
+
+    /// Whether any rule looks at responses. Without one there is nothing to hold back for them.
+    #[must_use]
+    pub fn inspect_responses(&self) -> bool {
+        let [_, _, heads, bodies, last] = &self.0.phases;
+        [heads, bodies, last].iter().any(|rules| !rules.is_empty())
+    }
+
+    /// Whether rules that look at responses look at the request's head as well.
+    #[must_use]
+    pub fn remember_requests(&self) -> bool {
+        self.0.remembers_request()
+    }
+
+    pub(crate) fn program(&self) -> &Program {
+        &self.0
     }
 
     /// What it consists of.

@@ -159,6 +159,22 @@ impl Variable {
         NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, variable, _)| *variable)
     }
 
+    /// Whether it is a part of the request.
+    #[must_use]
+    pub(crate) fn is_of_request(self) -> bool {
+        let of_response = matches!(
+            self,
+            Self::ResponseBody
+                | Self::ResponseContentLength
+                | Self::ResponseContentType
+                | Self::ResponseHeaders
+                | Self::ResponseHeadersNames
+                | Self::ResponseProtocol
+                | Self::ResponseStatus
+        );
+        !of_response && !self.is_live() && self != Self::UniqueId
+    }
+
     /// Its name in rules.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -115,6 +115,9 @@ pub(crate) enum WafCommand {
         /// As if it came by the staff door
         #[arg(long)]
         staff: bool,
+        /// As if it were of a conversation with this bot
+        #[arg(long)]
+        bot: Option<String>,
         #[command(flatten)]
         place: Place,
     },

@@ -401,16 +401,22 @@ mod tests {
     fn the_firewall_is_set_by_name() {
         let config = parse(
             "[waf]\nmode = \"observe\"\nparanoia = 2\nrules = [\"builtin\", \"/etc/wardroom/crs\"]\n\
-             [[waf.exclusions]]\nids = [942100]\ntarget = \"ARGS:note\"\n[[waf.exclusions]]\ntag = \"php\"\n",
+             [[waf.exclusions]]\nids = [942100]\ntarget = \"ARGS:note\"\n[[waf.exclusions]]\ntag = \"php\"\n\
+             [[waf.routes]]\npath = \"/docs/*\"\nmode = \"observe\"\nrules = [\"/etc/wardroom/docs.conf\"]\n\
+             [[waf.routes]]\nbot = \"desk\"\ndoor = \"public\"\nparanoia = 3\nanswers = false\n\
+             exclusions = [{ ids = [1] }]\n",
         )
         .unwrap();
-        assert_eq!((config.waf.paranoia, config.waf.exclusions.len()), (2, 2));
+        assert_eq!((config.waf.paranoia, config.waf.exclusions.len(), config.waf.routes.len()), (2, 2, 2));
         assert_eq!(parse(&toml::to_string(&config).unwrap()).unwrap(), config, "what is shown can be read");
         for (text, words) in [
             ("paranoia = 5", "1 to 4"),
             ("rules = []", "names no rules"),
             ("modus = \"block\"", "`mode`"),
             ("exclusions = [{ target = \"ARGS\" }]", "must name rules"),
+            ("routes = [{ mode = \"off\" }]", "a `path` or a `bot`"),
+            ("routes = [{ path = \"/\", exclusions = [{ target = \"ARGS\" }] }]", "must name rules"),
+            ("routes = [{ path = \"/\", paranoia = 9 }]", "1 to 4"),
             ("exclusions = [{ tag = \"php\", target = \"WEATHER\" }]", "not a variable"),
         ] {
             let refused = parse(&format!("[waf]\n{text}\n")).unwrap_err();

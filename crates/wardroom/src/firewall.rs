@@ -31,7 +31,12 @@ pub(crate) fn check(rules: &str) -> Result<ExitCode, Failure> {
 }
 
 /// `wardroom waf explain`: the exit status is the verdict.
-pub(crate) fn explain(file: &Path, staff: bool, config: &Config) -> Result<ExitCode, Failure> {
+pub(crate) fn explain(
+    file: &Path,
+    staff: bool,
+    bot: Option<&str>,
+    config: &Config,
+) -> Result<ExitCode, Failure> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot read `{}`: {error}", file.display()))?;
     let parts = Parts::of(&bytes).ok_or_else(|| {
         format!(
@@ -51,7 +56,7 @@ pub(crate) fn explain(file: &Path, staff: bool, config: &Config) -> Result<ExitC
     let path = path.split('?').next().unwrap_or_default();
     let door = if staff { Door::Staff } else { Door::Public };
     let firewall = Firewall::new(&config.waf, &World::real())?;
-    let Some((verdict, told)) = firewall.explain(door, path, &request) else {
+    let Some((verdict, told)) = firewall.explain(door, path, bot, &request) else {
         println!("the firewall is off");
         return Ok(ExitCode::SUCCESS);
     };

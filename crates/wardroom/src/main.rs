@@ -136,8 +136,8 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             people::role(command, &data, &config).await
         }
         Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
-        Command::Waf(WafCommand::Explain { request, staff, place }) => {
-            firewall::explain(&request, staff, &read(&place)?)
+        Command::Waf(WafCommand::Explain { request, staff, bot, place }) => {
+            firewall::explain(&request, staff, bot.as_deref(), &read(&place)?)
         }
         Command::Doctor { place, json } => posture::doctor(&place.data, &read(&place)?, json).await,
     }

@@ -7,7 +7,8 @@ use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
 use edge::{Admission, Finding, News, Outcome, TrafficDimension, Witness};
 use guard::{Actor, ServiceName};
 use ledger::catalogue::{
-    Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficLimited, TrafficState, TrafficUnlimited,
+    Method, RequestBlocked, RequestRefused, ResponseWithheld, SuspiciousText, TrafficLimited, TrafficState,
+    TrafficUnlimited,
 };
 use ledger::{Event, Listed, Token};
 use store::{Scribe, Via, Written};
@@ -168,6 +169,10 @@ fn inspected(scribe: &Scribe, edge: &Actor, finding: &Finding) -> Result<Written
     let passed = finding.outcome == Outcome::Observed;
     let (score, threshold) = (finding.score, finding.threshold);
     Ok(match finding.outcome {
+        Outcome::Blocked | Outcome::Observed if finding.answer => {
+            let event = ResponseWithheld { rules, score, threshold, route, method, passed, count };
+            scribe.write(&event, edge, &via)?
+        }
         Outcome::Blocked | Outcome::Observed => {
             let subject = None;
             let event = RequestBlocked { rules, score, threshold, route, method, subject, passed, count };

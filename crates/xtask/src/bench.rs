@@ -1,8 +1,12 @@
 //! Measurements, each as a ratio to a peer or a physical limit in the same run. Each shows progress,
 //! prints a table, and ends with one line of JSON.
 
-use crate::Outcome;
 use crate::steps::call;
+use crate::{Outcome, needs};
+
+/// What shows that a peer is installed.
+const NGINX: &str = "/usr/sbin/nginx";
+const MODSECURITY: &str = "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so";
 
 /// The measurements: name, what it measures.
 const BENCHES: &[(&str, &str)] = &[
@@ -17,7 +21,11 @@ const BENCHES: &[(&str, &str)] = &[
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
     ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
-    ("waf", "what inspecting a chat message costs: bench waf [CRS_FOLDER]; ../shared/crs if left out"),
+    (
+        "waf",
+        "what inspecting a chat message costs, beside ModSecurity: bench waf [CRS_FOLDER]; ../shared/crs if left out",
+    ),
+    ("edge", "requests and handshakes per CPU second, beside nginx and rustls alone"),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -44,8 +52,14 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
         ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
-        ["waf"] => example("wardroom-waf", "cost", &["../shared/crs"]),
-        ["waf", rules] => example("wardroom-waf", "cost", &[rules]),
+        ["waf", rest @ ..] => {
+            needs::peer(&[(NGINX, "nginx"), (MODSECURITY, "libnginx-mod-http-modsecurity")]);
+            example("wardroom-waf", "cost", &[rest.first().copied().unwrap_or("../shared/crs")])
+        }
+        ["edge"] => {
+            needs::peer(&[(NGINX, "nginx")]);
+            example("wardroom-edge", "bench-edge", &[])
+        }
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
             for (name, what) in BENCHES {

@@ -24,7 +24,10 @@ const SUITES: &[(&str, &str)] = &[
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
-    ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
+    (
+        "crs",
+        "the OWASP Core Rule Set's regression tests, through the library and through the edge: crs [FOLDER]",
+    ),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
     ("oracle", "libmodsecurity 3 with the same rules: every rule on which the two differ is explained"),
 ];
@@ -168,7 +171,9 @@ fn judge(words: &[&str]) -> Outcome {
 }
 
 fn crs(folder: &str) -> Outcome {
-    judge(&["crs", folder, "conformance/crs/exceptions.toml"])
+    judge(&["crs", folder, "conformance/crs/exceptions.toml"])?;
+    let edge = ["run", "--quiet", "--release", "--package", "wardroom-edge", "--example", "judge-edge", "--"];
+    call("cargo", &[&edge[..], &[folder, "conformance/crs/edge.toml"]].concat())
 }
 
 fn oracle(folder: &str, requests: &str) -> Outcome {

@@ -1,4 +1,4 @@
-//! The one tool of the workshop: `cargo xtask test | tidy | ui | bench | conformance`.
+//! The one tool of the workshop: `cargo xtask test | tidy | ui | bench | fuzz | conformance`.
 //! It uses the standard library and little else, so that it builds in seconds.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command-line tool")]
@@ -6,6 +6,7 @@
 
 mod bench;
 mod conformance;
+mod fuzz;
 mod needs;
 mod steps;
 mod test;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
                        (--bless writes the golden files anew)
   ui                   build ui/dist from ui/src
   bench [NAME]         measure; without a name, list what can be measured
+  fuzz [--seconds N]   feed parsers and the firewall with mutated bytes; 20 seconds if left out
   conformance [NAME]   run the judgement of other people's tools; without a name, list them
 ";
 
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
         ["tidy", "--bless"] => tidy::run(true),
         ["ui"] => ui::build(),
         ["bench", rest @ ..] => bench::run(rest),
+        ["fuzz"] => fuzz::run("20"),
+        ["fuzz", "--seconds", seconds] => fuzz::run(seconds),
         ["conformance", rest @ ..] => conformance::run(rest),
         _ => {
             eprint!("{HELP}");

@@ -65,6 +65,27 @@ fn packages() -> Outcome {
             packages.join(" ")
         ));
     }
+    install(&packages)?;
+    match missing() {
+        none if none.is_empty() => Ok(()),
+        still => Err(format!("still missing after the installation: {}", still.join(", "))),
+    }
+}
+
+/// Tries to install what a measurement compares with: a file that shows that it is there, and its package.
+/// Without it the measurement says that the peer is left out.
+pub(crate) fn peer(wanted: &[(&str, &str)]) {
+    let missing: Vec<&str> =
+        wanted.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if let Err(why) = install(&missing) {
+        println!("the peer is missing: {why}");
+    }
+}
+
+fn install(packages: &[&str]) -> Outcome {
     println!("installing {}", packages.join(", "));
     let apt = |args: &[&str]| {
         let status = Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(args).status();
@@ -75,10 +96,6 @@ fn packages() -> Outcome {
     };
     apt(&["update", "-qq"])?;
     let mut install = vec!["install", "-y", "-qq", "--no-install-recommends"];
-    install.extend(&packages);
-    apt(&install)?;
-    match missing() {
-        none if none.is_empty() => Ok(()),
-        still => Err(format!("still missing after the installation: {}", still.join(", "))),
-    }
+    install.extend(packages);
+    apt(&install)
 }

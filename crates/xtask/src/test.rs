@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that must hold before a change lands, from one command.
 
 use crate::steps::{Steps, call};
-use crate::{Outcome, conformance, needs, tidy, ui};
+use crate::{Outcome, conformance, fuzz, needs, tidy, ui};
 
 /// Runs every check. `fast` leaves out what takes minutes: the browser and the kill tests.
 pub(crate) fn run(fast: bool) -> Outcome {
@@ -17,6 +17,7 @@ pub(crate) fn run(fast: bool) -> Outcome {
     // process per test would start a hundred times.
     steps.step("tests", || call("cargo", &["test", "--quiet", "--workspace", "--no-fail-fast"]));
     if !fast {
+        steps.step("fuzz", || fuzz::run("20"));
         for suite in conformance::ALWAYS {
             steps.step(&format!("conformance {suite}"), || conformance::run(&[suite]));
         }

@@ -118,6 +118,8 @@ pub(crate) struct Visit {
     key: u64,
     credential: Option<Credential>,
     address: IpAddr,
+    /// The bot whose conversation it is of, hashed; 0 when that is not known.
+    bot: u64,
     /// What it is told apart by, by [`Dimension::index`].
     keys: [u64; 5],
 }
@@ -267,7 +269,8 @@ impl Admission {
             (Some(credential), Some(_)) => credential.key(),
             _ => party,
         };
-        let visit = Visit { door, route, class, key, credential, address, keys: prints.keys };
+        let bot = known.map_or(0, |known| known.bot);
+        let visit = Visit { door, route, class, key, credential, address, bot, keys: prints.keys };
         if !config.enabled {
             return Ok(visit);
         }
@@ -373,6 +376,11 @@ impl Admission {
             None if status == StatusCode::UNAUTHORIZED => self.0.credentials.forget(credential),
             None => {}
         }
+    }
+
+    /// Whether a request is known to be of a conversation with the bot of this name.
+    pub(crate) fn is_of(&self, visit: &Visit, bot: &str) -> bool {
+        visit.bot != 0 && visit.bot == self.key(bot).max(1)
     }
 
     /// A whole number of seconds for `retry-after`, a little different for everybody, so that they do not

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use waf::{Exclusion, Policy, Rules, Source};
 
 use crate::EdgeError;
+use crate::admission::Door;
 
 /// The word for the rules that ship with Wardroom.
 const BUILT_IN: &str = "builtin";
@@ -34,7 +35,35 @@ pub struct FirewallConfig {
     /// Where rules come from, in this order: `builtin`, files, and folders as the OWASP Core Rule Set
     /// comes.
     pub rules: Vec<String>,
+    /// Whether answers are inspected too: for errors that tell too much, and for secrets.
+    pub answers: bool,
     /// Rules that do not hold here.
+    pub exclusions: Vec<FirewallExclusion>,
+    /// What is different for some routes or bots. The first that fits a request counts.
+    pub routes: Vec<FirewallRoute>,
+}
+
+/// What is different for some requests; what is unset is as in the section `[waf]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FirewallRoute {
+    /// Only requests of this door.
+    pub door: Option<Door>,
+    /// Only requests of this path: what stands in braces stands for one segment, and `*` at the end for
+    /// whatever follows.
+    pub path: Option<String>,
+    /// Only requests of conversations with this bot, as far as the edge knows: from the first request
+    /// with a token that the core has accepted, and for opening a conversation.
+    pub bot: Option<String>,
+    /// What the firewall does.
+    pub mode: Option<FirewallMode>,
+    /// Paranoia level.
+    pub paranoia: Option<u8>,
+    /// Whether answers are inspected.
+    pub answers: Option<bool>,
+    /// Further files and folders of rules, read before the general ones.
+    pub rules: Vec<String>,
+    /// Further rules that do not hold.
     pub exclusions: Vec<FirewallExclusion>,
 }
 
@@ -57,6 +86,8 @@ impl Default for FirewallConfig {
             paranoia: 1,
             rules: vec![BUILT_IN.to_owned()],
             exclusions: Vec::new(),
+            answers: true,
+            routes: Vec::new(),
         }
     }
 }
@@ -67,7 +98,24 @@ impl FirewallConfig {
     /// # Errors
     /// Names the setting.
     pub fn check(&self) -> Result<(), EdgeError> {
-        self.policy().map(|_| ())
+        self.policy()?;
+        for route in &self.routes {
+            route.check()?;
+            self.under(route).policy()?;
+        }
+        Ok(())
+    }
+
+    /// The settings as they are for one route.
+    pub(super) fn under(&self, route: &FirewallRoute) -> Self {
+        Self {
+            mode: route.mode.unwrap_or(self.mode),
+            paranoia: route.paranoia.unwrap_or(self.paranoia),
+            rules: [&*route.rules, &*self.rules].concat(),
+            exclusions: [&*self.exclusions, &*route.exclusions].concat(),
+            answers: route.answers.unwrap_or(self.answers),
+            routes: Vec::new(),
+        }
     }
 
     /// Reads and compiles the rules.
@@ -105,6 +153,22 @@ impl FirewallConfig {
             }
         }
         Ok(policy)
+    }
+}
+
+impl FirewallRoute {
+    fn check(&self) -> Result<(), EdgeError> {
+        let refuse = |why| Err(EdgeError::Limit { limit: "waf.routes", why });
+        if self.door.is_none() && self.path.is_none() && self.bot.is_none() {
+            return refuse("must name a `door`, a `path` or a `bot`");
+        }
+        match &self.path {
+            Some(path) if !path.starts_with('/') => refuse("has a `path` that does not begin with a slash"),
+            Some(path) if path.strip_suffix('*').unwrap_or(path).contains('*') => {
+                refuse("has a `path` with `*` before its end")
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -75,16 +75,53 @@ impl Fields {
 
     /// Whether a path is of this route.
     pub(super) fn is_for(&self, door: Door, path: &str) -> bool {
-        let (mut ours, mut theirs) = (self.path.split('/'), path.split('/'));
-        self.door == door
-            && loop {
-                match (ours.next(), theirs.next()) {
-                    (None, None) => return true,
-                    (Some(ours), Some(theirs)) if ours == theirs || ours.starts_with('{') => {}
-                    _ => break false,
+        self.door == door && fits(self.path, path)
+    }
+}
+
+/// Whether a path is of a template: what stands in braces stands for one segment, `*` at the end for
+/// whatever follows.
+pub(super) fn fits(template: &str, path: &str) -> bool {
+    let (mut ours, mut theirs) = (template.split('/').peekable(), path.split('/'));
+    loop {
+        match (ours.next(), theirs.next()) {
+            (None, None) => return true,
+            (Some(ours_now), Some(now)) => {
+                let begins = ours_now.strip_suffix('*').filter(|_| ours.peek().is_none());
+                if begins.is_some_and(|begins| now.starts_with(begins)) {
+                    return true;
+                }
+                if ours_now != now && !ours_now.starts_with('{') {
+                    return false;
                 }
             }
+            _ => return false,
+        }
     }
+}
+
+/// Routes whose answers show what people wrote, or what their bot's authors did. Who quotes an error
+/// there shall be read: such answers are inspected only when they are errors themselves.
+const SHOWN: [(Door, &str); 11] = [
+    (Door::Public, "/chat/v1/conversations/{id}/messages"),
+    (Door::Public, "/docs/{*page}"),
+    (Door::Staff, "/bots/{name}"),
+    (Door::Staff, "/bots/{name}/trial"),
+    (Door::Staff, "/connections/{connection}/trial"),
+    (Door::Staff, "/conversations"),
+    (Door::Staff, "/conversations/{id}"),
+    (Door::Staff, "/conversations/{id}/close"),
+    (Door::Staff, "/conversations/{id}/give-back"),
+    (Door::Staff, "/conversations/{id}/reply"),
+    (Door::Staff, "/tickets"),
+];
+
+/// Whether the answers of this path show what people wrote.
+pub(super) fn shows_words(door: Door, path: &str) -> bool {
+    SHOWN.iter().any(|(of, template)| {
+        // Pages lie in folders.
+        *of == door && fits(&template.replace("{*page}", "*"), path)
+    })
 }
 
 /// The policy of routes of this door that declare nothing.
@@ -109,6 +146,29 @@ mod tests {
             let mut listed = part.lines().filter_map(|line| line.split_whitespace().nth(1));
             assert!(listed.any(|path| path == fields.path), "{}", fields.path);
         }
+        for (door, template) in SHOWN {
+            let part = if door == Door::Public { public } else { staff };
+            let mut listed = part.lines().filter_map(|line| line.split_whitespace().nth(1));
+            assert!(listed.any(|path| path == template), "{template}");
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_whatever_follows() {
+        for (template, path, fit) in [
+            ("/docs/*", "/docs/a/b", true),
+            ("/docs/*", "/docs/", true),
+            ("/docs/*", "/docs", false),
+            ("/docs*", "/docs-old/x", true),
+            ("/a/{id}/*", "/a/1/b/c", true),
+            ("/a/{id}/*", "/a/1", false),
+            ("/a/{id}", "/a/1/b", false),
+            ("*", "/anything", true),
+        ] {
+            assert_eq!(fits(template, path), fit, "{template} {path}");
+        }
+        assert!(shows_words(Door::Public, "/docs/desk/cards.html"));
+        assert!(!shows_words(Door::Staff, "/audit"));
     }
 
     #[test]

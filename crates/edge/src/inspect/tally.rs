@@ -22,7 +22,7 @@ const SUMS: usize = 64;
 pub(super) struct Tally {
     began: Option<Timestamp>,
     told: u32,
-    sums: HashMap<(super::Outcome, &'static str, Method), Finding>,
+    sums: HashMap<(super::Outcome, bool, &'static str, Method), Finding>,
 }
 
 impl Tally {
@@ -36,7 +36,7 @@ impl Tally {
         }
         // Methods are words that a client may make up.
         let method = if known(&finding.method) { finding.method.clone() } else { Method::OPTIONS };
-        let key = (finding.outcome, finding.route, method);
+        let key = (finding.outcome, finding.answer, finding.route, method);
         if self.sums.len() >= SUMS && !self.sums.contains_key(&key) {
             return told;
         }
@@ -83,6 +83,7 @@ mod tests {
     fn finding(rule: u32) -> Finding {
         Finding {
             outcome: Outcome::Blocked,
+            answer: false,
             reference: None,
             address: None,
             rules: vec![rule],

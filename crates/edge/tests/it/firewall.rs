@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use edge::{
-    Admission, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, Limits, News, Outcome, Witness,
+    Admission, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, FirewallRoute, Limits, News,
+    Outcome, Witness,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -185,4 +186,171 @@ async fn new_rules_hold_for_open_connections_and_wrong_ones_change_nothing() {
     assert_eq!(send(&mut sender, "/?colour=mauve", "", "").await.status(), 403, "the old rules hold");
     firewall.reload(&FirewallConfig { mode: FirewallMode::Off, ..config }).unwrap();
     assert_eq!(send(&mut sender, "/?colour=mauve", "", "").await.status(), 200);
+}
+
+/// Asks the application for an answer of this kind and status.
+async fn answered(
+    sender: &mut Sender,
+    path: &str,
+    kind: &str,
+    status: &str,
+    body: impl Into<bytes::Bytes>,
+) -> Response<Incoming> {
+    let request = Request::post(format!("https://{HOST}{path}"))
+        .header("x-answer-type", kind)
+        .header("x-answer-status", status)
+        .body(Full::new(body.into()))
+        .unwrap();
+    within(sender.send_request(request)).await.unwrap()
+}
+
+const PANIC: &str = "<p>thread 'main' panicked at src/main.rs:7:9</p>";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----";
+
+#[tokio::test]
+async fn an_answer_that_tells_too_much_is_withheld() {
+    let (house, _, heard) = house(&FirewallConfig::default()).await;
+    let mut sender = h2(&house.client()).await;
+    for (kind, status, body) in [
+        ("text/html; charset=utf-8", "500", PANIC),
+        ("text/plain", "200", KEY),
+        ("application/json", "200", r#"{"error": "SQLSTATE[42601]: syntax error at or near \"x\""}"#),
+        ("application/problem+json", "404", r#"{"detail": "postgres://app:secret@db.internal/main"}"#),
+    ] {
+        let response = answered(&mut sender, "/", kind, status, body).await;
+        assert_eq!(response.status(), 500, "{kind} {body}");
+        assert!(response.headers().get("x-mine").is_none(), "nothing of the answer is left");
+        let reference = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let said = response.into_body().collect().await.unwrap().to_bytes();
+        let said = String::from_utf8(said.to_vec()).unwrap();
+        assert!(said.contains(&reference) && !said.contains("secret") && !said.contains("main.rs"), "{said}");
+    }
+    for news in heard.0.lock().unwrap().iter() {
+        let News::Inspected(finding) = news else { continue };
+        assert!(finding.answer && finding.rules.iter().all(|rule| (100_900..101_000).contains(rule)));
+        assert!(finding.score >= finding.threshold, "{finding:?}");
+    }
+    assert_eq!(heard.outcomes(), [Outcome::Blocked; 4]);
+    // The connection is none the worse for it, and what is harmless passes as it is.
+    let response = answered(&mut sender, "/", "text/html", "404", "<p>No such page.</p>").await;
+    assert_eq!((response.status().as_u16(), &response.headers()["x-mine"]), (404, &"kept".parse().unwrap()));
+    assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "<p>No such page.</p>");
+    assert_eq!(house.close().await.withheld, 4);
+}
+
+#[tokio::test]
+async fn what_people_quote_is_read_by_whom_it_is_for_and_errors_of_such_routes_are_not() {
+    let (house, _, _) = house(&FirewallConfig::default()).await;
+    let mut sender = h2(&house.client()).await;
+    assert_eq!(answered(&mut sender, MESSAGES, JSON, "200", PANIC).await.status(), 200);
+    assert_eq!(
+        answered(&mut sender, "/docs/desk/errors.html", "text/html", "200", PANIC).await.status(),
+        200
+    );
+    let failed = answered(&mut sender, MESSAGES, JSON, "503", PANIC).await;
+    assert_eq!(failed.status(), 500);
+}
+
+#[tokio::test]
+async fn parts_of_pages_and_streams_leave_as_they_come() {
+    let (house, _, heard) = house(&FirewallConfig::default()).await;
+    let mut sender = h2(&house.client()).await;
+    for kind in ["text/javascript", "text/css", "image/svg+xml", "application/octet-stream"] {
+        let response = answered(&mut sender, "/assets/x", kind, "200", PANIC).await;
+        assert_eq!(response.status(), 200, "{kind}");
+    }
+    // An event stream comes tick by tick, not when something is full or a time is over.
+    let request = Request::get(format!("https://{HOST}/events")).body(Full::default()).unwrap();
+    let mut stream = within(sender.send_request(request)).await.unwrap().into_body();
+    let first = within(stream.frame()).await.unwrap().unwrap();
+    assert_eq!(first.into_data().unwrap(), "data: tick\n\n");
+    // A text without an end and without a type is held for a moment and goes on.
+    let request = Request::get(format!("https://{HOST}/flood")).body(Full::default()).unwrap();
+    let mut flood = within(sender.send_request(request)).await.unwrap().into_body();
+    assert!(!within(flood.frame()).await.unwrap().unwrap().into_data().unwrap().is_empty());
+    assert!(heard.outcomes().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_is_read_as_far_as_its_bound() {
+    let (house, _, _) = house(&FirewallConfig::default()).await;
+    let mut sender = h2(&house.client()).await;
+    let of = |fill: usize| format!("{}{KEY}", "fine ".repeat(fill / 5));
+    assert_eq!(answered(&mut sender, "/", "text/plain", "200", of(60 << 10)).await.status(), 500);
+    let late = of(70 << 10);
+    let response = answered(&mut sender, "/", "text/plain", "200", late.clone()).await;
+    assert_eq!(response.status(), 200);
+    let body = within(response.into_body().collect()).await.unwrap().to_bytes();
+    assert_eq!(body, late, "and what follows the bound comes whole");
+}
+
+#[tokio::test]
+async fn a_route_has_a_policy_and_rules_of_its_own() {
+    let temp = tempfile::tempdir().unwrap();
+    let file = temp.path().join("own.conf");
+    std::fs::write(&file, "SecRule ARGS:colour \"@streq mauve\" \"id:1,phase:1,deny,status:403\"\n").unwrap();
+    let route = |path: &str| FirewallRoute { path: Some(path.to_owned()), ..FirewallRoute::default() };
+    let config = FirewallConfig {
+        routes: vec![
+            FirewallRoute { mode: Some(FirewallMode::Observe), ..route("/watched/{id}") },
+            FirewallRoute { rules: vec![file.display().to_string()], ..route("/own/*") },
+            FirewallRoute {
+                exclusions: vec![FirewallExclusion { tag: Some("script".to_owned()), ..Default::default() }],
+                answers: Some(false),
+                ..route("/pages")
+            },
+        ],
+        ..FirewallConfig::default()
+    };
+    let (house, firewall, heard) = house(&config).await;
+    let mut sender = h2(&house.client()).await;
+    let script = "q=%3Cscript%3Ealert(1)%3C/script%3E";
+    for (path, status) in [
+        (format!("/?{script}"), 403),
+        (format!("/watched/7?{script}"), 200),
+        (format!("/watched/7/more?{script}"), 403),
+        (format!("/pages?{script}"), 200),
+        (format!("/own/x?{script}"), 403),
+        ("/own/x?colour=mauve".to_owned(), 403),
+        ("/?colour=mauve".to_owned(), 200),
+    ] {
+        assert_eq!(send(&mut sender, &path, "", "").await.status(), status, "{path}");
+    }
+    let passed = answered(&mut sender, "/pages", "text/html", "200", PANIC).await;
+    assert_eq!(passed.status(), 200, "its answers are not inspected");
+    assert_eq!(heard.outcomes().iter().filter(|outcome| **outcome == Outcome::Observed).count(), 1);
+    firewall.reload(&FirewallConfig::default()).unwrap();
+    assert_eq!(send(&mut sender, &format!("/watched/7?{script}"), "", "").await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_bot_has_a_policy_of_its_own_once_its_conversation_is_known() {
+    let world = World::real();
+    let config = FirewallConfig {
+        routes: vec![FirewallRoute {
+            bot: Some("b".to_owned()),
+            mode: Some(FirewallMode::Observe),
+            ..FirewallRoute::default()
+        }],
+        ..FirewallConfig::default()
+    };
+    let firewall = Firewall::new(&config, &world).unwrap();
+    let house = House::open_inspected(Admission::off(&world), Limits::default(), Some(firewall)).await;
+    let mut sender = h2(&house.client()).await;
+    let ask = |path: &str, token: &str| {
+        Request::get(format!("https://{HOST}{path}"))
+            .header("authorization", format!("Bearer {token}"))
+            .body(Full::default())
+            .unwrap()
+    };
+    let script = "/?q=%3Cscript%3Ealert(1)%3C/script%3E";
+    assert_eq!(within(sender.send_request(ask(script, "mine"))).await.unwrap().status(), 403);
+    // The core says whose conversation it is; from then on it is that bot's.
+    assert_eq!(within(sender.send_request(ask("/known", "mine"))).await.unwrap().status(), 200);
+    assert_eq!(within(sender.send_request(ask(script, "mine"))).await.unwrap().status(), 200);
+    assert_eq!(within(sender.send_request(ask(script, "other"))).await.unwrap().status(), 403);
+    let open = "/chat/v1/conversations";
+    let wish = |bot: &str| format!(r#"{{"bot": "{bot}", "note": "1' UNION SELECT password FROM users--"}}"#);
+    assert_eq!(send(&mut sender, open, JSON, &wish("b")).await.status(), 200);
+    assert_eq!(send(&mut sender, open, JSON, &wish("c")).await.status(), 403);
 }

@@ -53,6 +53,14 @@ fn say(words: impl Into<Bytes>) -> Body {
 /// The application: every path shows one thing.
 async fn app(request: Request<RequestBody>, shutdown: Shutdown) -> Result<Response<Body>, Infallible> {
     let peer = request.extensions().get::<Peer>().cloned();
+    // An answer as the client wishes it: its type and its status, and the request's body as its own.
+    if let Some(kind) = request.headers().get("x-answer-type").cloned() {
+        let status =
+            request.headers().get("x-answer-status").map_or("200", |status| status.to_str().unwrap());
+        let answer = Response::builder().status(status).header("content-type", kind).header("x-mine", "kept");
+        let body = request.into_body().collect().await.unwrap().to_bytes();
+        return Ok(answer.body(say(body)).unwrap());
+    }
     let body = match request.uri().path() {
         "/" => say("hello"),
         "/peer" => say(format!("{peer:?}")),

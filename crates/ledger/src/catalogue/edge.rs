@@ -160,6 +160,33 @@ events! {
     }
     activity |e| e.method.activity();
 
+    /// The web application firewall withheld an answer, because it would have told too much, or would have
+    /// if it did more than observe. The visitor was told of a fault. Of many in a short time the rest is
+    /// summed up.
+    "EDGE-1005W" "response.withheld" ResponseWithheld: Http 99, Warning, Failure, Security {
+        /// The rules that matched.
+        rules: Listed<Token>,
+        /// The anomaly score that they made.
+        score: u64,
+        /// The score from which answers are withheld.
+        threshold: u64,
+        /// The route's template or class.
+        route: Token,
+        /// The request's method.
+        method: Method,
+        /// Whether it was let pass, because the firewall only observes.
+        passed: bool,
+        /// How many answers this event stands for.
+        count: u64,
+    }
+    shape |e| {
+        "http_request": http_request(e.method, &e.route),
+        "count": Json::whole(e.count),
+        "action_id": Json::whole(if e.passed { 1 } else { 2 }),
+        "disposition_id": Json::whole(if e.passed { 17 } else { 2 }),
+    }
+    activity |e| e.method.activity();
+
     /// Traffic became unusual, an attack, or calm again, by the edge's own baselines.
     "EDGE-1010W" "traffic.state" TrafficState: Http 99, Warning, Success, Activity {
         /// `calm`, `elevated` or `attack`.

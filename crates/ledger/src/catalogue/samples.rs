@@ -146,6 +146,10 @@ fn machine(all: &mut Samples) {
                 count: 1,
             });
         }
+        for passed in [false, true] {
+            let (rules, route) = (Listed::one(Token::lossy("100910")), route.clone());
+            all.add(&ResponseWithheld { rules, score: 4, threshold: 4, route, method, passed, count: 1 });
+        }
         all.add(&SuspiciousText { rules, score: 5, route, method, count: 3 });
     }
     let signals = Listed::one(Token::lossy("rate"));

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use waf::{Rules, Transformation};
 
 use crate::ftw;
+use crate::reflect;
 use crate::suite;
 use crate::wire::{self, Wire};
 
@@ -62,7 +63,7 @@ pub(crate) fn rules(rules: &Rules) -> Result<(), String> {
             headers,
             body: bytes(&written.body)?,
         };
-        let said = suite::inspect(rules, &policy, &wire, &suite::answer(&wire));
+        let said = suite::inspect(rules, &policy, &wire, &reflect::answer(&wire.target, &wire.body));
         let answer = serde_json::json!({ "rules": said.rules, "broken": said.broken });
         let line = serde_json::to_string(&answer).map_err(|error| error.to_string())?;
         writeln!(out, "{line}").map_err(|error| error.to_string())?;

@@ -4,7 +4,9 @@
 
 mod answer;
 mod attacks;
+mod expect;
 mod ftw;
+mod reflect;
 mod suite;
 mod wire;
 

@@ -15,11 +15,6 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    /// The header fields as the engine wants them.
-    pub(crate) fn fields(&self) -> Vec<(&[u8], &[u8])> {
-        self.headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())).collect()
-    }
-
     fn header(&self, name: &str) -> Option<&[u8]> {
         self.headers
             .iter()
@@ -28,14 +23,19 @@ impl Wire {
     }
 }
 
-/// Builds the request of a test: headers and length completed, unencoded form data encoded, line ends
-/// of multipart made CRLF.
+/// The request of a test in its parts.
 pub(crate) fn build(input: &Input) -> Result<Wire, String> {
+    // Over the wire and back, so that a line end in a value does what it does there.
+    Ok(parse(&raw(input)?))
+}
+
+/// The request of a test as it is sent: headers and length completed, unencoded form data encoded, line
+/// ends of multipart made CRLF.
+pub(crate) fn raw(input: &Input) -> Result<Vec<u8>, String> {
     if let Some(encoded) = &input.encoded_request {
-        let raw = base64::engine::general_purpose::STANDARD
+        return base64::engine::general_purpose::STANDARD
             .decode(encoded.trim())
-            .map_err(|error| error.to_string())?;
-        return Ok(parse(&raw));
+            .map_err(|error| error.to_string());
     }
     let mut headers = input.headers.0.clone();
     let has = |headers: &[(String, String)], name: &str| {
@@ -76,7 +76,6 @@ pub(crate) fn build(input: &Input) -> Result<Wire, String> {
             headers.push(("Content-Length".to_owned(), data.len().to_string()));
         }
     }
-    // Over the wire and back, so that a line end in a value does what it does there.
     let version = input.version.as_deref().unwrap_or("HTTP/1.1");
     let mut raw = format!("{method} {} {version}\r\n", input.uri.as_deref().unwrap_or("/")).into_bytes();
     for (name, value) in &headers {
@@ -84,7 +83,7 @@ pub(crate) fn build(input: &Input) -> Result<Wire, String> {
     }
     raw.extend_from_slice(b"\r\n");
     raw.extend_from_slice(&data);
-    Ok(parse(&raw))
+    Ok(raw)
 }
 
 /// True if decoding the data as a form would change it or fail.

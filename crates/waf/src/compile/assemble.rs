@@ -2,7 +2,9 @@
 
 use super::{
     Chain, Condition, Control, Effect, Field, Group, Names, Program, Rule, RuleIndex, SetName, SetVar, Step,
-    Template, condition, prefilter::Gathering, trigger,
+    Template, condition,
+    prefilter::{Gathering, bits},
+    trigger,
 };
 use crate::{
     LoadError, Transformation,
@@ -282,6 +284,7 @@ impl Builder {
         let place = &link.place;
         let wrong = |(what, mend): (String, String)| LoadError::at(place, what, mend);
         let actions = &link.text.actions;
+        self.names.begin(phase > 2);
         let chain = self.transformations(actions);
         let (group, counts) =
             self.targets(place, &link.text.targets, chain, link.has(&Action::MultiMatch))?;
@@ -467,11 +470,11 @@ impl Builder {
                 let mut controls = Vec::new();
                 for action in &link.text.actions {
                     let Action::Control(text) = action else { continue };
-                    let places = |pick: &Pick| -> Arc<[RuleIndex]> {
-                        picked(drafts, pick)
+                    let places = |pick: &Pick| {
+                        let heads = picked(drafts, pick)
                             .into_iter()
-                            .filter_map(|number| heads.get(number).copied().flatten())
-                            .collect()
+                            .filter_map(|number| heads.get(number).copied().flatten());
+                        bits(&heads.collect::<Vec<_>>())
                     };
                     controls.push(match text {
                         ControlText::Remove(pick) => Control::Remove(places(pick)),
@@ -515,7 +518,7 @@ impl Builder {
             chains: self.chains.into(),
             prefilters: [request.build()?, response.build()?],
             memo: crate::engine::Memo::new(),
-            used: self.names.used().collect(),
+            used: self.names.used(),
             names: self.names,
             tags,
         })

@@ -132,7 +132,11 @@ pub(super) fn build(
             Condition::Utf8
         }
         "detectsqli" => Condition::SqlInjection,
-        "detectxss" => Condition::Script,
+        "detectxss" => {
+            // Without a tag and without an attribute's value there is nothing that could run.
+            needs.push(crate::operator::SCRIPT_NEEDS.iter().map(|sign| vec![*sign]).collect());
+            Condition::Script
+        }
         "unconditionalmatch" => Condition::Always,
         "nomatch" => Condition::Never,
         other => {

@@ -34,7 +34,9 @@ impl Field {
     }
 
     pub(super) fn new(variable: Variable, selector: &Selector, names: &mut Names) -> Result<Self, String> {
-        names.used.insert(variable);
+        if let Some(used) = names.used.get_mut(names.side) {
+            used.insert(variable);
+        }
         match selector {
             Selector::Name(name) if variable == Variable::Tx => {
                 Ok(Self { variable, choice: Choice::Slot(names.slot(name)) })
@@ -69,12 +71,15 @@ impl Field {
 pub(crate) struct Names {
     slots: HashMap<String, u32>,
     order: Vec<Arc<[u8]>>,
-    used: BTreeSet<Variable>,
+    /// For the request's phases and for the response's.
+    used: [BTreeSet<Variable>; 2],
+    /// Which of the two is being compiled.
+    side: usize,
 }
 
 impl Names {
     pub(super) fn new() -> Self {
-        let mut names = Self { slots: HashMap::new(), order: Vec::new(), used: BTreeSet::new() };
+        let mut names = Self { slots: HashMap::new(), order: Vec::new(), used: Default::default(), side: 0 };
         for capture in 0..10 {
             names.slot(&capture.to_string());
         }
@@ -97,9 +102,14 @@ impl Names {
         std::str::from_utf8(name).ok().and_then(|name| self.slots.get(name)).copied()
     }
 
-    /// Every variable that a target or a macro names.
-    pub(crate) fn used(&self) -> impl Iterator<Item = Variable> {
-        self.used.iter().copied()
+    /// Whether what comes now belongs to a phase of the response.
+    pub(super) fn begin(&mut self, of_response: bool) {
+        self.side = usize::from(of_response);
+    }
+
+    /// Every variable that a target or a macro names, for the request's phases and for the response's.
+    pub(crate) fn used(&self) -> [Vec<Variable>; 2] {
+        self.used.each_ref().map(|used| used.iter().copied().collect())
     }
 
     /// All names by slot.

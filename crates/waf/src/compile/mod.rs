@@ -13,7 +13,7 @@ mod trigger;
 pub(crate) use assemble::compile;
 pub(crate) use condition::{Comparison, Condition, Relation, Simple, simple};
 pub(crate) use field::{Choice, Field, Names};
-pub(crate) use prefilter::{Clause, Prefilter, has};
+pub(crate) use prefilter::{Clause, Prefilter, bits, has};
 pub(crate) use template::{Part, Template, whole_number};
 pub(crate) use trigger::classes_of;
 
@@ -40,11 +40,17 @@ pub(crate) struct Program {
     pub(crate) names: Names,
     /// By tag: the heads that bear it.
     pub(crate) tags: HashMap<Arc<str>, Vec<RuleIndex>>,
-    /// Variables any rule looks at.
-    pub(crate) used: Vec<Variable>,
+    /// Variables any rule looks at, in the request's phases and in the response's.
+    pub(crate) used: [Vec<Variable>; 2],
 }
 
 impl Program {
+    /// Whether rules of the response's phases look at the request.
+    pub(crate) fn remembers_request(&self) -> bool {
+        let [_, used] = &self.used;
+        used.iter().any(|variable| variable.is_of_request())
+    }
+
     /// The heads of the chains that are meant.
     pub(crate) fn picked(&self, pick: &Pick) -> Vec<RuleIndex> {
         if let Pick::Tag(tag) = pick {
@@ -147,8 +153,9 @@ pub(crate) enum SetName {
 
 /// `ctl`
 pub(crate) enum Control {
-    Remove(Arc<[RuleIndex]>),
-    RemoveTarget(Arc<[RuleIndex]>, Field),
+    /// Rules by their heads, one bit each, as [`bits`] makes them.
+    Remove(Arc<[u64]>),
+    RemoveTarget(Arc<[u64]>, Field),
     Processor(Processor),
     /// The body as one text, even where a reader takes it apart.
     WholeBody,

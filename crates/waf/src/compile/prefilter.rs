@@ -8,7 +8,7 @@ use aho_corasick::{
     automaton::Automaton,
     dfa::{Builder, DFA},
 };
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 /// A clause: one of its literals must stand in a text. Its number is a bit of a [`Seen`].
 pub(crate) type Clause = u32;
@@ -129,6 +129,14 @@ fn set(words: &mut [u64], start: usize, bit: Clause) {
     if let Some(word) = words.get_mut(start + bit as usize / 64) {
         *word |= 1 << (bit % 64);
     }
+}
+
+/// A set of these numbers, one bit each.
+pub(crate) fn bits(numbers: &[u32]) -> Arc<[u64]> {
+    let most = numbers.iter().max().map_or(0, |most| *most as usize / 64 + 1);
+    let mut words = vec![0; most];
+    numbers.iter().for_each(|number| set(&mut words, 0, *number));
+    words.into()
 }
 
 /// Whether a bit is set.

@@ -17,7 +17,7 @@ use std::{borrow::Cow, ops::Range};
 #[derive(Clone, Debug, Default)]
 pub(super) struct Held {
     known: bool,
-    entries: Range<usize>,
+    pub(super) entries: Range<usize>,
     /// Where the union of its texts' clauses stands.
     clauses: usize,
     /// Whether conversation text is among it.
@@ -358,7 +358,7 @@ impl<'t> Run<'t> {
 
     fn is_taken(&self, head: RuleIndex, value: &Value<'t>) -> bool {
         self.taken.iter().any(|(rules, field)| {
-            field.variable == value.variable && rules.contains(&head) && self.is_of(field, value)
+            field.variable == value.variable && has(rules, head) && self.is_of(field, value)
         })
     }
 

@@ -2,7 +2,7 @@
 //! signal, and nothing they do there reaches the request's own scores.
 
 use super::Run;
-use crate::compile::{Rule, RuleIndex};
+use crate::compile::{Rule, RuleIndex, has};
 
 /// Which values are being looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,8 +32,24 @@ impl<'t> Run<'t> {
             && rule.group.is_some_and(|group| self.held(group).conversation)
     }
 
+    /// Whether the prefilter leaves a rule some conversation text to look at. Most rules are done with
+    /// here: what follows keeps a copy of all that rules have written down.
+    fn may_hear(&mut self, rule: &Rule) -> bool {
+        let Some(group) = rule.group else { return false };
+        let entries = self.held(group).entries;
+        let entries = self.entries.get(entries).unwrap_or_default();
+        rule.needs.is_empty()
+            || entries.iter().filter(|entry| entry.value.conversation).any(|entry| {
+                let seen = self.texts.seen(entry.text, self.prefilter);
+                rule.needs.iter().all(|clause| has(seen, *clause))
+            })
+    }
+
     /// Looks at conversation text and writes down what the rule says of it.
     pub(super) fn listen(&mut self, head: RuleIndex, rule: &'t Rule) {
+        if !self.may_hear(rule) {
+            return;
+        }
         self.lane = Lane::Conversation;
         let before = self.tx.clone();
         if self.chain(head, rule) {

@@ -21,16 +21,24 @@ pub(super) type Print = [u64; 2];
 /// The table.
 pub(crate) struct Memo {
     keys: [RandomState; 2],
+    seed: u64,
     entries: Box<[[AtomicU64; 2]]>,
 }
 
 impl Memo {
     /// An empty table with keys of its own.
     pub(crate) fn new() -> Self {
+        let keys = [RandomState::new(), RandomState::new()];
         Self {
-            keys: [RandomState::new(), RandomState::new()],
+            seed: keys[0].hash_one("texts"),
+            keys,
             entries: (0..ENTRIES).map(|_| [AtomicU64::new(0), AtomicU64::new(0)]).collect(),
         }
+    }
+
+    /// A number nobody outside knows.
+    pub(super) fn seed(&self) -> u64 {
+        self.seed
     }
 
     /// The hash of a text.

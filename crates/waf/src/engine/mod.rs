@@ -6,14 +6,15 @@ mod evaluate;
 mod expand;
 mod lane;
 mod memo;
+mod prepared;
 mod texts;
 mod tx;
 mod values;
 
 use crate::{
-    Cause, Decision, Effort, Match, Policy, Processor, Refusal, Request, Response, Signal, Variable, Verdict,
-    body,
-    compile::{Field, Prefilter, Program, RuleIndex},
+    Cause, Decision, Effort, Head, Match, Policy, Processor, Refusal, Request, Response, Signal, Variable,
+    Verdict, body,
+    compile::{Prefilter, Program, RuleIndex},
     explain::Explained,
     request,
     seclang::{Allow, EngineMode},
@@ -21,7 +22,9 @@ use crate::{
 use evaluate::Held;
 use lane::Lane;
 pub(crate) use memo::Memo;
-use std::{cell::OnceCell, sync::Arc};
+pub(crate) use prepared::Prepared;
+use prepared::Taken;
+use std::cell::OnceCell;
 use texts::{TextIndex, Texts};
 use tx::{Tx, TxValue};
 use values::{Name, RequestSide, Values};
@@ -31,7 +34,7 @@ use values::{Name, RequestSide, Values};
 pub struct Carried {
     tx: Tx,
     removed: Box<[u64]>,
-    taken: Vec<(Arc<[RuleIndex]>, Field)>,
+    taken: Vec<Taken>,
     matches: Vec<Match>,
     signal: Signal,
     effort: Effort,
@@ -57,7 +60,7 @@ struct Run<'t> {
     /// Rules that do not hold for this request, one bit each.
     removed: Box<[u64]>,
     /// Targets that do not hold for some rules.
-    taken: Vec<(Arc<[RuleIndex]>, Field)>,
+    taken: Vec<Taken>,
     held: Vec<Held>,
     entries: Vec<evaluate::Entry<'t>>,
     clauses: Vec<u64>,
@@ -90,24 +93,25 @@ struct Matched<'t> {
 /// Inspects a request: phases 1 and 2.
 pub(crate) fn request(
     program: &Program,
-    policy: &Policy,
+    prepared: &Prepared,
     request: &Request<'_>,
     explain: bool,
 ) -> (Verdict, Carried, Vec<Explained>) {
     let head = request::head(request);
+    let [used, _] = &program.used;
     let read = OnceCell::new();
-    let mut run = Run::new(program, policy, 0, explain);
+    let policy = &prepared.policy;
+    let mut run = Run::new(program, prepared, 0, explain);
     run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
-    run.exclude();
     let side =
         RequestSide { request, head: &head, body: None, processor: run.processor, whole: false, policy };
-    side.gather(&program.used, &mut run.texts, &mut run.values);
+    side.gather(used, &mut run.texts, &mut run.values);
     let mut stop = run.phase(1);
     if goes_on(&stop) {
         let processor = run.processor;
         let body = read.get_or_init(|| body::read(processor, request, &policy.body));
         let side = RequestSide { body: Some(body), processor, whole: run.whole_body, ..side };
-        side.gather(&program.used, &mut run.texts, &mut run.values);
+        side.gather(used, &mut run.texts, &mut run.values);
         stop = run.phase(2);
     }
     run.finish(stop)
@@ -120,21 +124,23 @@ fn goes_on(stop: &Option<Stop>) -> bool {
 /// Inspects a response: phases 3 to 5.
 pub(crate) fn response(
     program: &Program,
-    policy: &Policy,
+    prepared: &Prepared,
     carried: Carried,
     request: &Request<'_>,
     response: &Response<'_>,
     explain: bool,
 ) -> (Verdict, Carried, Vec<Explained>) {
-    let head = request::head(request);
-    let mut run = Run::new(program, policy, 1, explain);
+    let head = if program.remembers_request() { request::head(request) } else { Head::default() };
+    let [_, used] = &program.used;
+    let policy = &prepared.policy;
+    let mut run = Run::new(program, prepared, 1, explain);
     run.processor = Processor::of_content_type(request.header("content-type").unwrap_or_default());
     let over = carried.over;
     run.resume(carried);
     let side =
         RequestSide { request, head: &head, body: None, processor: run.processor, whole: false, policy };
-    side.gather(&program.used, &mut run.texts, &mut run.values);
-    values::add_response(response, &program.used, &mut run.texts, &mut run.values);
+    side.gather(used, &mut run.texts, &mut run.values);
+    values::add_response(response, used, &mut run.texts, &mut run.values);
     let mut stop = None;
     if !over {
         stop = run.phase(3);
@@ -149,33 +155,18 @@ pub(crate) fn response(
 }
 
 impl<'t> Run<'t> {
-    fn new(program: &'t Program, policy: &'t Policy, side: usize, explain: bool) -> Self {
+    fn new(program: &'t Program, prepared: &'t Prepared, side: usize, explain: bool) -> Self {
         let [of_request, of_response] = &program.prefilters;
         let prefilter = if side == 0 { of_request } else { of_response };
-        let mut tx = Tx::new(&program.names);
-        let settings = [
-            ("blocking_paranoia_level", i64::from(policy.paranoia)),
-            ("detection_paranoia_level", i64::from(policy.detection.max(policy.paranoia))),
-            ("inbound_anomaly_score_threshold", i64::from(policy.inbound_threshold)),
-            ("outbound_anomaly_score_threshold", i64::from(policy.outbound_threshold)),
-        ];
-        for (name, value) in settings {
-            tx.put_named(&program.names, name.as_bytes(), Some(TxValue::Number(value)));
-        }
-        for (name, value) in &policy.settings {
-            let value = crate::compile::whole_number(value.as_bytes())
-                .map_or_else(|| TxValue::Bytes(value.as_bytes().into()), TxValue::Number);
-            tx.put_named(&program.names, name.to_ascii_lowercase().as_bytes(), Some(value));
-        }
         Self {
             program,
             prefilter,
-            policy,
-            texts: Texts::new(),
+            policy: &prepared.policy,
+            texts: Texts::new(program.memo.seed()),
             values: Values::new(),
-            tx,
-            removed: vec![0; program.rules.len().div_ceil(64)].into(),
-            taken: Vec::new(),
+            tx: prepared.tx.clone(),
+            removed: prepared.removed.clone(),
+            taken: prepared.taken.clone(),
             held: vec![Held::default(); program.groups.len()],
             entries: Vec::with_capacity(512),
             clauses: Vec::with_capacity(prefilter.words * 64),
@@ -207,26 +198,8 @@ impl<'t> Run<'t> {
         self.steps_before = carried.effort.steps;
     }
 
-    /// Takes the policy's exclusions.
-    fn exclude(&mut self) {
-        for exclusion in &self.policy.exclusions {
-            let rules: Arc<[RuleIndex]> = self.program.picked(&exclusion.rules).into();
-            if exclusion.takes_whole_rules() {
-                self.remove(&rules);
-            } else if let Some(target) = &exclusion.target
-                && let Ok(field) = Field::excluded(target.variable, &target.selector)
-            {
-                self.taken.push((rules, field));
-            }
-        }
-    }
-
-    fn remove(&mut self, rules: &[RuleIndex]) {
-        for rule in rules {
-            if let Some(word) = self.removed.get_mut(*rule as usize / 64) {
-                *word |= 1 << (rule % 64);
-            }
-        }
+    fn remove(&mut self, rules: &[u64]) {
+        self.removed.iter_mut().zip(rules).for_each(|(all, more)| *all |= more);
     }
 
     fn is_removed(&self, rule: RuleIndex) -> bool {

@@ -1,6 +1,6 @@
 //! The engine as its parts together, on small rules of its own and on the built-in ones.
 
-use super::{request, response};
+use super::{Prepared, request, response};
 use crate::{
     Cause, Decision, Exclusion, LoadError, Policy, Request, Response, Source, Verdict,
     compile::{Program, compile},
@@ -30,7 +30,8 @@ fn json<'a>(target: &'a str, headers: &'a [(&'a [u8], &'a [u8])], body: &'a [u8]
 const HEADERS: &[(&[u8], &[u8])] = &[(b"Host", b"bank.example"), (b"Content-Type", b"application/json")];
 
 fn ask(program: &Program, policy: &Policy, target: &str, body: &str) -> Verdict {
-    request(program, policy, &json(target, HEADERS, body.as_bytes()), false).0
+    let prepared = Prepared::new(program, policy.clone());
+    request(program, &prepared, &json(target, HEADERS, body.as_bytes()), false).0
 }
 
 fn ids(verdict: &Verdict) -> Vec<u32> {
@@ -115,7 +116,16 @@ fn conversation_text_is_a_signal_and_every_other_byte_is_at_full_strength() {
 fn bad_form_is_refused_in_conversation_text_as_well() {
     let program = load(&Source::BuiltIn).unwrap();
     assert!(ask(&program, &chat(), "/m", r#"{"text":"a\u0000b"}"#).refuses());
-    assert!(request(&program, &chat(), &json("/m", HEADERS, b"{\"text\":\"\xff\"}"), false).0.refuses());
+    assert!(
+        request(
+            &program,
+            &Prepared::new(&program, chat()),
+            &json("/m", HEADERS, b"{\"text\":\"\xff\"}"),
+            false
+        )
+        .0
+        .refuses()
+    );
     assert!(ask(&program, &chat(), "/m", r#"{"text":"open"#).refuses());
 }
 
@@ -138,7 +148,7 @@ fn too_much_work_is_refused_and_says_so() {
 fn a_response_that_tells_too_much_is_withheld() {
     let program = load(&Source::BuiltIn).unwrap();
     let asked = json("/m", HEADERS, b"{}");
-    let policy = chat();
+    let policy = Prepared::new(&program, chat());
     let answer = |body: &[u8]| {
         let (_, carried, _) = request(&program, &policy, &asked, false);
         let answered = Response { status: 200, protocol: b"HTTP/1.1", headers: &[], body };
@@ -153,7 +163,7 @@ fn a_response_that_tells_too_much_is_withheld() {
 fn a_verdict_holds_no_content_and_an_explanation_does() {
     let program = load(&Source::BuiltIn).unwrap();
     let asked = json("/m?note=%3CSCRIPT%3Ealert(7345)%3C/script%3E", HEADERS, b"{}");
-    let (verdict, _, told) = request(&program, &Policy::block(1), &asked, true);
+    let (verdict, _, told) = request(&program, &Prepared::new(&program, Policy::block(1)), &asked, true);
     assert!(verdict.refuses() && !format!("{verdict:?}").contains("7345"));
     let script = told.iter().find(|said| said.rule == 100_201).unwrap();
     assert_eq!(script.name, b"ARGS:note");

@@ -6,7 +6,11 @@ use crate::{
     compile::{Chain, Prefilter, classes_of},
     transform::{self, Transformation},
 };
-use std::{borrow::Cow, collections::HashMap};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
 
 /// A text's place in [`Texts`].
 pub(super) type TextIndex = u32;
@@ -28,14 +32,22 @@ struct Text<'t> {
 /// All texts so far, and the work they were.
 pub(super) struct Texts<'t> {
     texts: Vec<Text<'t>>,
-    known: HashMap<u64, TextIndex>,
+    known: HashMap<u64, TextIndex, BuildHasherDefault<AsItIs>>,
+    /// Mixed into fingerprints, so that nobody outside can prepare many of one place.
+    key: u64,
     scans: Vec<u64>,
     pub(super) steps: u64,
 }
 
 impl<'t> Texts<'t> {
-    pub(super) fn new() -> Self {
-        Self { texts: Vec::with_capacity(64), known: HashMap::with_capacity(64), scans: Vec::new(), steps: 0 }
+    pub(super) fn new(key: u64) -> Self {
+        Self {
+            texts: Vec::with_capacity(128),
+            known: HashMap::with_capacity_and_hasher(112, BuildHasherDefault::default()),
+            key,
+            scans: Vec::with_capacity(512),
+            steps: 0,
+        }
     }
 
     /// The bytes of a text.
@@ -45,19 +57,14 @@ impl<'t> Texts<'t> {
 
     /// Keeps a text, the same place for the same bytes.
     pub(super) fn keep(&mut self, bytes: Cow<'t, [u8]>) -> TextIndex {
-        let key = fingerprint(&bytes);
+        let key = fingerprint(&bytes, self.key);
         if let Some(known) = self.known.get(&key).copied()
             && self.bytes(known) == &*bytes
         {
             return known;
         }
         self.steps += bytes.len() as u64 + 1;
-        let mut present = [0_u64; 4];
-        for byte in bytes.iter() {
-            if let Some(word) = present.get_mut(usize::from(byte >> 6)) {
-                *word |= 1 << (byte & 63);
-            }
-        }
+        let present = present(&bytes);
         let index = TextIndex::try_from(self.texts.len()).unwrap_or(TextIndex::MAX);
         self.texts.push(Text {
             classes: classes_of(&present),
@@ -158,16 +165,74 @@ impl<'t> Texts<'t> {
     }
 }
 
+/// Which bytes stand in a text, one bit each.
+fn present(bytes: &[u8]) -> [u64; 4] {
+    // Four words in registers: no byte waits for the one before it.
+    bytes.iter().fold([0; 4], |words, byte| {
+        let (high, bit) = (byte >> 6, 1_u64 << (byte & 63));
+        let take = |word: u64, of: u8| word | if high == of { bit } else { 0 };
+        [take(words[0], 0), take(words[1], 1), take(words[2], 2), take(words[3], 3)]
+    })
+}
+
 /// A quick hash; equal bytes are compared afterwards, so a collision costs a copy and no more.
-fn fingerprint(bytes: &[u8]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ bytes.len() as u64;
-    for chunk in bytes.chunks(8) {
-        let mut word = [0; 8];
-        for (into, from) in word.iter_mut().zip(chunk) {
-            *into = *from;
-        }
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        hash ^= hash >> 29;
+fn fingerprint(bytes: &[u8], key: u64) -> u64 {
+    let mut hash = key ^ bytes.len() as u64;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        hash = folded(hash ^ u64::from_le_bytes(*word), key | 1);
     }
-    hash
+    let mut last = [0; 8];
+    last.iter_mut().zip(rest).for_each(|(into, from)| *into = *from);
+    folded(hash ^ u64::from_le_bytes(last), 0x9e37_79b9_7f4a_7c15)
+}
+
+/// Both halves of a product in one word.
+#[expect(clippy::cast_possible_truncation, reason = "the halves are what is wanted")]
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
+}
+
+/// The hasher of what is a keyed hash already.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        self.0 = word;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_of_a_text_is_marked_and_no_other() {
+        let all: Vec<u8> = (0..=255).collect();
+        assert_eq!(present(&all), [u64::MAX; 4]);
+        assert_eq!(present(b""), [0; 4]);
+        assert_eq!(present(b"\x00?@\xff"), [1 | 1 << 63, 1, 0, 1 << 63]);
+    }
+
+    #[test]
+    fn texts_that_differ_have_fingerprints_that_do() {
+        let of = |text: &[u8]| fingerprint(text, 0x1234_5678_9abc_def1);
+        let texts: [&[u8]; 7] = [b"", b"\0", b"\0\0", b"12345678", b"123456789", b"12345678\0", b"87654321"];
+        for (at, one) in texts.iter().enumerate() {
+            for other in &texts[..at] {
+                assert_ne!(of(one), of(other), "{one:?} {other:?}");
+            }
+        }
+        assert_ne!(of(b"abc"), fingerprint(b"abc", 7));
+    }
 }

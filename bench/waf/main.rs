@@ -1,9 +1,18 @@
 //! What an inspection costs: CPU time of this thread per request, for a folder of rules at levels 1 and
 //! 2 and for the built-in rules, and the share of rules that ran. The body is a chat message of some 300
-//! bytes; `--long` takes one of 2 KB. Usage: `cost RULES_FOLDER [--long] [--show]`.
+//! bytes, and one of 2 KB. Beside it: what ModSecurity v3 takes for the same in nginx, if it is installed.
+//! Usage: `cost RULES_FOLDER [--show]`.
 
-use std::{env, fs, net::Ipv4Addr, path::PathBuf};
-use waf::{Policy, Request, Rules, Source};
+mod modsecurity;
+#[path = "../peer/nginx.rs"]
+mod nginx;
+
+use std::{
+    env,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+};
+use waf::{Inspector, Policy, Request, Rules, Source};
 
 /// Rounds of one measurement; the least of them counts, the others met other load.
 const ROUNDS: usize = 7;
@@ -12,19 +21,17 @@ const TIMES: usize = 400;
 
 fn main() {
     let mut folder = None;
-    let (mut long, mut show) = (false, false);
+    let mut show = false;
     for argument in env::args().skip(1) {
         match argument.as_str() {
-            "--long" => long = true,
             "--show" => show = true,
             path => folder = Some(PathBuf::from(path)),
         }
     }
-    let crs = folder.map(|folder| {
+    let crs = folder.clone().map(|folder| {
         Rules::load(&[Source::Folder(folder)]).unwrap_or_else(|trouble| stop(&trouble.to_string()))
     });
-    let bodies: Vec<String> =
-        (0..ROUNDS * TIMES).map(|number| body(if long { 2_000 } else { 300 }, number)).collect();
+    let bodies: Vec<String> = (0..ROUNDS * TIMES).map(|number| body(300, number)).collect();
     let length = bodies.first().map_or(0, String::len).to_string();
     let headers: Vec<(&[u8], &[u8])> = vec![
         (b"Host", b"chat.bank.example"),
@@ -47,44 +54,78 @@ fn main() {
         body: &[],
     };
     let mut figures = vec![("body_bytes".to_owned(), length.clone())];
-    for (name, rules, level) in [("pl1", &crs, 1), ("pl2", &crs, 2)] {
-        let Some(rules) = rules else { continue };
-        measure(name, rules, &request, &bodies, &Policy::block(level), show, &mut figures);
+    let mut run = |name: &str, rules: &Rules, bodies: &[String], policy: Policy| {
+        measure(name, &rules.under(policy), &request, bodies, show, &mut figures);
+    };
+    for (level, name) in [(1, "pl1"), (2, "pl2")] {
+        let Some(rules) = &crs else { continue };
+        run(name, rules, &bodies, Policy::block(level));
     }
     let own = Rules::load(&[Source::BuiltIn]).unwrap_or_else(|trouble| stop(&trouble.to_string()));
-    measure("builtin", &own, &request, &bodies, &Policy::block(1), show, &mut figures);
+    run("builtin", &own, &bodies, Policy::block(1));
+    // As the edge has it: the message's text is scored and not judged.
+    let chat = || Policy { conversation_text: vec!["json.text".to_owned()], ..Policy::block(1) };
+    run("chat_builtin", &own, &bodies, chat());
+    let long: Vec<String> = (0..ROUNDS * TIMES).map(|number| body(2_000, number)).collect();
+    if let Some(rules) = &crs {
+        run("chat_pl1", rules, &bodies, chat());
+        run("pl1_2k", rules, &long, Policy::block(1));
+    }
+    run("builtin_2k", &own, &long, Policy::block(1));
+    if let Some(folder) = &folder {
+        peer(folder, &request, &bodies, &mut figures);
+    }
     let text: Vec<String> = figures.iter().map(|(name, value)| format!("{name:?}:{value}")).collect();
     say(&format!("{{\"name\":\"waf\",\"figures\":{{{}}}}}", text.join(",")));
 }
 
+/// The peer's costs, among the figures.
+fn peer(folder: &Path, request: &Request<'_>, bodies: &[String], figures: &mut Vec<(String, String)>) {
+    let target = String::from_utf8_lossy(request.target);
+    let costs = match modsecurity::measure(folder, &target, request.headers, bodies) {
+        Ok(Some(costs)) => costs,
+        Ok(None) => {
+            return say("nginx with ModSecurity is not installed (libnginx-mod-http-modsecurity): left out");
+        }
+        Err(trouble) => stop(&trouble),
+    };
+    figures.push(("nginx_cpu_us".to_owned(), format!("{:.1}", costs.proxy)));
+    for (name, cost) in ["pl1", "pl2"].into_iter().zip(costs.levels) {
+        figures.push((format!("modsecurity_{name}_cpu_us"), format!("{cost:.0}")));
+        let ours = figures.iter().find(|(known, _)| *known == format!("{name}_cpu_us"));
+        if let Some(ours) = ours.and_then(|(_, value)| value.parse::<f64>().ok()) {
+            figures.push((format!("{name}_times_less"), format!("{:.1}", cost / ours)));
+        }
+    }
+}
+
 fn measure(
     name: &str,
-    rules: &Rules,
+    inspector: &Inspector,
     request: &Request<'_>,
     bodies: &[String],
-    policy: &Policy,
     show: bool,
     figures: &mut Vec<(String, String)>,
 ) {
     let first = Request { body: bodies.first().map_or(&[], |body| body.as_bytes()), ..*request };
-    let verdict = rules.inspect(&first, policy);
+    let verdict = inspector.inspect(&first);
     if show {
         for found in &verdict.matches {
             say(&format!("{name}: {} {}", found.rule, found.message));
         }
-        say(&format!("{name}: {:?} {:?} {:?}", rules.counts(), verdict.effort, verdict.decision));
+        say(&format!("{name}: {:?} {:?} {:?}", inspector.rules().counts(), verdict.effort, verdict.decision));
     }
     let mut least = f64::INFINITY;
     for round in bodies.chunks(TIMES) {
         let before = thread_time();
         for body in round {
             let request = Request { body: body.as_bytes(), ..*request };
-            std::hint::black_box(rules.inspect(std::hint::black_box(&request), policy));
+            std::hint::black_box(inspector.inspect(std::hint::black_box(&request)));
         }
         least = least.min((thread_time() - before) / round.len() as f64);
     }
     figures.push((format!("{name}_cpu_us"), format!("{least:.1}")));
-    let counts = rules.counts();
+    let counts = inspector.rules().counts();
     let share = f64::from(verdict.effort.ran) / counts.links as f64;
     figures.push((format!("{name}_rules"), counts.links.to_string()));
     figures.push((format!("{name}_ran_share"), format!("{share:.3}")));
@@ -93,8 +134,7 @@ fn measure(
 
 /// CPU time of this thread so far, in microseconds.
 fn thread_time() -> f64 {
-    let text = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    text.split(' ').next().and_then(|nanoseconds| nanoseconds.parse::<f64>().ok()).unwrap_or(0.0) / 1_000.0
+    nginx::schedstat(Path::new("/proc/thread-self/schedstat"))
 }
 
 /// A message of about this many bytes as a customer would write it, a different one for each number.
