@@ -22,6 +22,7 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("webauthn", "Chromium's virtual authenticator, one of ours that lies, and the specification's vectors"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
@@ -30,7 +31,8 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "browser"];
+pub(crate) const ALWAYS: &[&str] =
+    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "webauthn", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -43,6 +45,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["kms"] => kms::run(),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
+        ["webauthn"] => webauthn(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),
@@ -212,14 +215,25 @@ fn oidc() -> Outcome {
 
 fn saml() -> Outcome {
     let folder = crate::root().join("conformance/saml");
-    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
     let python = python("pysaml2", "pysaml2==7.5.5")?;
     let pip = shown(&python.join("bin/pip"));
     call(&pip, &["install", "--quiet", "--disable-pip-version-check", "lxml"])?;
     call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-federation", "--examples"])?;
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
-    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
+    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?), &shown(&binary()?)])
+}
+
+fn webauthn() -> Outcome {
+    let folder = crate::root().join("conformance/browser");
+    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["webauthn.mjs", &shown(&binary()?), &shown(&workshop("webauthn")?)])
 }
 
 fn events() -> Outcome {

@@ -7,5 +7,6 @@ mod house;
 mod keys;
 mod pages;
 mod roles;
+mod sessions;
 mod traffic;
 mod transcripts;

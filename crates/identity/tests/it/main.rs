@@ -13,6 +13,8 @@ mod enrolment;
 mod house;
 mod privacy;
 mod provider;
+mod saml;
+mod saml_idp;
 mod sessions;
 mod sign_in;
 mod staff;
