@@ -74,6 +74,7 @@ impl CertificateWords {
         let warning = match days {
             _ if until <= now => Some("has run out".to_owned()),
             0 => Some("runs out today".to_owned()),
+            1 => Some("runs out tomorrow".to_owned()),
             days if days <= WARN_DAYS => Some(format!("runs out in {days} days")),
             _ => None,
         };

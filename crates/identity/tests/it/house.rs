@@ -25,7 +25,7 @@ pub(crate) struct House {
     pub(crate) db: Db,
     pub(crate) tenant: TenantId,
     pub(crate) identity: Identity,
-    keys: Keychain,
+    pub(crate) keys: Keychain,
     room: TempDir,
 }
 
@@ -102,13 +102,6 @@ impl House {
             cheap,
         );
         Self { clock, world, db, tenant, identity, keys, room }
-    }
-
-    /// The same staff door with passwords at the cost that they have in earnest.
-    pub(crate) fn at_full_cost(&self) -> Identity {
-        let party = RelyingParty::of_origin(ORIGIN).unwrap();
-        let (db, keys, world) = (self.db.clone(), self.keys.clone(), self.world.clone());
-        Identity::new(db, keys, guard().clone(), world, self.tenant, party).unwrap()
     }
 
     /// The staff door of another tenant in the same database.
