@@ -104,6 +104,7 @@ impl House {
     }
 
     /// Ctrl-C, and the exit status. What it says of a bad end is shown.
+    #[expect(clippy::print_stdout, reason = "shown with the test that fails")]
     pub(crate) fn interrupt(mut self) -> i32 {
         let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(interrupted.is_ok_and(|status| status.success()));
