@@ -62,6 +62,8 @@ async function everything() {
     "console.css": await stylesheet("console/console.css"),
     "console.js": await script("src/console.ts"),
     "mark.svg": await readFile(path("pages/mark.svg")),
+    "mine.html": await readFile(path("pages/mine.html")),
+    "mine.js": await script("src/mine.ts"),
     "widget.js": await script("src/widget.ts"),
   };
 }

@@ -335,6 +335,86 @@ await check("two key custodians rotate, and end a version together", async () =>
   expect((await two.page.locator(".rail a[href='/conversations']").count()) === 0, "the link is shown");
 });
 
+/** Proves again who it is, when the page asks for it. */
+async function prove(who, path) {
+  await go(who, path);
+  const link = who.page.getByRole("link", { name: "Confirm that it is you" });
+  if ((await link.count()) === 0) return;
+  await link.click();
+  if (who.authenticator) {
+    await press(who, "Use a passkey");
+  } else {
+    await who.page.fill("#code", totp(who.seed));
+    await press(who, "Go on");
+  }
+  await took(who, path);
+}
+
+await check("the manager makes a key for a program, and ends it", async () => {
+  await prove(manager, "/api-keys");
+  await look(manager)("api-keys-none");
+  await manager.page.fill("#key-name", "night report");
+  await manager.page.check("#may-list");
+  await manager.page.fill("#key-sources", "192.0.2.0/24");
+  await press(manager, "Make the key");
+  const key = await manager.page.locator("#api-key").innerText();
+  expect(/^wrk1_[0-9a-f]{8}_[0-9a-f]{64}_[0-9a-f]{8}$/.test(key), key);
+  await look(manager)("api-key-made");
+  await go(manager, "/api-keys");
+  expect(!(await manager.page.content()).includes(key), "the key is shown again");
+  await look(manager)("api-keys");
+  await manager.page.getByRole("button", { name: /^End the key night report/ }).click();
+  await manager.page.getByText("The key opens nothing").waitFor();
+});
+
+await check("the manager asks for a role, and the owner agrees", async () => {
+  await go(manager, "/access");
+  await look(manager)("access-ask");
+  await manager.page.selectOption("#role", "privacy_officer");
+  await manager.page.fill("#hours", "2");
+  await manager.page.fill("#reason", "somebody asked to be forgotten");
+  await press(manager, "Ask");
+  await manager.page.getByText("It is asked for").first().waitFor();
+  await prove(owner, "/access");
+  await look(owner)("access-waiting");
+  await owner.page.getByRole("button", { name: /^Agree: manager/ }).click();
+  await owner.page.getByText("They hold the role").waitFor();
+  await look(owner)("access");
+  // A session never changes its powers: they sign in anew.
+  await go(manager, "/access");
+  expect(at(manager) === "/sign-in", "the old session goes on");
+  await press(manager, "Use a passkey");
+  await took(manager, "/access");
+  await manager.page.getByRole("button", { name: /^Give the role back/ }).waitFor();
+});
+
+await check("the owner looks over people, sessions, groups and the access review", async () => {
+  await go(owner, "/sessions");
+  expect((await owner.page.locator("tbody tr").count()) >= 4, "sessions are missing");
+  await look(owner)("sessions");
+  await go(owner, "/groups");
+  await look(owner)("groups");
+  await go(owner, "/access-review?days=1");
+  await look(owner)("access-review");
+  for (const [button, end] of [["Download CSV", "csv"], ["Download JSON", "json"]]) {
+    const [download] = await Promise.all([owner.page.waitForEvent("download"), press(owner, button)]);
+    const text = readFileSync(await download.path(), "utf8");
+    expect(download.suggestedFilename() === `access-review.${end}`, download.suggestedFilename());
+    expect(text.includes("manager@desk.example") && text.includes("privacy_officer"), text);
+  }
+  await go(owner, "/users");
+  await owner.page.getByRole("link", { name: "manager", exact: true }).click();
+  expect((await owner.page.locator("main").innerText()).includes("asked for; agreed by owner"), "the source is missing");
+  await look(owner)("user-sources");
+});
+
+await check("the auditor sees who tried to sign in, and why it failed", async () => {
+  await go(auditor, "/sign-ins?show=refused");
+  expect((await auditor.page.locator("tbody tr").count()) >= 1, "no refusal is shown");
+  await go(auditor, "/sign-ins");
+  await look(auditor)("sign-ins");
+});
+
 await check("the owner sees a person and ends nothing by mistake", async () => {
   await go(owner, "/users");
   await owner.page.getByRole("link", { name: "developer", exact: true }).click();

@@ -1,16 +1,19 @@
-//! The public door: the chat API, the widget that speaks it, and the pages that citations lead to.
+//! The public door: the chat API, the widget that speaks it, and the pages that citations lead to. And the
+//! staff API, for programs at the staff door ([`staff_doors`]).
 
 mod chat;
 mod cors;
 mod front;
 mod health;
 mod pages;
+mod staff;
 mod via;
 
 use doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use front::{Front, FrontParts};
+pub use staff::{StaffApi, StaffParts, is_staff_api, staff_doors};
 
 /// Hangs the public doors.
 ///

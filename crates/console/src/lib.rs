@@ -5,6 +5,7 @@
 //! is recorded (`AUTH-1010W`). Nobody is told more about a thing they may not see than that there is
 //! nothing here.
 
+mod access;
 mod account;
 mod answer;
 mod assets;
@@ -19,9 +20,13 @@ mod keys;
 mod layer;
 mod overview;
 mod page;
+mod programs;
 mod provisioning;
+mod review;
 mod scim;
+mod sessions;
 mod sign_in;
+mod sign_ins;
 mod sso;
 mod step_up;
 mod tickets;
@@ -47,6 +52,9 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(work_doors())
         .and(key_doors())
         .and(people_doors())
+        .and(program_doors())
+        .and(access_doors())
+        .and(review_doors())
         .and(connection_doors())
         .and(scim_doors());
     let (router, table) = doors.hang(desk, Flavour::Page)?;
@@ -203,6 +211,41 @@ fn key_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/keys/versions/{version}/keep", keys::keep)
         .guarded(post.clone(), "/keys/requests/{request}/approve", keys::approve)
         .guarded(post, "/keys/requests/{request}/cancel", keys::cancel)
+}
+
+/// Programs: their keys, and the accounts that nobody signs in to.
+fn program_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get, "/api-keys", programs::list)
+        .guarded(post.clone(), "/api-keys", programs::make)
+        .guarded(post.clone(), "/api-keys/{key}/rotate", programs::rotate)
+        .guarded(post.clone(), "/api-keys/{key}/revoke", programs::revoke)
+        .guarded(post, "/service-accounts", programs::make_service)
+}
+
+/// Roles for a while, and the reviews of break-glass accounts.
+fn access_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get, "/access", access::page)
+        .guarded(post.clone(), "/access", access::ask)
+        .guarded(post.clone(), "/access/{request}/approve", access::approve)
+        .guarded(post.clone(), "/access/{request}/refuse", access::refuse)
+        .guarded(post.clone(), "/access/{request}/withdraw", access::withdraw)
+        .guarded(post, "/break-glass/{session}/review", access::review)
+}
+
+/// Looking over what people hold, where they are signed in, and how they tried to.
+fn review_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/access-review", review::page)
+        .guarded(post.clone(), "/access-review/export", review::export)
+        .guarded(get.clone(), "/groups", review::groups)
+        .guarded(get.clone(), "/sessions", sessions::list)
+        .guarded(post, "/users/{id}/sessions/{session}/end", sessions::end)
+        .guarded(get, "/sign-ins", sign_ins::list)
 }
 
 /// People, and one's own account.

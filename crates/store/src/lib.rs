@@ -30,6 +30,8 @@ mod value;
 mod words;
 mod writer;
 
+pub mod access_requests;
+pub mod api_keys;
 pub mod audit;
 pub mod bots;
 pub mod connections;

@@ -35,6 +35,8 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     2 "0002_key_custody",
     3 "0003_connections",
     4 "0004_scim",
+    5 "0005_api_keys",
+    7 "0007_access_requests",
 };
 
 /// The migrations up to one of them; all when none is named.

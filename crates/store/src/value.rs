@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id, InviteId, KeyId,
-    KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp,
-    UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id,
+    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -145,6 +145,8 @@ macro_rules! ids {
 }
 
 ids!(
+    AccessRequestId,
+    ApiKeyId,
     ConnectionId,
     ConversationId,
     DirectoryEntryId,

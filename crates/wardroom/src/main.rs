@@ -18,7 +18,9 @@ mod keys;
 mod memory;
 mod people;
 mod posture;
+mod programs;
 mod providers;
+mod requests;
 mod roots;
 mod samples;
 mod scim;
@@ -130,6 +132,14 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::User(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             people::user(command, &data, &config).await
+        }
+        Command::Access(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            requests::run(command, &data, &config).await
+        }
+        Command::ApiKey(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            programs::run(command, &data, &config).await
         }
         Command::Role(command) => {
             let place = command.place();

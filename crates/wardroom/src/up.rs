@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Front, FrontParts};
+use api::{Front, FrontParts, StaffApi, StaffParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
@@ -30,7 +30,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, samples, watchman};
+use crate::{Failure, adapters, checkpoints, posture, providers, requests, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -74,6 +74,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
     let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let (programs, _) = api::staff_doors(staff_api(&house, identity.clone()))?;
     let desk = desk(
         &house,
         &config,
@@ -98,7 +99,11 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         edge.map(|edge| edge.behind(firewall.clone()))
     };
     let doors = tokio::spawn(edge(Door::Public)?.serve(public, with_source(router), shutdown.clone()));
-    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(staff, with_source(console), shutdown.clone()));
+    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(
+        staff,
+        with_source(beside(console, programs)),
+        shutdown.clone(),
+    ));
     if let Some((http, acme)) = config.tls.acme.as_ref().and_then(|acme| Some((acme.http_listen?, acme))) {
         let plain = PlainConfig {
             https_port: address.port(),
@@ -117,6 +122,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
@@ -133,7 +139,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [signing, releases, reloading, watching, summing, tending, writing] {
+    for task in [signing, releases, reloading, watching, summing, tending, access, writing] {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;
@@ -314,6 +320,29 @@ fn desk(
     })
 }
 
+/// The state of the staff API.
+fn staff_api(house: &House, identity: Identity) -> StaffApi {
+    let base = &house.base;
+    StaffApi::new(StaffParts {
+        tenant: base.tenant,
+        guard: base.guard.clone(),
+        world: base.world.clone(),
+        db: base.db.clone(),
+        keys: base.keys.clone(),
+        identity,
+        conversations: house.conversations.clone(),
+    })
+}
+
+/// The console, and beside it the staff API: one door, two sets of routes. They share nothing, so that a
+/// cookie is never a credential of the API and a key never one of the console.
+fn beside(console: axum::Router, programs: axum::Router) -> axum::Router {
+    axum::Router::new().fallback_service(tower::service_fn(move |request: Request| {
+        let router = if api::is_staff_api(request.uri().path()) { &programs } else { &console };
+        router.clone().oneshot(request)
+    }))
+}
+
 /// What to order from a public authority. With a place for http-01 answers that way is used, else
 /// tls-alpn-01 on the public door itself.
 fn acme_config(acme: &crate::config::Acme, dir: PathBuf) -> Result<AcmeConfig, Failure> {
@@ -425,11 +454,12 @@ mod tests {
         let identity = identity(&base, &origin).await.unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
+        let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \
-             file.\n\nPublic door\n\n{public}\nStaff door\n\n{staff}"
+             file.\n\nPublic door\n\n{public}\nStaff door\n\n{staff}\nStaff API, on the staff door\n\n{programs}"
         );
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/architecture/routes.txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -437,24 +467,32 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), drawn);
 
-        let described = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/chat.json");
-        let described: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(described).unwrap()).unwrap();
-        let mut described: Vec<String> = described["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
+        let under = |table: &[String], root: &str| {
+            let mut rows: Vec<String> = table.iter().filter(|row| row.contains(root)).cloned().collect();
+            rows.sort();
+            rows
+        };
+        let rows = |(method, path, _): (&http::Method, &'static str, _)| {
+            format!("{} {path}", method.as_str().to_lowercase())
+        };
+        let (public, programs): (Vec<_>, Vec<_>) =
+            (public.routes().map(rows).collect(), programs.routes().map(rows).collect());
+        assert_eq!(described("chat.json"), under(&public, " /chat/"));
+        assert_eq!(described("staff.json"), under(&programs, " /api/"));
+    }
+
+    /// The operations that a description tells of.
+    fn described(file: &str) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi").join(file);
+        let text: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let paths = text["paths"].as_object().unwrap().iter();
+        let mut rows: Vec<String> = paths
             .flat_map(|(path, verbs)| {
-                verbs.as_object().unwrap().keys().map(move |verb| format!("{verb} {path}"))
+                let verbs = verbs.as_object().unwrap().keys().filter(|verb| *verb != "parameters");
+                verbs.map(move |verb| format!("{verb} {path}"))
             })
             .collect();
-        let mut served: Vec<String> = public
-            .routes()
-            .filter(|(_, path, _)| path.starts_with("/chat/"))
-            .map(|(method, path, _)| format!("{} {path}", method.as_str().to_lowercase()))
-            .collect();
-        described.sort();
-        served.sort();
-        assert_eq!(described, served, "docs/openapi/chat.json describes what is served");
+        rows.sort();
+        rows
     }
 }

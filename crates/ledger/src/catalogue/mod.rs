@@ -1,6 +1,7 @@
 //! The catalogue: every event there is, one file per area. A code never changes meaning and is never
 //! used again; `docs/events.md` is made from this and checked by a test.
 
+mod access;
 mod audit;
 mod auth;
 mod backup;
@@ -12,6 +13,10 @@ mod keys;
 mod samples;
 mod system;
 
+pub use access::{
+    AccessApproved, AccessEnded, AccessRefused, AccessRequested, AccessReviewExported, AccessWithdrawn,
+    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, ServiceAccountMade,
+};
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
     AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, DirectoryGroup, DirectoryPerson,
@@ -45,6 +50,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        access::EVENTS,
         backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
@@ -63,6 +69,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        access::EVENTS,
         backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,

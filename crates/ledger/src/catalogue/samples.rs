@@ -106,6 +106,23 @@ fn auth(all: &mut Samples) {
         all.add(&DirectoryPerson { connection, entry, user, what: "made" });
         all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
     }
+    let (key, owner) = (id(50), user);
+    for replaces in [Some(id(51)), None] {
+        let (scope, expires) = (Token::lossy("tenant"), Timestamp::from_millis(1_795_378_500_125));
+        all.add(&ApiKeyMade { key, owner, acts: 2, scope, expires, replaces });
+    }
+    all.add(&ApiKeyRevoked { key, owner });
+    all.add(&ApiKeyRefused { key, owner, reason: "expired" });
+    all.add(&ServiceAccountMade { user, answers: id(52) });
+    let (request, role, scope) = (id(53), Token::lossy("support_manager"), Token::lossy("tenant"));
+    all.add(&AccessRequested { request, user, role: role.clone(), scope: scope.clone(), hours: 8 });
+    let until = Timestamp::from_millis(1_795_378_500_125);
+    all.add(&AccessApproved { request, user, role: role.clone(), scope: scope.clone(), until });
+    all.add(&AccessRefused { request, user });
+    all.add(&AccessWithdrawn { request, user });
+    all.add(&AccessEnded { request, user, role, scope, why: "expired" });
+    all.add(&BreakGlassReviewed { user, session });
+    all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {

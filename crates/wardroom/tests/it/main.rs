@@ -11,6 +11,7 @@
 mod backup;
 mod bad_input;
 mod canary;
+mod enrol;
 mod faults;
 mod firewall;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
@@ -18,6 +19,7 @@ mod house;
 mod keys;
 mod kill;
 mod people;
+mod programs;
 mod roots;
 mod start;
 mod visitor;

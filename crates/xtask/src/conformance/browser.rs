@@ -17,9 +17,15 @@ const QUESTIONS: [&str; 3] = [
 ];
 
 /// What people typed on the way: their addresses, the reason for opening a transcript, a question, an
-/// answer.
-const TYPED: [&str; 4] =
-    ["@desk.example", "ticket 4711", "How are messages encrypted at rest?", "Good day, this is a person."];
+/// answer, what a key is for, why a role is asked for.
+const TYPED: [&str; 6] = [
+    "@desk.example",
+    "ticket 4711",
+    "How are messages encrypted at rest?",
+    "Good day, this is a person.",
+    "night report",
+    "somebody asked to be forgotten",
+];
 
 pub(super) fn run() -> Outcome {
     let folder = crate::root().join("conformance/browser");
