@@ -23,6 +23,7 @@ mod sign_in;
 mod sso;
 mod step_up;
 mod tickets;
+mod refusal;
 mod traffic;
 mod trouble;
 mod users;
@@ -32,7 +33,7 @@ use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
-pub use traffic::{Heaviest, Measured, TrafficDesk, TrafficNow};
+pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
 ///

@@ -80,7 +80,11 @@ impl Exchange {
         self.stats.requests.add();
         let version = request.version();
         let named = host(&request).is_some_and(|host| host != "localhost");
-        let response = match self.admit(&request) {
+        let admitted = match self.admit(&request) {
+            Ok(visit) => self.share(visit).await,
+            refused => refused,
+        };
+        let response = match admitted {
             Ok(visit) => self.pass(service, visit, request).await,
             Err(refusal) => {
                 let bodied = !request.body().is_end_stream();
@@ -111,6 +115,17 @@ impl Exchange {
             self.stats.refused_budget.add();
             Refusal::Turned(turned)
         })
+    }
+
+    /// What the other edges say to somebody whom this one would let in.
+    async fn share(&self, visit: Visit) -> Result<Visit, Refusal> {
+        match self.admission.share(&visit).await {
+            Ok(()) => Ok(visit),
+            Err(turned) => {
+                self.stats.refused_budget.add();
+                Err(Refusal::Turned(turned))
+            }
+        }
     }
 
     async fn pass<S, B>(&self, service: S, visit: Visit, request: Request<Incoming>) -> Response<Content<B>>

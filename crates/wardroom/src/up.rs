@@ -11,7 +11,7 @@ use api::{Front, FrontParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shutdown, Tls,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown, Tls,
     TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
@@ -73,7 +73,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
-    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let admission = admission(&config, &base.world)?;
     let desk = desk(
         &house,
         &config,
@@ -92,6 +92,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     firewall.tell(ears);
     let summing = tokio::spawn(firewall.clone().watch(shutdown.clone()));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
+    let sharing = tokio::spawn(admission.clone().keep_together(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
     let edge = |door| {
         let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
@@ -133,7 +134,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending] {
+    for task in [&signing, &releases, &reloading, &watching, &sharing, &summing, &writing, &tending] {
         task.abort();
     }
     stopped(&base).await?;
@@ -246,6 +247,15 @@ pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity
     let (db, keys, guard, world) =
         (base.db.clone(), base.keys.clone(), base.guard.clone(), base.world.clone());
     Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
+}
+
+/// Who is served now; together with other edges where they share a store.
+fn admission(config: &Config, world: &kernel::World) -> Result<Admission, Failure> {
+    let (settings, access) = (config.admission.clone(), &config.edge);
+    Ok(match config.shared.fetched()? {
+        None => Admission::new(settings, access, world)?,
+        Some(shared) => Admission::together(settings, access, Shared::new(&shared, world)?, world)?,
+    })
 }
 
 /// The public doors' state.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
+use console::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 use edge::{Admission, Finding, News, Outcome, TrafficDimension, Witness};
 use guard::{Actor, ServiceName};
 use ledger::catalogue::{
@@ -63,6 +63,16 @@ impl TrafficDesk for Lookout {
             limited: traffic.limited,
             heaviest: heaviest.collect(),
             measures: measures.collect(),
+            shared: self.0.shared().map(|shared| SharedNow {
+                place: shared.place,
+                together: shared.together,
+                since: shared.since,
+                why: shared.why,
+                asked: shared.asked,
+                unanswered: shared.unanswered,
+                told: shared.told,
+                heard: shared.heard,
+            }),
             decided: traffic.overrides.iter().map(|o| (o.block.to_string(), o.allowed, o.until)).collect(),
         }
     }

@@ -10,7 +10,8 @@
 //!
 //! [`Admission::learn`] closes the circle: the core's answers say who is known ([`standing`]).
 //!
-//! What it does not promise: a limit holds for this process; it is not shared with another edge.
+//! With a shared store ([`crate::Shared`]) budgets are one with those of other edges, and what is shut out
+//! at one edge is shut out at all ([`together`]). Connections, handshakes and lanes are each edge's own.
 
 mod address;
 mod detect;
@@ -23,6 +24,7 @@ mod rate;
 mod route;
 mod settings;
 mod standing;
+mod together;
 mod traffic;
 mod turned;
 mod watch;
@@ -54,10 +56,11 @@ use settings::Access;
 pub use settings::{AccessConfig, AccessList, AdmissionConfig};
 use standing::{Credential, Known, Standing, Standings};
 pub use standing::{ISSUED, STANDING};
+use together::Together;
 pub use traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
 pub(crate) use turned::{Because, Turned};
 
-use crate::EdgeError;
+use crate::{EdgeError, Shared};
 
 impl Visit {
     /// Who asks.
@@ -99,6 +102,7 @@ struct Inner {
     /// When the attack that lasts began, in milliseconds; 0 while there is none.
     attack_began: AtomicU64,
     witness: OnceLock<Arc<dyn Witness>>,
+    together: Option<Together>,
 }
 
 /// What can change while connections are open.
@@ -117,9 +121,19 @@ pub(crate) struct Visit {
     /// Whose turn it is in a lane: the credential's, or else the subscriber's.
     key: u64,
     credential: Option<Credential>,
+    known: Option<Known>,
     address: IpAddr,
     /// What it is told apart by, by [`Dimension::index`].
     keys: [u64; 5],
+}
+
+/// What a request takes from one budget.
+#[derive(Debug, Clone, Copy)]
+struct Charge {
+    because: Because,
+    key: u64,
+    rate: Rate,
+    units: f64,
 }
 
 impl Admission {
@@ -128,14 +142,24 @@ impl Admission {
     /// # Errors
     /// When they make no sense.
     pub fn new(config: AdmissionConfig, access: &AccessConfig, world: &World) -> Result<Self, EdgeError> {
+        Self::with(config, access, None, world)
+    }
+
+    fn with(
+        config: AdmissionConfig,
+        access: &AccessConfig,
+        together: Option<Together>,
+        world: &World,
+    ) -> Result<Self, EdgeError> {
         config.check()?;
-        let seed = world.bytes::<16>();
+        let seed = together.as_ref().map_or_else(|| world.bytes::<16>(), Together::seed);
+        let credentials = together.as_ref().map_or_else(|| world.bytes::<32>(), Together::credentials);
         let lanes = Door::ALL.iter().map(|_| Lanes::new(&config));
         Ok(Self(Arc::new(Inner {
             hash: SipHasher13::new_with_key(&seed),
             connections: Buckets::new(config.memory),
             requests: Buckets::new(config.memory),
-            credentials: Standings::new(config.memory, world),
+            credentials: Standings::under(&credentials, config.memory),
             friends: Standings::new(config.memory, world),
             handshakes: Handshakes::new(config.handshakes_at_once * processors()),
             lanes: lanes.collect(),
@@ -144,9 +168,23 @@ impl Admission {
             overrides: ArcSwap::default(),
             attack_began: AtomicU64::new(0),
             witness: OnceLock::new(),
+            together,
             settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access) }),
             world: world.clone(),
         })))
+    }
+
+    /// The same, with budgets and denials that it shares with other edges.
+    ///
+    /// # Errors
+    /// As [`Admission::new`].
+    pub fn together(
+        config: AdmissionConfig,
+        access: &AccessConfig,
+        shared: Shared,
+        world: &World,
+    ) -> Result<Self, EdgeError> {
+        Self::with(config, access, Some(Together::by(shared)), world)
     }
 
     /// An admission that lets everybody in.
@@ -267,7 +305,7 @@ impl Admission {
             (Some(credential), Some(_)) => credential.key(),
             _ => party,
         };
-        let visit = Visit { door, route, class, key, credential, address, keys: prints.keys };
+        let visit = Visit { door, route, class, key, credential, known, address, keys: prints.keys };
         if !config.enabled {
             return Ok(visit);
         }
@@ -276,7 +314,7 @@ impl Admission {
             let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
             return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
         }
-        let answer = self.budgets(config, &visit, known.as_ref(), now).and_then(|()| match known {
+        let answer = self.budgets(config, &visit, now).and_then(|()| match known {
             None => self.measures(&prints, address, now),
             Some(_) => Ok(()),
         });
@@ -289,46 +327,57 @@ impl Admission {
         answer.map(|()| visit)
     }
 
-    /// The budgets of whoever asks, and of what is asked for.
+    /// Takes from the budgets of whoever asks, and of what is asked for.
     fn budgets(
         &self,
         config: &AdmissionConfig,
         visit: &Visit,
-        known: Option<&Known>,
         now: Timestamp,
     ) -> Result<(), Turned> {
-        let Visit { route, class, key, address, keys: [party, site, ..], .. } = *visit;
-        let take = |key, rate, units, because| {
+        for Charge { because, key, rate, units } in self.charges(config, visit, now) {
             let took = self.0.requests.take(key, rate, units, now);
-            took.map_err(|wait| Turned::back_in(because, wait))
-        };
-        if self.decided(address, now) == Some(true) {
-            return Ok(());
+            took.map_err(|wait| Turned::back_in(because, wait))?;
         }
+        Ok(())
+    }
+
+    /// The budgets that a request takes from.
+    fn charges(
+        &self,
+        config: &AdmissionConfig,
+        visit: &Visit,
+        now: Timestamp,
+    ) -> impl Iterator<Item = Charge> + use<> {
+        let Visit { route, class, key, known, address, keys: [party, site, ..], .. } = *visit;
         let price = route.price();
+        let charge = |because, key, rate, units| Some(Charge { because, key, rate, units });
+        let mut all = [None; 5];
+        if self.decided(address, now) == Some(true) {
+            return all.into_iter().flatten();
+        }
+        let [first, second, third, login, logins] = &mut all;
         match known {
             None => {
-                take(party, config.address, price, Because::Address)?;
-                take(site, config.network, price, Because::Network)?;
+                *first = charge(Because::Address, party, config.address, price);
+                *second = charge(Because::Network, site, config.network, price);
             }
             Some(known) => {
-                take(key, config.credential, price, Because::Credential)?;
-                if known.standing != Standing::Staff {
-                    if known.bot != 0 {
-                        take(self.key(("bot", known.bot)), config.bot, price, Because::Bot)?;
-                    }
-                    if known.tenant != 0 {
-                        take(self.key(("tenant", known.tenant)), config.tenant, price, Because::Tenant)?;
-                    }
+                *first = charge(Because::Credential, key, config.credential, price);
+                if known.standing != Standing::Staff && known.bot != 0 {
+                    *second = charge(Because::Bot, self.key(("bot", known.bot)), config.bot, price);
+                }
+                if known.standing != Standing::Staff && known.tenant != 0 {
+                    let tenant = self.key(("tenant", known.tenant));
+                    *third = charge(Because::Tenant, tenant, config.tenant, price);
                 }
             }
         }
         if route == Route::Login && class > Class::Established {
-            take(self.key(("login", party)), config.login, 1.0, Because::Login)?;
+            *login = charge(Because::Login, self.key(("login", party)), config.login, 1.0);
             let purse = self.key(("logins", self.is_friend(address)));
-            take(purse, config.logins, 1.0, Because::Logins)?;
+            *logins = charge(Because::Logins, purse, config.logins, 1.0);
         }
-        Ok(())
+        all.into_iter().flatten()
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.

@@ -152,17 +152,31 @@ impl Admission {
     /// # Errors
     /// When there are too many decisions already.
     pub fn decide(&self, block: IpNet, allowed: bool, lasts: Duration) -> Result<(), EdgeError> {
+        let until = self.0.world.now().after(lasts);
+        self.override_until(block, allowed, until)?;
+        self.tell_decided(block, allowed, until);
+        Ok(())
+    }
+
+    /// The same, as decided here or at another edge.
+    pub(super) fn override_until(
+        &self,
+        block: IpNet,
+        allowed: bool,
+        until: Timestamp,
+    ) -> Result<(), EdgeError> {
         let now = self.0.world.now();
         let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
         all.retain(|other| other.until > now && other.block != block);
         if all.len() >= OVERRIDES {
             return Err(EdgeError::Limit { limit: "overrides", why: "has no room for one more" });
         }
-        all.push(Override { block, allowed, until: now.after(lasts) });
+        all.push(Override { block, allowed, until });
         self.0.overrides.store(Arc::new(all));
         if allowed {
             for dimension in [Dimension::Address, Dimension::Network] {
-                self.lift(dimension, &block.to_string());
+                let changes = self.detector().measures.lift(dimension, &block.to_string());
+                self.publish(changes, now);
             }
         }
         Ok(())
@@ -170,14 +184,23 @@ impl Admission {
 
     /// Takes a decision back.
     pub fn undecide(&self, block: IpNet) {
+        let until = self.forget(block);
+        self.tell_undecided(block, until);
+    }
+
+    /// The same, as taken back here or at another edge; until when it would have held.
+    pub(super) fn forget(&self, block: IpNet) -> Option<Timestamp> {
         let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
+        let until = all.iter().find(|other| other.block == block).map(|found| found.until);
         all.retain(|other| other.block != block);
         self.0.overrides.store(Arc::new(all));
+        until
     }
 
     /// Ends a measure before its time.
     pub fn lift(&self, dimension: Dimension, label: &str) {
         let changes = self.detector().measures.lift(dimension, label);
+        self.tell_lifted(&changes);
         self.publish(changes, self.0.world.now());
     }
 
@@ -351,7 +374,7 @@ impl Admission {
     }
 
     /// Puts changed measures into force and tells of them.
-    fn publish(&self, changes: Vec<Change>, now: Timestamp) {
+    pub(super) fn publish(&self, changes: Vec<Change>, now: Timestamp) {
         // The ends of measures move every second while their reason lasts.
         let in_force: HashMap<_, _> = {
             let detector = self.detector();
@@ -364,6 +387,7 @@ impl Admission {
         if !(in_force.is_empty() && self.0.measured.load().is_empty()) {
             self.0.measured.store(Arc::new(in_force));
         }
+        self.spread();
         for Change { dimension, measure, ended, .. } in changes {
             let (dimension, label) = (dimension.name(), measure.label);
             self.note(match ended {
@@ -385,7 +409,7 @@ impl Admission {
         }
     }
 
-    fn detector(&self) -> MutexGuard<'_, Detector> {
+    pub(super) fn detector(&self) -> MutexGuard<'_, Detector> {
         self.0.detector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

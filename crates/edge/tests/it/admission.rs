@@ -28,7 +28,7 @@ fn blocks(text: &str) -> Vec<ipnet::IpNet> {
 }
 
 /// A connection from an address of our own choice, with these bytes before the handshake.
-async fn connect_from(client: &Client, from: &str, first: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect_from(client: &Client, from: &str, first: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from.parse().unwrap(), 0))?;
     let mut stream = socket.connect(client.addr).await?;
@@ -37,7 +37,7 @@ async fn connect_from(client: &Client, from: &str, first: &[u8]) -> std::io::Res
     within(TlsConnector::from(std::sync::Arc::new(client.config.clone())).connect(name, stream)).await
 }
 
-async fn get_from(client: &Client, from: &str, head: &str) -> String {
+pub(crate) async fn get_from(client: &Client, from: &str, head: &str) -> String {
     match connect_from(client, from, b"").await {
         Ok(mut stream) => {
             let _ = stream.write_all(head.as_bytes()).await;

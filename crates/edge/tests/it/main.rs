@@ -18,3 +18,4 @@ mod life;
 mod limits;
 mod plain;
 mod requests;
+mod shared;

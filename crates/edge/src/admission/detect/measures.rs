@@ -185,6 +185,39 @@ impl Measures {
         Some(Change { dimension, key, measure: measure.clone(), ended: false })
     }
 
+    /// Another edge shuts it out until then.
+    pub(crate) fn hear(
+        &mut self,
+        (dimension, key): (Dimension, u64),
+        label: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let place = (dimension, key);
+        if let Some(measure) = self.now.get_mut(&place) {
+            let harder = measure.step != Step::Deny;
+            measure.until = measure.until.max(until);
+            if harder {
+                (measure.step, measure.stepped) = (Step::Deny, now);
+            }
+            return harder.then(|| Change { dimension, key, measure: measure.clone(), ended: false });
+        }
+        if self.now.len() >= MOST {
+            return None;
+        }
+        let (label, why) = (label.to_owned(), "another-edge");
+        let measure = Measure { step: Step::Deny, label, why, since: now, stepped: now, until };
+        self.now.insert(place, measure.clone());
+        Some(Change { dimension, key, measure, ended: false })
+    }
+
+    /// Another edge's staff ended it.
+    pub(crate) fn unhear(&mut self, place: (Dimension, u64)) -> Option<Change> {
+        let measure = self.now.remove(&place)?;
+        let (dimension, key) = place;
+        Some(Change { dimension, key, measure, ended: true })
+    }
+
     /// Ends what has had its time.
     pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Change> {
         let over = self.now.iter().filter(|(_, measure)| measure.until <= now);
