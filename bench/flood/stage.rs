@@ -138,7 +138,7 @@ impl Stage {
         let access = AccessConfig {
             trusted_proxies: vec![ipnet::IpNet::from(PROXY)],
             proxy_protocol: true,
-            access: Vec::new(),
+            ..AccessConfig::default()
         };
         let admission = Admission::new(config, &access, &world)?;
         let log = Arc::new(Log::default());

@@ -64,6 +64,8 @@ pub struct TrafficNow {
     pub measures: Vec<Measured>,
     /// The store that edges share, if there is one.
     pub shared: Option<SharedNow>,
+    /// The files that know where addresses are: what each calls itself, and when it was made.
+    pub places: Vec<(String, Timestamp)>,
     /// What was decided by hand: block, let in, until.
     pub decided: Vec<(String, bool, Timestamp)>,
 }
@@ -96,6 +98,8 @@ pub struct Heaviest {
     pub dimension: &'static str,
     /// Who or what.
     pub label: String,
+    /// Where it is, as far as that is known.
+    pub place: String,
     /// Requests each second.
     pub per_second: f64,
     /// The share that was turned away, 0 to 1.

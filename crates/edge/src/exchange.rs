@@ -110,6 +110,10 @@ impl Exchange {
             self.stats.refused_requests.add();
             return Err(refusal);
         }
+        if let Err(problem) = self.admission.form(self.door, request) {
+            self.stats.refused_requests.add();
+            return Err(Refusal::Problem(problem));
+        }
         let client = self.admission.client(self.peer.addr.ip(), request.headers());
         self.admission.request(self.door, request, client, self.hello).map_err(|turned| {
             self.stats.refused_budget.add();

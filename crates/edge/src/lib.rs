@@ -45,8 +45,9 @@ mod tls;
 
 pub use acme::{AcmeChallenge, AcmeConfig, Challenges, ExternalAccount};
 pub use admission::{
-    AccessConfig, AccessList, Admission, AdmissionConfig, Door, Heavy, ISSUED, InForce, LaneTraffic,
-    MeasureStep, News, Override, Rate, Route, STANDING, Traffic, TrafficDimension, Witness,
+    AccessConfig, AccessList, Admission, AdmissionConfig, Country, Door, FormList, Heavy, ISSUED, InForce,
+    LaneTraffic, MeasureStep, News, Override, PlaceFile, PlaceLimit, Rate, Route, STANDING, Traffic,
+    TrafficDimension, Witness,
 };
 pub use body::{BodyError, RequestBody};
 pub use error::EdgeError;

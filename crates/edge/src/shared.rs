@@ -253,6 +253,12 @@ impl Shared {
         self.0.news.notify_one();
     }
 
+    /// What waits to be told, as if it were told now.
+    #[cfg(test)]
+    pub(crate) fn overhear(&self) -> Vec<Rumour> {
+        self.0.untold().drain(..).map(|told| told.rumour).collect()
+    }
+
     /// Stays with the store until dropped; comes back to it by itself. `heard` is what other edges tell,
     /// `known` what is in force here: what the store does not know is told to it.
     pub(crate) async fn keep(

@@ -298,6 +298,7 @@ impl Config {
         let at = |key| move |error: edge::EdgeError| ConfigError::Value { key, message: words(&error) };
         self.shared.check()?;
         self.waf.check().map_err(at("waf"))?;
+        self.edge.check().map_err(at("edge"))?;
         self.admission.check().map_err(at("admission"))
     }
 }

@@ -11,8 +11,8 @@ use api::{Front, FrontParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown, Tls,
-    TlsSource, Witness, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown,
+    Tls, TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -162,10 +162,13 @@ async fn reload(mut asked: Signal, reread: Reread, admission: Admission, firewal
 }
 
 async fn take(config: Config, admission: &Admission, firewall: &Firewall) -> Result<(), Failure> {
-    // Large rule sets take a second to compile; meanwhile requests go on.
-    let (rules, firewall) = (config.waf.clone(), firewall.clone());
-    tokio::task::spawn_blocking(move || firewall.reload(&rules)).await??;
-    Ok(admission.reload(config.admission, &config.edge)?)
+    // Large rule sets take a second to compile, and files about places to read; meanwhile requests go on.
+    let (admission, firewall) = (admission.clone(), firewall.clone());
+    let taken = tokio::task::spawn_blocking(move || {
+        firewall.reload(&config.waf)?;
+        admission.reload(config.admission, &config.edge)
+    });
+    Ok(taken.await??)
 }
 
 /// What a person needs to know once the doors are open.

@@ -40,6 +40,7 @@ impl TrafficDesk for Lookout {
         let heaviest = traffic.heaviest.into_iter().map(|heavy| Heaviest {
             dimension: heavy.dimension.name(),
             label: heavy.label,
+            place: heavy.place,
             per_second: heavy.per_second,
             refused: heavy.refused,
             known: heavy.known,
@@ -73,6 +74,7 @@ impl TrafficDesk for Lookout {
                 told: shared.told,
                 heard: shared.heard,
             }),
+            places: traffic.places.into_iter().map(|file| (file.kind, file.made)).collect(),
             decided: traffic.overrides.iter().map(|o| (o.block.to_string(), o.allowed, o.until)).collect(),
         }
     }

@@ -24,7 +24,10 @@ const SUITES: &[(&str, &str)] = &[
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
-    ("shared", "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread"),
+    (
+        "shared",
+        "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
+    ),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -32,7 +35,8 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "shared", "browser"];
+pub(crate) const ALWAYS: &[&str] =
+    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "shared", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {

@@ -14,11 +14,14 @@
 //! at one edge is shut out at all ([`together`]). Connections, handshakes and lanes are each edge's own.
 
 mod address;
+mod budgets;
 mod detect;
+mod forms;
 mod gate;
 mod gradient;
 mod handshakes;
 mod lane;
+mod places;
 mod proxy;
 mod rate;
 mod route;
@@ -44,16 +47,18 @@ use siphasher::sip::SipHasher13;
 use address::Prefix;
 use detect::{Detector, Dimension, Step};
 pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
+pub use forms::FormList;
 pub(crate) use gate::{Gate, Permit, Refused};
 use gradient::Gradient;
 use handshakes::{Hands, Handshakes};
 use lane::{Class, Lane, Shed, Turn};
+pub use places::{Country, PlaceFile};
 pub(crate) use proxy::read as read_proxy;
 use rate::Buckets;
 pub use rate::Rate;
 pub use route::{Door, Route};
 use settings::Access;
-pub use settings::{AccessConfig, AccessList, AdmissionConfig};
+pub use settings::{AccessConfig, AccessList, AdmissionConfig, PlaceLimit};
 use standing::{Credential, Known, Standing, Standings};
 pub use standing::{ISSUED, STANDING};
 use together::Together;
@@ -127,15 +132,6 @@ pub(crate) struct Visit {
     keys: [u64; 5],
 }
 
-/// What a request takes from one budget.
-#[derive(Debug, Clone, Copy)]
-struct Charge {
-    because: Because,
-    key: u64,
-    rate: Rate,
-    units: f64,
-}
-
 impl Admission {
     /// An admission with these settings.
     ///
@@ -169,7 +165,7 @@ impl Admission {
             attack_began: AtomicU64::new(0),
             witness: OnceLock::new(),
             together,
-            settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access) }),
+            settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access)? }),
             world: world.clone(),
         })))
     }
@@ -201,7 +197,7 @@ impl Admission {
     /// When they make no sense; the old ones stay in force then.
     pub fn reload(&self, config: AdmissionConfig, access: &AccessConfig) -> Result<(), EdgeError> {
         config.check()?;
-        self.0.settings.store(Arc::new(Settings { config, access: Access::new(access) }));
+        self.0.settings.store(Arc::new(Settings { config, access: Access::new(access)? }));
         Ok(())
     }
 
@@ -314,7 +310,7 @@ impl Admission {
             let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
             return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
         }
-        let answer = self.budgets(config, &visit, now).and_then(|()| match known {
+        let answer = self.budgets(&settings, &visit, now).and_then(|()| match known {
             None => self.measures(&prints, address, now),
             Some(_) => Ok(()),
         });
@@ -325,59 +321,6 @@ impl Admission {
             answer.as_ref().err().map(|t| t.because),
         );
         answer.map(|()| visit)
-    }
-
-    /// Takes from the budgets of whoever asks, and of what is asked for.
-    fn budgets(
-        &self,
-        config: &AdmissionConfig,
-        visit: &Visit,
-        now: Timestamp,
-    ) -> Result<(), Turned> {
-        for Charge { because, key, rate, units } in self.charges(config, visit, now) {
-            let took = self.0.requests.take(key, rate, units, now);
-            took.map_err(|wait| Turned::back_in(because, wait))?;
-        }
-        Ok(())
-    }
-
-    /// The budgets that a request takes from.
-    fn charges(
-        &self,
-        config: &AdmissionConfig,
-        visit: &Visit,
-        now: Timestamp,
-    ) -> impl Iterator<Item = Charge> + use<> {
-        let Visit { route, class, key, known, address, keys: [party, site, ..], .. } = *visit;
-        let price = route.price();
-        let charge = |because, key, rate, units| Some(Charge { because, key, rate, units });
-        let mut all = [None; 5];
-        if self.decided(address, now) == Some(true) {
-            return all.into_iter().flatten();
-        }
-        let [first, second, third, login, logins] = &mut all;
-        match known {
-            None => {
-                *first = charge(Because::Address, party, config.address, price);
-                *second = charge(Because::Network, site, config.network, price);
-            }
-            Some(known) => {
-                *first = charge(Because::Credential, key, config.credential, price);
-                if known.standing != Standing::Staff && known.bot != 0 {
-                    *second = charge(Because::Bot, self.key(("bot", known.bot)), config.bot, price);
-                }
-                if known.standing != Standing::Staff && known.tenant != 0 {
-                    let tenant = self.key(("tenant", known.tenant));
-                    *third = charge(Because::Tenant, tenant, config.tenant, price);
-                }
-            }
-        }
-        if route == Route::Login && class > Class::Established {
-            *login = charge(Because::Login, self.key(("login", party)), config.login, 1.0);
-            let purse = self.key(("logins", self.is_friend(address)));
-            *logins = charge(Because::Logins, purse, config.logins, 1.0);
-        }
-        all.into_iter().flatten()
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.

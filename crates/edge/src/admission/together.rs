@@ -12,9 +12,10 @@ use std::time::Duration;
 use ipnet::IpNet;
 use kernel::Timestamp;
 
+use super::budgets::Charge;
 use super::detect::{Change, Dimension, Step};
 use super::turned::Turned;
-use super::{Admission, Charge, Route, Visit};
+use super::{Admission, Route, Visit};
 use crate::shared::{Budget, Rumour};
 use crate::{Shared, SharedStatus, Shutdown};
 
@@ -88,7 +89,7 @@ impl Admission {
             if !settings.config.enabled {
                 return Ok(());
             }
-            self.charges(&settings.config, visit, self.0.world.now()).collect()
+            self.charges(&settings, visit, self.0.world.now()).collect()
         };
         let budgets = charges.iter().map(|charge| {
             let most = charge.rate.micros(charge.rate.burst);
@@ -206,4 +207,85 @@ impl Admission {
 
 fn rumour((dimension, key): (Dimension, u64), label: String, until: Timestamp) -> Rumour {
     Rumour::Denied { dimension: dimension.name().to_owned(), key, label, until: until.as_millis() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+    use std::sync::Arc;
+
+    use kernel::{ManualClock, Secret, World};
+
+    use super::super::{AccessConfig, AdmissionConfig, Door};
+    use super::*;
+    use crate::SharedConfig;
+
+    /// An edge whose store is never reached: what it would tell waits.
+    fn edge(clock: &Arc<ManualClock>, seed: u64) -> Admission {
+        let world = World::rehearsal(Arc::clone(clock), seed);
+        let config = SharedConfig {
+            url: Secret::new("redis://localhost".to_owned()),
+            secret: Some(Secret::new("what the edges of a test know".to_owned())),
+            ca: None,
+            cleartext: false,
+            name: "test".to_owned(),
+            timeout: Duration::from_millis(25),
+        };
+        let shared = Shared::new(&config, &world).unwrap();
+        Admission::together(AdmissionConfig::default(), &AccessConfig::default(), shared, &world).unwrap()
+    }
+
+    /// Lets `to` hear all that `from` told; how much that was.
+    fn pass_on(from: &Admission, to: &Admission) -> usize {
+        let told = from.0.together.as_ref().unwrap().shared.overhear();
+        let count = told.len();
+        told.into_iter().for_each(|rumour| to.heard(rumour));
+        count
+    }
+
+    #[test]
+    fn whom_detection_shuts_out_here_is_shut_out_there_until_it_ends() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let (one, two) = (edge(&clock, 1), edge(&clock, 2));
+        let flood: IpAddr = "192.0.2.66".parse().unwrap();
+        assert!(two.connect(Door::Public, flood).is_ok());
+        one.offended(flood);
+        assert_eq!(pass_on(&one, &two), 1);
+        assert!(two.connect(Door::Public, flood).is_err());
+        let there = two.traffic().measures;
+        assert_eq!((there[0].label.as_str(), there[0].why), ("192.0.2.66/32", "another-edge"));
+        assert_eq!(pass_on(&two, &one), 0, "what was heard is not told back");
+
+        // While its reason lasts it is told again, and ends at both when that is over.
+        clock.advance(Duration::from_secs(8));
+        one.offended(flood);
+        assert_eq!(pass_on(&one, &two), 1);
+        clock.advance(Duration::from_secs(8));
+        [&one, &two].map(Admission::tick);
+        assert!(two.connect(Door::Public, flood).is_err());
+        clock.advance(Duration::from_secs(3));
+        [&one, &two].map(Admission::tick);
+        assert!(two.connect(Door::Public, flood).is_ok() && two.traffic().measures.is_empty());
+
+        // Staff end it at the other edge.
+        one.offended(flood);
+        pass_on(&one, &two);
+        assert!(two.connect(Door::Public, flood).is_err());
+        two.lift(Dimension::Address, "192.0.2.66/32");
+        pass_on(&two, &one);
+        assert!(one.traffic().measures.is_empty() && one.connect(Door::Public, flood).is_ok());
+    }
+
+    #[test]
+    fn what_is_decided_by_staff_is_told_and_known_to_whoever_asks() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let (one, two) = (edge(&clock, 1), edge(&clock, 2));
+        let block: IpNet = "192.0.2.0/24".parse().unwrap();
+        one.decide(block, false, Duration::from_secs(60)).unwrap();
+        assert_eq!((pass_on(&one, &two), two.in_force().len()), (1, 1));
+        assert!(two.connect(Door::Public, "192.0.2.9".parse().unwrap()).is_err());
+        two.undecide(block);
+        pass_on(&two, &one);
+        assert!(one.in_force().is_empty() && one.connect(Door::Public, "192.0.2.9".parse().unwrap()).is_ok());
+    }
 }

@@ -13,6 +13,7 @@ pub(crate) enum Because {
     Handshakes,
     Address,
     Network,
+    Place,
     Credential,
     Bot,
     Tenant,
@@ -32,6 +33,7 @@ impl Because {
             Self::Handshakes => "handshakes",
             Self::Address => "address",
             Self::Network => "network",
+            Self::Place => "place",
             Self::Credential => "credential",
             Self::Bot => "bot",
             Self::Tenant => "tenant",
@@ -73,7 +75,7 @@ impl Turned {
                 "There is more to do here right now than can be done.",
                 "Wait as long as `retry-after` says, then send the same again.",
             ),
-            (_, Because::Bot | Because::Tenant | Because::Logins) => Problem::new(
+            (_, Because::Bot | Because::Tenant | Because::Logins | Because::Place) => Problem::new(
                 ProblemKind::Throttled,
                 "More is asked of this service right now than it is set to answer.",
                 "Wait as long as `retry-after` says, then send the same again.",

@@ -14,6 +14,7 @@ use kernel::Timestamp;
 use super::address::Prefix;
 use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
 use super::lane::Class;
+use super::places::Places;
 use super::rate::Rate;
 use super::route::{Door, Route};
 use super::traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
@@ -27,6 +28,8 @@ const THROTTLED: Rate = Rate::new(2.0, 5.0);
 const OVERRIDES: usize = 256;
 /// Seconds of refusals in one event.
 const WINDOW: u64 = 10;
+/// Seconds between two looks at the files about places.
+const GLANCE: u64 = 2;
 
 /// What one request, or one connection, is told apart by.
 pub(super) struct Prints<'a> {
@@ -77,6 +80,11 @@ impl Admission {
                 let route = route.map_or("connection", Route::name);
                 *refused.entry((because.name(), route)).or_insert(0) += count;
             }
+            if second.is_multiple_of(GLANCE) {
+                let places = Arc::clone(&self.0.settings.load().access.places);
+                // A file has megabytes; what became of it is in the log.
+                let _ = tokio::task::spawn_blocking(move || places.refresh()).await;
+            }
             if second.is_multiple_of(WINDOW) {
                 for ((limit, route), count) in refused.drain() {
                     self.note(News::Refused { limit, route, count });
@@ -114,6 +122,7 @@ impl Admission {
     /// Traffic as it is now.
     pub fn traffic(&self) -> Traffic {
         let now = self.0.world.now();
+        let places = Arc::clone(&self.0.settings.load().access.places);
         let detector = self.detector();
         let in_force = detector.measures.all().map(|(dimension, measure)| InForce {
             dimension,
@@ -140,9 +149,13 @@ impl Admission {
                     (because.name(), route.map_or("connection", Route::name), *count)
                 })
                 .collect(),
-            heaviest: Dimension::ALL.iter().flat_map(|dimension| heaviest(&detector, *dimension)).collect(),
+            heaviest: Dimension::ALL
+                .iter()
+                .flat_map(|dimension| heaviest(&detector, *dimension, &places))
+                .collect(),
             measures,
             overrides: self.0.overrides.load().iter().filter(|o| o.until > now).cloned().collect(),
+            places: places.files(),
         }
     }
 
@@ -414,11 +427,16 @@ impl Admission {
     }
 }
 
-fn heaviest(detector: &Detector, dimension: Dimension) -> Vec<Heavy> {
+fn heaviest(detector: &Detector, dimension: Dimension, places: &Places) -> Vec<Heavy> {
+    let place = |label: &str| {
+        let block = label.parse::<IpNet>().ok();
+        block.map(|block| places.find(block.addr()).to_string()).unwrap_or_default()
+    };
     let heavy = detector.heaviest(dimension, 5).into_iter();
     let heavy = heavy.map(|counter| Heavy {
         dimension,
         label: counter.label.clone(),
+        place: place(&counter.label),
         per_second: detector.per_second(counter),
         refused: counter.share(counter.refused),
         known: counter.share(counter.known),

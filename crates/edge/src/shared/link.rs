@@ -91,7 +91,9 @@ pub(super) async fn reach(inner: &Inner) -> io::Result<Reached> {
             let name = ServerName::try_from(address.host.clone())
                 .map_err(|_| io::Error::other("its name cannot stand in a certificate"))?;
             let connecting = TlsConnector::from(config.clone()).connect(name, tcp);
-            Box::new(timeout(REACH, connecting).await.map_err(patiently("its TLS handshake takes too long"))??)
+            Box::new(
+                timeout(REACH, connecting).await.map_err(patiently("its TLS handshake takes too long"))??,
+            )
         }
     };
     let mut reached = Reached { stream, read: BytesMut::new(), kept: Vec::new() };
@@ -135,7 +137,8 @@ async fn greet(inner: &Inner, reached: &mut Reached) -> io::Result<()> {
         reached.kept.push((place, message));
     }
     let now = inner.world.now();
-    let over = |sealed: &Bytes| inner.keys.open(sealed).is_none_or(|told| told.rumour.until().after(GRACE) <= now);
+    let over =
+        |sealed: &Bytes| inner.keys.open(sealed).is_none_or(|told| told.rumour.until().after(GRACE) <= now);
     let over = reached.kept.iter().filter(|(place, sealed)| !place.is_empty() && over(sealed));
     let over: Vec<String> = over.map(|(place, _)| String::from_utf8_lossy(place).into_owned()).collect();
     if !over.is_empty() {
@@ -188,7 +191,8 @@ fn catch_up(
         }
     }
     for rumour in known() {
-        let waits = inner.untold().iter().any(|told| inner.keys.place(&told.rumour) == inner.keys.place(&rumour));
+        let waits =
+            inner.untold().iter().any(|told| inner.keys.place(&told.rumour) == inner.keys.place(&rumour));
         if !waits && !places.contains(&inner.keys.place(&rumour)) {
             shared.tell(rumour);
         }
@@ -265,9 +269,7 @@ impl<'a, H: Fn(Rumour) + Sync> Talk<'a, H> {
     /// When to look whether the store is still there.
     fn wake(&self) -> Instant {
         match self.waiting.front() {
-            Some((_, asked)) if self.inner.together.load(Ordering::Relaxed) => {
-                *asked + self.late()
-            }
+            Some((_, asked)) if self.inner.together.load(Ordering::Relaxed) => *asked + self.late(),
             Some((_, asked)) => *asked + DEAD.max(self.late()),
             None => self.last + IDLE,
         }

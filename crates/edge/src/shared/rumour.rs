@@ -94,9 +94,7 @@ impl Keys {
         let mut text = serde_json::to_vec(told).ok()?;
         let nonce = world.bytes::<NONCE_LEN>();
         let aad = Aad::from(self.name.as_bytes());
-        self.messages
-            .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text)
-            .ok()?;
+        self.messages.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), aad, &mut text).ok()?;
         Some([&[FORM][..], &nonce, &text].concat())
     }
 

@@ -28,7 +28,11 @@ fn blocks(text: &str) -> Vec<ipnet::IpNet> {
 }
 
 /// A connection from an address of our own choice, with these bytes before the handshake.
-pub(crate) async fn connect_from(client: &Client, from: &str, first: &[u8]) -> std::io::Result<TlsStream<TcpStream>> {
+pub(crate) async fn connect_from(
+    client: &Client,
+    from: &str,
+    first: &[u8],
+) -> std::io::Result<TlsStream<TcpStream>> {
     let socket = TcpSocket::new_v4()?;
     socket.bind(SocketAddr::new(from.parse().unwrap(), 0))?;
     let mut stream = socket.connect(client.addr).await?;
@@ -145,7 +149,7 @@ async fn access_lists_hold_by_address_and_route_and_change_without_a_dropped_con
 #[tokio::test]
 async fn a_trusted_proxy_names_the_client_before_tls() {
     let trusted =
-        AccessConfig { trusted_proxies: blocks("127.0.0.50/32"), proxy_protocol: true, access: vec![] };
+        AccessConfig { trusted_proxies: blocks("127.0.0.50/32"), proxy_protocol: true, ..Default::default() };
     let config = AdmissionConfig { connections: Rate::new(0.1, 2.0), ..AdmissionConfig::default() };
     let house = House::open_behind(admission(config, &trusted), Limits::default()).await;
     let client = house.client();

@@ -311,7 +311,8 @@ async fn who_is_shut_out_at_one_edge_is_shut_out_at_all() {
     eventually("the second edge hears of it", || two.denies("127.0.0.11/32")).await;
     eventually("the store knows both", || one.admission.shared().unwrap().told >= 2).await;
     let four = Joined::to(store.url(), only(1000.0), 1000).await;
-    eventually("a new edge knows both", || four.denies("127.0.0.10/32") && four.denies("127.0.0.11/32")).await;
+    eventually("a new edge knows both", || four.denies("127.0.0.10/32") && four.denies("127.0.0.11/32"))
+        .await;
     assert!(!four.denies("127.0.0.9/32"));
 }
 
@@ -333,7 +334,8 @@ async fn a_store_is_reached_over_tls_with_a_password_and_not_otherwise() {
     let settings = ["--port", "0", "--tls-auth-clients", "no", "--tls-cert-file", &certificate];
     let more = ["--tls-key-file", &key, "--tls-ca-cert-file", root.to_str().unwrap(), "--tls-port"];
     let store = Store::start_on(free_port(), &[&settings[..], &more].concat()).await;
-    let url = |scheme: &str, password: &str| format!("{scheme}://default:{password}@127.0.0.1:{}", store.port);
+    let url =
+        |scheme: &str, password: &str| format!("{scheme}://default:{password}@127.0.0.1:{}", store.port);
     let right = PASSWORD.replace(' ', "%20");
     let probe = |url: String, ca: Option<std::path::PathBuf>| async move {
         let shared = Shared::new(&SharedConfig { ca, ..config(url, 25) }, &World::real()).unwrap();
@@ -357,7 +359,8 @@ fn armoured(label: &str, der: &[u8]) -> String {
     let mut text = format!("-----BEGIN {label}-----\n");
     for line in der.chunks(48) {
         for three in line.chunks(3) {
-            let bits = three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
+            let bits =
+                three.iter().fold(0u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - three.len()));
             for at in 0..4 {
                 let digit = DIGITS[(bits >> (18 - 6 * at) & 63) as usize];
                 text.push(if at <= three.len() { char::from(digit) } else { '=' });

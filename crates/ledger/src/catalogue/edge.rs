@@ -179,7 +179,7 @@ events! {
         block: Option<Pseudonym>,
         /// `throttle`, `challenge` or `deny`.
         step: &'static str,
-        /// `over-budget`, `new-and-heavy` or `protocol-abuse`.
+        /// `over-budget`, `new-and-heavy`, `protocol-abuse` or `another-edge`.
         why: &'static str,
         /// How long it lasts in seconds, unless its reason lasts longer.
         seconds: u64,

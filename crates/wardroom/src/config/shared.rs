@@ -52,7 +52,8 @@ impl SharedStore {
     }
 
     fn with(&self, url: Secret<String>, secret: Option<Secret<String>>) -> Result<(), ConfigError> {
-        let message = |error: edge::EdgeError| ConfigError::Value { key: "shared", message: super::words(&error) };
+        let message =
+            |error: edge::EdgeError| ConfigError::Value { key: "shared", message: super::words(&error) };
         self.settings(url, secret).check().map_err(message)
     }
 

@@ -5,7 +5,8 @@ use crate::steps::ask;
 
 /// Runs them. Each prints its figures as lines `figure NAME VALUE`.
 pub(super) fn run() -> Outcome {
-    let words = ["test", "--quiet", "--package", "wardroom-edge", "--test", "it", "shared::", "--", "--nocapture"];
+    let words =
+        ["test", "--quiet", "--package", "wardroom-edge", "--test", "it", "shared::", "--", "--nocapture"];
     let said = ask("cargo", &words)?;
     let mut figures = serde_json::Map::new();
     for line in said.lines() {
