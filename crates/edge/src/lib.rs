@@ -28,6 +28,7 @@
 
 mod acme;
 mod admission;
+mod antechamber;
 mod body;
 mod error;
 mod exchange;
@@ -35,6 +36,7 @@ mod flight;
 mod inspect;
 mod limits;
 mod listener;
+mod meter;
 mod peer;
 mod plain;
 mod report;

@@ -17,14 +17,29 @@ pub(super) struct Charge {
     pub(super) units: f64,
 }
 
+impl Charge {
+    fn signs_in(&self) -> bool {
+        matches!(self.because, Because::Login | Because::Logins)
+    }
+}
+
 impl Admission {
     /// Takes from the budgets of whoever asks, and of what is asked for.
     pub(super) fn budgets(&self, settings: &Settings, visit: &Visit, now: Timestamp) -> Result<(), Turned> {
-        for Charge { because, key, rate, units } in self.charges(settings, visit, now) {
-            let took = self.0.requests.take(key, rate, units, now);
-            took.map_err(|wait| Turned::back_in(because, wait))?;
+        self.charges(settings, visit, now).filter(|charge| !charge.signs_in()).try_for_each(|c| self.take(c, now))
+    }
+
+    /// And from those of signing in: of the subscriber, and of all strangers or all friends together.
+    pub(super) fn sign_ins(&self, settings: &Settings, visit: &Visit, now: Timestamp) -> Result<(), Turned> {
+        if visit.route != Route::Login {
+            return Ok(());
         }
-        Ok(())
+        self.charges(settings, visit, now).filter(Charge::signs_in).try_for_each(|c| self.take(c, now))
+    }
+
+    fn take(&self, Charge { because, key, rate, units }: Charge, now: Timestamp) -> Result<(), Turned> {
+        let took = self.0.requests.take(key, rate, units, now);
+        took.map_err(|wait| Turned::back_in(because, wait))
     }
 
     /// The budgets that a request takes from.

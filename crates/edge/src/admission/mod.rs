@@ -3,8 +3,8 @@
 //!
 //! 1. [`Admission::connect`]: access lists, and the rate of new connections by subscriber and site;
 //! 2. [`Admission::handshake`]: so many handshakes at once and by second, known addresses first;
-//! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, before the
-//!    body is read;
+//! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, and what is
+//!    done about traffic that was found abnormal (throttle, [`challenge`], deny), before the body is read;
 //! 4. [`Admission::turn`]: a lane whose width follows latency, with the urgent first and the greedy behind;
 //!    for sign-ins and dear requests a narrow one before it.
 //!
@@ -15,12 +15,14 @@
 
 mod address;
 mod budgets;
+mod challenge;
 mod detect;
 mod forms;
 mod gate;
 mod gradient;
 mod handshakes;
 mod lane;
+mod lanes;
 mod places;
 mod proxy;
 mod rate;
@@ -45,13 +47,15 @@ use kernel::{Timestamp, World};
 use siphasher::sip::SipHasher13;
 
 use address::Prefix;
+pub(crate) use challenge::CHALLENGE;
+use challenge::Challenges;
 use detect::{Detector, Dimension, Step};
 pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
 pub use forms::FormList;
 pub(crate) use gate::{Gate, Permit, Refused};
-use gradient::Gradient;
 use handshakes::{Hands, Handshakes};
-use lane::{Class, Lane, Shed, Turn};
+use lane::Class;
+use lanes::{Lanes, Turns};
 pub use places::{Country, PlaceFile};
 pub(crate) use proxy::read as read_proxy;
 use rate::Buckets;
@@ -106,6 +110,7 @@ struct Inner {
     overrides: ArcSwap<Vec<Override>>,
     /// When the attack that lasts began, in milliseconds; 0 while there is none.
     attack_began: AtomicU64,
+    challenges: Challenges,
     witness: OnceLock<Arc<dyn Witness>>,
     together: Option<Together>,
 }
@@ -163,6 +168,7 @@ impl Admission {
             measured: ArcSwap::default(),
             overrides: ArcSwap::default(),
             attack_began: AtomicU64::new(0),
+            challenges: Challenges::new(world),
             witness: OnceLock::new(),
             together,
             settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access)? }),
@@ -255,16 +261,22 @@ impl Admission {
         if !settings.config.enabled {
             return Ok(None);
         }
-        if !self.is_friend(address) && !settings.access.proxies.holds(address) {
+        let friend = self.is_friend(address);
+        if !friend && !settings.access.proxies.holds(address) {
             #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
             let rate = settings.config.handshakes.times(processors() as f64);
             let took = self.0.requests.take(self.key("handshakes"), rate, 1.0, self.0.world.now());
-            took.map_err(|wait| Turned::back_in(Because::Handshakes, wait))?;
+            took.map_err(|wait| self.too_many_hands(address, wait))?;
         }
         drop(settings);
         let party = self.key(("hands", Prefix::narrow(address)));
-        let hands = self.0.handshakes.begin(party).await;
-        hands.map(Some).ok_or(Turned::back_in(Because::Handshakes, Duration::from_secs(1)))
+        let hands = self.0.handshakes.begin(party, friend).await;
+        hands.map(Some).ok_or_else(|| self.too_many_hands(address, Duration::from_secs(1)))
+    }
+
+    fn too_many_hands(&self, address: IpAddr, wait: Duration) -> Turned {
+        self.count(&self.prints_of(address), None, None, Some(Because::Handshakes));
+        Turned::back_in(Because::Handshakes, wait)
     }
 
     /// Who asks: the peer of the connection, or whom a trusted proxy names.
@@ -310,10 +322,14 @@ impl Admission {
             let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
             return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
         }
-        let answer = self.budgets(&settings, &visit, now).and_then(|()| match known {
-            None => self.measures(&prints, address, now),
-            Some(_) => Ok(()),
-        });
+        // Measures come before what all strangers share: who is measured takes none of it.
+        let answer = self
+            .budgets(&settings, &visit, now)
+            .and_then(|()| match known {
+                None => self.measures(&prints, request.headers(), now),
+                Some(_) => Ok(()),
+            })
+            .and_then(|()| self.sign_ins(&settings, &visit, now));
         self.count(
             &prints,
             Some(route),
@@ -321,6 +337,11 @@ impl Admission {
             answer.as_ref().err().map(|t| t.because),
         );
         answer.map(|()| visit)
+    }
+
+    /// The challenge for somebody who was turned away for want of an answer to one.
+    pub(crate) fn challenge(&self, turned: &Turned) -> Option<http::HeaderValue> {
+        self.0.challenges.give(turned.challenge?, self.0.world.now(), &self.0.world)
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.
@@ -400,55 +421,6 @@ impl Admission {
         let mut hash = self.0.hash;
         what.hash(&mut hash);
         hash.finish().max(1)
-    }
-}
-
-/// The lanes of a door.
-#[derive(Debug)]
-struct Lanes {
-    /// Everything comes by here: what the urgent need, the others do not have.
-    all: Arc<Lane>,
-    logins: Arc<Lane>,
-    costly: Arc<Lane>,
-}
-
-/// The turns of one request.
-#[derive(Debug)]
-pub(crate) struct Turns {
-    all: Turn,
-    _own: Option<Turn>,
-}
-
-impl Lanes {
-    fn new(config: &AdmissionConfig) -> Self {
-        let lane = |first: usize, least: usize, most: usize| Lane::new(Gradient::new(first, least, most));
-        Self {
-            all: lane(config.concurrency, config.concurrency.min(4), config.concurrency_most),
-            logins: lane(config.logins_at_once, config.logins_at_once, config.logins_at_once),
-            costly: lane(config.costly_at_once, config.costly_at_once, config.costly_at_once),
-        }
-    }
-
-    async fn turn(&self, visit: &Visit) -> Result<Turns, Shed> {
-        let Visit { class, key, route, .. } = *visit;
-        let own = match route {
-            Route::Login => Some(self.logins.enter(class, key, route).await?),
-            Route::Costly => Some(self.costly.enter(class, key, route).await?),
-            _ => None,
-        };
-        Ok(Turns { all: self.all.enter(class, key, route).await?, _own: own })
-    }
-
-    /// The lanes with their names.
-    fn named(&self) -> [(&'static str, &Arc<Lane>); 3] {
-        [("all", &self.all), ("login", &self.logins), ("costly", &self.costly)]
-    }
-}
-
-impl Turns {
-    /// The answer waited for something else than our own work: its time says nothing.
-    pub(crate) fn say_nothing(&mut self) {
-        self.all.says_nothing();
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Traffic {
 pub struct LaneTraffic {
     /// `public` or `staff`.
     pub door: &'static str,
-    /// `all`, or the narrow one of `login` or `costly`.
+    /// `all`, or the narrow one of `newcomers`, `login` or `costly`.
     pub name: &'static str,
     /// How many may run at once now.
     pub limit: usize,
@@ -145,6 +145,15 @@ pub enum News {
         state: &'static str,
         /// What is unusual.
         signals: Vec<&'static str>,
+    },
+    /// Challenges were answered in the last ten seconds.
+    Answered {
+        /// Answers that were taken.
+        accepted: u64,
+        /// Answers that were wrong, late, or used before.
+        refused: u64,
+        /// How many zero bits are asked for now.
+        bits: u8,
     },
     /// The firewall refused a request, would have, or found conversation text suspicious.
     Inspected(crate::inspect::Finding),

@@ -7,23 +7,26 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header;
+use http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use kernel::Timestamp;
 
 use super::address::Prefix;
 use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
 use super::lane::Class;
+use super::lanes::Lanes;
 use super::places::Places;
 use super::rate::Rate;
 use super::route::{Door, Route};
 use super::traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
 use super::turned::{Because, Turned};
-use super::{Admission, Lanes, Visit};
+use super::{Admission, Visit};
 use crate::{EdgeError, Shutdown};
 
 /// What all of a throttled value have together.
 const THROTTLED: Rate = Rate::new(2.0, 5.0);
+/// When somebody is to come back who cannot answer a challenge.
+const CHALLENGED: Duration = Duration::from_secs(20);
 /// Blocks of addresses that staff may decide about.
 const OVERRIDES: usize = 256;
 /// Seconds of refusals in one event.
@@ -89,6 +92,10 @@ impl Admission {
                 for ((limit, route), count) in refused.drain() {
                     self.note(News::Refused { limit, route, count });
                 }
+                let (accepted, refused, bits) = self.0.challenges.take_counts();
+                if accepted + refused > 0 {
+                    self.note(News::Answered { accepted, refused, bits });
+                }
             }
         }
     }
@@ -110,6 +117,8 @@ impl Admission {
         let (findings, began, signals) = {
             let mut detector = self.detector();
             let findings = detector.tick(pressed, budgets, now);
+            let [.., strangers] = detector.shares;
+            self.0.challenges.pressed(strangers);
             (findings, detector.attack_began(), detector.signals.clone())
         };
         self.0.attack_began.store(began.map_or(0, Timestamp::as_millis), Ordering::Relaxed);
@@ -250,10 +259,10 @@ impl Admission {
     pub(super) fn measures(
         &self,
         prints: &Prints<'_>,
-        address: IpAddr,
+        headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(), Turned> {
-        match self.decided(address, now) {
+        match self.decided(prints.address, now) {
             Some(true) => return Ok(()),
             Some(false) => return Err(Turned::away(Because::AccessList)),
             None => {}
@@ -262,6 +271,9 @@ impl Admission {
         if measured.is_empty() {
             return Ok(());
         }
+        let [party, ..] = prints.keys;
+        // Asked at most once: an answer is good for one request, whatever it is challenged for.
+        let mut answered = None;
         for (dimension, key) in Dimension::ALL.into_iter().zip(prints.keys) {
             let Some((step, until)) = measured.get(&(dimension, key)) else { continue };
             let rest = until.since(now);
@@ -269,6 +281,14 @@ impl Admission {
             match step {
                 _ if rest.is_zero() => {}
                 Step::Deny => return turned(rest.min(Duration::from_secs(60))),
+                Step::Challenge if prints.route == Some(Route::Open) => {
+                    let found = || self.0.challenges.is_answered(headers, party, now);
+                    if !*answered.get_or_insert_with(found) {
+                        return Err(Turned::challenged(party, rest.min(CHALLENGED)));
+                    }
+                }
+                // Who is to answer must be able to read the page that does it; the budgets hold for it.
+                Step::Challenge if matches!(prints.route, Some(Route::Page | Route::Read)) => {}
                 Step::Throttle | Step::Challenge => {
                     let key = self.key(("measure", dimension, key));
                     if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
@@ -442,4 +462,51 @@ fn heaviest(detector: &Detector, dimension: Dimension, places: &Places) -> Vec<H
         known: counter.share(counter.known),
     });
     heavy.filter(|heavy| heavy.per_second >= 0.1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use kernel::{ManualClock, World};
+
+    use super::*;
+    use crate::admission::challenge::answer;
+    use crate::admission::{AccessConfig, AdmissionConfig};
+
+    fn ask(method: Method, path: &str) -> http::Request<()> {
+        http::Request::builder().method(method).uri(path).header("user-agent", "bot").body(()).unwrap()
+    }
+
+    #[test]
+    fn a_challenged_stranger_reads_pages_and_opens_with_an_answer() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let world = World::rehearsal(Arc::clone(&clock), 7);
+        let admission = Admission::new(AdmissionConfig::default(), &AccessConfig::default(), &world).unwrap();
+        let here: IpAddr = "192.0.2.1".parse().unwrap();
+        let try_it =
+            |request: &http::Request<()>| admission.request(Door::Public, request, here, 0).map(drop);
+        let open = || ask(Method::POST, "/chat/v1/conversations");
+        try_it(&open()).unwrap();
+        // Whoever calls itself so floods: throttled first, challenged while that lasts.
+        let key = admission.key(("agent", "bot"));
+        for seconds in [0, 4] {
+            clock.advance(Duration::from_secs(seconds));
+            let (now, why) = (world.now(), ("new-and-heavy", true));
+            let change = admission.detector().measures.prove(Dimension::Agent, key, "bot", why, now);
+            admission.publish(change.into_iter().collect(), now);
+        }
+        for _ in 0..20 {
+            try_it(&ask(Method::GET, "/widget.js")).unwrap();
+        }
+        let turned = try_it(&open()).unwrap_err();
+        assert_eq!(turned.because, Because::Challenge);
+        assert!(turned.wait.is_some_and(|wait| wait <= CHALLENGED), "{turned:?}");
+        let proof = answer(&admission.challenge(&turned).unwrap());
+        let mut answered = open();
+        answered.headers_mut().insert("wardroom-proof", proof);
+        try_it(&answered).unwrap();
+        assert_eq!(try_it(&answered).unwrap_err().because, Because::Challenge, "an answer is good once");
+        let elsewhere = admission.request(Door::Public, &answered, "198.51.100.1".parse().unwrap(), 0);
+        assert_eq!(elsewhere.unwrap_err().because, Because::Challenge, "and for one subscriber");
+    }
 }
