@@ -26,7 +26,9 @@ impl Charge {
 impl Admission {
     /// Takes from the budgets of whoever asks, and of what is asked for.
     pub(super) fn budgets(&self, settings: &Settings, visit: &Visit, now: Timestamp) -> Result<(), Turned> {
-        self.charges(settings, visit, now).filter(|charge| !charge.signs_in()).try_for_each(|c| self.take(c, now))
+        self.charges(settings, visit, now)
+            .filter(|charge| !charge.signs_in())
+            .try_for_each(|c| self.take(c, now))
     }
 
     /// And from those of signing in: of the subscriber, and of all strangers or all friends together.
