@@ -22,6 +22,7 @@ mod overview;
 mod page;
 mod programs;
 mod provisioning;
+mod refusal;
 mod review;
 mod scim;
 mod sessions;
@@ -39,7 +40,7 @@ use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
-pub use traffic::{Heaviest, Measured, TrafficDesk, TrafficNow};
+pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
 ///

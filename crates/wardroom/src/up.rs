@@ -11,8 +11,8 @@ use api::{Front, FrontParts, StaffApi, StaffParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shutdown, Tls,
-    TlsSource, Witness, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown,
+    Tls, TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -73,7 +73,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
-    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let admission = admission(&config, &base.world)?;
     let (programs, _) = api::staff_doors(staff_api(&house, identity.clone()))?;
     let desk = desk(
         &house,
@@ -93,6 +93,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     firewall.tell(ears);
     let summing = tokio::spawn(firewall.clone().watch(shutdown.clone()));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
+    let sharing = tokio::spawn(admission.clone().keep_together(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
     let edge = |door| {
         let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
@@ -139,7 +140,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [signing, releases, reloading, watching, summing, tending, access, writing] {
+    for task in [signing, releases, reloading, watching, sharing, summing, tending, access, writing] {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;
@@ -169,10 +170,13 @@ async fn reload(mut asked: Signal, reread: Reread, admission: Admission, firewal
 }
 
 async fn take(config: Config, admission: &Admission, firewall: &Firewall) -> Result<(), Failure> {
-    // Large rule sets take a second to compile; meanwhile requests go on.
-    let (rules, firewall) = (config.waf.clone(), firewall.clone());
-    tokio::task::spawn_blocking(move || firewall.reload(&rules)).await??;
-    Ok(admission.reload(config.admission, &config.edge)?)
+    // Large rule sets take a second to compile, and files about places to read; meanwhile requests go on.
+    let (admission, firewall) = (admission.clone(), firewall.clone());
+    let taken = tokio::task::spawn_blocking(move || {
+        firewall.reload(&config.waf)?;
+        admission.reload(config.admission, &config.edge)
+    });
+    Ok(taken.await??)
 }
 
 /// What a person needs to know once the doors are open.
@@ -254,6 +258,15 @@ pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity
     let (db, keys, guard, world) =
         (base.db.clone(), base.keys.clone(), base.guard.clone(), base.world.clone());
     Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
+}
+
+/// Who is served now; together with other edges where they share a store.
+fn admission(config: &Config, world: &kernel::World) -> Result<Admission, Failure> {
+    let (settings, access) = (config.admission.clone(), &config.edge);
+    Ok(match config.shared.fetched()? {
+        None => Admission::new(settings, access, world)?,
+        Some(shared) => Admission::together(settings, access, Shared::new(&shared, world)?, world)?,
+    })
 }
 
 /// The public doors' state.

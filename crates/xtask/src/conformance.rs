@@ -3,6 +3,7 @@
 
 mod browser;
 pub(crate) mod kms;
+mod shared;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,6 +25,10 @@ const SUITES: &[(&str, &str)] = &[
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
+    (
+        "shared",
+        "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
+    ),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -32,7 +37,7 @@ const SUITES: &[(&str, &str)] = &[
 
 /// Those that `cargo xtask test` runs.
 pub(crate) const ALWAYS: &[&str] =
-    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "scim", "browser"];
+    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "scim", "shared", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -46,6 +51,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["oidc"] => oidc(),
         ["saml"] => saml(),
         ["scim"] => scim(),
+        ["shared"] => shared::run(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),

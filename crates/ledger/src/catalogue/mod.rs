@@ -32,8 +32,8 @@ pub use chat::{
 };
 pub use config::ConfigChanged;
 pub use edge::{
-    Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficDecided, TrafficLimited, TrafficState,
-    TrafficUnlimited,
+    ChallengeAnswered, Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficDecided,
+    TrafficLimited, TrafficState, TrafficUnlimited,
 };
 pub use keys::{
     KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,

@@ -186,6 +186,7 @@ fn machine(all: &mut Samples) {
     });
     all.add(&TrafficUnlimited { dimension: "agent", value: agent, block: None, seconds: 42 });
     all.add(&TrafficDecided { block: Pseudonym::from_mac([5; 16]), decision: "deny", seconds: 3600 });
+    all.add(&ChallengeAnswered { accepted: 12, refused: 3, bits: 17 });
     backups(all);
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
