@@ -32,6 +32,7 @@ mod writer;
 
 pub mod audit;
 pub mod bots;
+pub mod bound;
 pub mod connections;
 pub mod conversations;
 pub mod credentials;
