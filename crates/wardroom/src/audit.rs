@@ -9,9 +9,9 @@ use guard::Permit;
 use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
 use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
 use ledger::{Record, SignedCheckpoint, VerifierKey};
+use serde_json::json;
 use store::audit::{self as rows, Walks};
 use store::{Db, StoreError};
-use serde_json::json;
 use tokio::runtime::Handle;
 
 use crate::Failure;

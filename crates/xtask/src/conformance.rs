@@ -3,6 +3,7 @@
 
 mod browser;
 pub(crate) mod kms;
+mod roots;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ const SUITES: &[(&str, &str)] = &[
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
+    ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -41,6 +43,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["events"] => events(),
         ["audit"] => audit(),
         ["kms"] => kms::run(),
+        ["roots"] => roots::run(&roots::ROOTS),
+        ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
         ["browser"] => browser::run(),
