@@ -156,7 +156,7 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         if rows > 1 {
             self.binding.insert(tenant);
         }
-        self.sessions(at).await?;
+        self.left_out(at).await?;
         if at == 0 {
             // Tables are walked once, whosever rows they are.
             for table in dump::tables(dump::schema()) {
@@ -254,23 +254,23 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         Ok(())
     }
 
-    /// The sessions, which no dump carries.
-    async fn sessions(&mut self, at: usize) -> Result<(), BackupError> {
+    /// Bound rows that no dump carries: sessions and the like.
+    async fn left_out(&mut self, at: usize) -> Result<(), BackupError> {
         if !self.binding.contains(&self.permit(at)?.tenant()) {
             return Ok(());
         }
         let inside = Arc::clone(self.permits);
         let broken = self.db.read(move |tx| {
             let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
-            bound::check_sessions(tx, permit)
+            bound::check_left_out(tx, permit)
         });
         for error in broken.await? {
-            let row = match &error {
-                StoreError::Tampered { row, .. } => row.clone(),
-                _ => "a row".to_owned(),
+            let (table, row) = match &error {
+                StoreError::Tampered { table, row } => (*table, row.clone()),
+                _ => ("sessions", "a row".to_owned()),
             };
             let what = said(error)?;
-            self.report.fault("sessions", row, what);
+            self.report.fault(table, row, what);
         }
         Ok(())
     }

@@ -4,7 +4,9 @@
 use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, UserId};
 use store::dump::Table;
 use store::{FromValue, Value};
-use store::{audit, bots, connections, conversations, credentials, identities, settings, tickets, users};
+use store::{
+    audit, bots, connections, conversations, credentials, directory, identities, settings, tickets, users,
+};
 use vault::{Place, Purpose};
 
 use crate::BackupError;
@@ -125,6 +127,9 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
             let place = identities::subject_place(tenant, row.get("subject_blind")?);
             Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
         },
+        ("directory_entries", "record") => {
+            |row, tenant| identity(row, directory::record_place(tenant, row.get("id")?))
+        }
         ("ledger_leaves", "detail") => |row, tenant| {
             let event: EventId = row.get("event")?;
             let key = KeyOf::Tenant(&[Purpose::Ledger], row.get("detail_gen")?);

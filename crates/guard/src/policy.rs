@@ -87,7 +87,7 @@ impl Asker {
             Actor::Anonymous { .. } => Self::Anonymous,
             Actor::Visitor(_) => Self::Visitor,
             Actor::Staff(_) => Self::User,
-            Actor::Service { .. } => Self::Service,
+            Actor::Service { .. } | Actor::Directory { .. } => Self::Service,
         }
     }
 

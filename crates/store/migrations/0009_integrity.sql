@@ -12,4 +12,5 @@ ALTER TABLE connections ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE connection_domains ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE identities ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE break_glass ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE directory_tokens ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE sign_in_rules ADD COLUMN bound BLOB; -- hash: keyed, of this row

@@ -37,6 +37,8 @@ pub mod connections;
 pub mod conversations;
 pub mod credentials;
 pub mod custody;
+pub mod directory;
+pub mod directory_tokens;
 pub mod dump;
 pub mod identities;
 pub mod key_requests;

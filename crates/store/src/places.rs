@@ -73,6 +73,8 @@ places! {
     IdentitySubject = 32 . 1;
     /// `session_origins.hint`
     SessionHint = 33 . 1;
+    /// `directory_entries.record`
+    DirectoryRecord = 40 . 1;
 }
 
 impl SealedColumn {

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id, InviteId, KeyId,
+    KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp,
+    UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -156,6 +157,8 @@ macro_rules! ids {
 ids!(
     ConnectionId,
     ConversationId,
+    DirectoryEntryId,
+    DirectoryTokenId,
     EventId,
     InviteId,
     KeyId,

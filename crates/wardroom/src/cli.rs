@@ -65,6 +65,9 @@ pub(crate) enum Command {
     /// Staff: list, invite, disable, reset second factors
     #[command(subcommand)]
     User(UserCommand),
+    /// Directories that provision staff: what they have provisioned, and their tokens
+    #[command(subcommand)]
+    Scim(crate::scim::ScimCommand),
     /// Take, check and restore backups
     #[command(subcommand)]
     Backup(BackupCommand),

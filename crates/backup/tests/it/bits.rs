@@ -13,7 +13,23 @@ use crate::house::{House, sql};
 use crate::unbound::UNBOUND;
 
 /// The tables that no dump carries: columns, the key first.
-const LEFT_OUT: [(&str, &[&str], usize); 3] = [
+const LEFT_OUT: [(&str, &[&str], usize); 4] = [
+    (
+        "directory_tokens",
+        &[
+            "tenant",
+            "id",
+            "connection",
+            "hash",
+            "created_ms",
+            "created_by",
+            "expires_ms",
+            "used_ms",
+            "revoked_ms",
+            "bound",
+        ],
+        2,
+    ),
     (
         "sessions",
         &[

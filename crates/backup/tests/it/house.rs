@@ -16,7 +16,7 @@ use ledger::{SignedCheckpoint, Signer, Token};
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{
     Db, DbUrl, Keychain, StoreError, ToValue, Value, Via, audit, bots, connections, conversations,
-    credentials, identities, keys, params, sessions, settings, tenants, tickets, users,
+    credentials, directory, identities, keys, params, sessions, settings, tenants, tickets, users,
 };
 use tempfile::TempDir;
 use testkit::Cluster;
@@ -314,6 +314,36 @@ impl House {
         .await;
         self.run("INSERT INTO login_failures VALUES ($1, $2, 3, $3, $4)", params![tenant, blind, late, now])
             .await;
+        let (person, group) = (self.world.id(), self.world.id());
+        for (entry, kind) in [(person, "user"), (group, "group")] {
+            self.run(
+                "INSERT INTO directory_entries VALUES ($1, $2, $3, $4, $5, $6, NULL, 1, 1, $7, 1, $8, $9)",
+                params![
+                    tenant,
+                    connection,
+                    entry,
+                    *kind,
+                    blind,
+                    blind,
+                    seal(&staff, &directory::record_place(tenant, entry)),
+                    now,
+                    now
+                ],
+            )
+            .await;
+        }
+        self.run("INSERT INTO directory_members VALUES ($1, $2, $3)", params![tenant, group, person]).await;
+        self.run(
+            "INSERT INTO directory_holds VALUES ($1, $2, $3, $4)",
+            params![tenant, user, connection, now],
+        )
+        .await;
+        self.run(
+            "INSERT INTO directory_tokens (tenant, connection, id, hash, created_ms, created_by, expires_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            params![tenant, connection, id(), hash, now, user, late],
+        )
+        .await;
         self.custody(id().to_bytes(), now, late).await;
     }
 

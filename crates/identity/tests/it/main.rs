@@ -9,6 +9,7 @@
 
 mod authenticator;
 mod connections;
+mod directory;
 mod enrolment;
 mod house;
 mod privacy;

@@ -99,6 +99,13 @@ fn auth(all: &mut Samples) {
     }
     all.add(&BreakGlassNamed { user, named: true });
     all.add(&BreakGlassUsed { user, session });
+    let (connection, entry) = (id(23), id(24));
+    all.add(&UserEnabled { user, connection });
+    all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
+    for user in [Some(user), None] {
+        all.add(&DirectoryPerson { connection, entry, user, what: "made" });
+        all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
+    }
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {

@@ -20,6 +20,7 @@ pub(crate) struct Ready {
 /// A running process. It is killed when dropped.
 pub(crate) struct House {
     child: Child,
+    /// What it says on standard error, once it has ended.
     said: mpsc::Receiver<String>,
     pub(crate) ready: Ready,
     pub(crate) started_in: Duration,
@@ -103,9 +104,14 @@ impl House {
         let _ = self.child.wait();
     }
 
-    /// Ctrl-C, and the exit status.
+    /// Ctrl-C, and the exit status. What it says of a bad end is shown.
+    #[expect(clippy::print_stdout, reason = "shown with the test that fails")]
     pub(crate) fn interrupt(self) -> i32 {
-        self.interrupt_and_tell().0
+        let (status, said) = self.interrupt_and_tell();
+        if status != 0 {
+            println!("{said}");
+        }
+        status
     }
 
     /// The same, with all that it logged.
