@@ -34,6 +34,7 @@ pub mod access_requests;
 pub mod api_keys;
 pub mod audit;
 pub mod bots;
+pub mod bound;
 pub mod connections;
 pub mod conversations;
 pub mod credentials;

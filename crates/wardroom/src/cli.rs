@@ -253,6 +253,9 @@ pub(crate) enum AuditCommand {
         /// An earlier checkpoint of yours that the log must still agree with
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// The log alone, without the messages and other rows
+        #[arg(long)]
+        log_only: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,

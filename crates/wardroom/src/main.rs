@@ -97,16 +97,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
         Command::Audit(command) => match command {
-            AuditCommand::Verify { place, export, key, since, json } => {
-                audit::verify(
-                    &place,
-                    &read(&place)?,
-                    export.as_deref(),
-                    key.as_deref(),
-                    since.as_deref(),
-                    json,
-                )
-                .await
+            AuditCommand::Verify { place, export, key, since, log_only, json } => {
+                let (export, key, since) = (export.as_deref(), key.as_deref(), since.as_deref());
+                let wish = audit::Wish { export, key, since, log_only, json };
+                audit::verify(&place, &read(&place)?, wish).await
             }
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,

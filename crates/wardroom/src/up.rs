@@ -49,6 +49,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let stop = StopSignals::listen()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
+    // Nothing is served from a database that was put back: people would be answered by an older state.
+    if let Some(standing) = checkpoints::standing(&base, &signer).await? {
+        return Err(standing.into());
+    }
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
     let house = House::on(base.clone()).await?;
     if house.shelf.live(&config.bots.default).is_none() {

@@ -3,6 +3,7 @@
 
 mod browser;
 pub(crate) mod kms;
+mod roots;
 mod shared;
 
 use std::io::{BufRead, BufReader, Write};
@@ -29,6 +30,7 @@ const SUITES: &[(&str, &str)] = &[
         "shared",
         "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
     ),
+    ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -48,6 +50,8 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["events"] => events(),
         ["audit"] => audit(),
         ["kms"] => kms::run(),
+        ["roots"] => roots::run(&roots::ROOTS),
+        ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
         ["scim"] => scim(),
