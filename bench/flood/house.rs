@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,9 @@ use crate::{Failure, part};
 
 const AT_ONCE: usize = 4;
 const EACH: Duration = Duration::from_millis(10);
+
+/// Requests that the application has answered.
+static SERVED: AtomicU64 = AtomicU64::new(0);
 
 /// What admission did, and when.
 #[derive(Debug, Default)]
@@ -79,6 +83,7 @@ async fn app<B: Body>(request: Request<B>, work: Arc<Semaphore>) -> Response<Ful
     let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes);
     let Ok(_turn) = work.acquire().await else { return Response::new(Full::default()) };
     sleep(EACH).await;
+    SERVED.fetch_add(1, Ordering::Relaxed);
     let known = |mut response: Response<Full<Bytes>>, word: &'static str| {
         response.headers_mut().insert(edge::STANDING, http::HeaderValue::from_static(word));
         response
@@ -137,6 +142,10 @@ pub(crate) fn run(front: &str) -> Result<(), Failure> {
             "requests": sum(&|r| r.requests),
             "connections": sum(&|r| r.connections),
             "handshakes": sum(&|r| r.handshakes),
+            "served": SERVED.load(Ordering::Relaxed),
+            "refused_budget": sum(&|r| r.refused_budget),
+            "shed": sum(&|r| r.shed),
+            "handshake_failures": sum(&|r| r.handshake_failures),
             "refused_requests": sum(&|r| r.refused_budget + r.shed),
             "refused_connections": sum(&|r| r.refused_admission + r.refused_address + r.refused_network + r.refused_full),
             "floods": sum(&|r| r.reset_floods + r.chatter_floods),
@@ -165,7 +174,7 @@ async fn guarded(on: bool, home: &std::path::Path) -> Result<Served, Failure> {
     std::fs::write(&root, ca.certificate().as_ref())?;
     let names = vec![ServerName::try_from(HOST)?];
     let tls = Tls::open(TlsSource::Local { ca, names }, &world).await?;
-    let config = AdmissionConfig { enabled: on, established_after: 5, ..AdmissionConfig::default() };
+    let config = AdmissionConfig { enabled: on, established_after: 20, ..AdmissionConfig::default() };
     let access = AccessConfig {
         trusted_proxies: vec![ipnet::IpNet::from(PROXY)],
         proxy_protocol: true,

@@ -80,6 +80,7 @@ fn measure(words: &[&str]) -> Result<(), Failure> {
     if fronts.is_empty() {
         fronts.push(Front::Edge);
     }
+    let _foreground = part::Foreground::take();
     let mut figures = Map::new();
     for front in fronts {
         println!("\n{}: capacity {CAPACITY}/s", front.name());

@@ -96,7 +96,7 @@ fn words(told: &Value) -> Result<Vec<String>, Failure> {
 /// The heads of the columns.
 pub(crate) fn title() {
     println!(
-        "{:<4}{:>8}{:>8}{:>8}{:>7}{:>7}{:>7}{:>7}{:>9}{:>9}{:>7}{:>7}{:>8}{:>9}  measures",
+        "{:<4}{:>8}{:>8}{:>8}{:>7}{:>7}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>7}{:>7}{:>8}{:>9}  measures",
         "",
         "goodput",
         "new",
@@ -105,6 +105,8 @@ pub(crate) fn title() {
         "aside",
         "p99",
         "ratio",
+        "young",
+        "served/s",
         "asked/s",
         "refused",
         "cpu",
@@ -120,9 +122,9 @@ impl Row {
         of(&self.after) - of(&self.before)
     }
 
-    /// The people's p99 under attack, by the calm one.
+    /// The p99 of established conversations under attack, by that of all in calm.
     fn ratio(&self) -> f64 {
-        self.attack.p99_ms / self.calm.p99_ms.max(1.0)
+        self.attack.p99_ms / self.calm.all_p99_ms.max(1.0)
     }
 
     fn refused(&self) -> f64 {
@@ -143,14 +145,16 @@ impl Row {
         let measures: Vec<&str> =
             self.after["measures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         println!(
-            "{name:<4}{:>7.2}%{:>7.1}%{:>7.1}%{:>7.1}{:>7.1}{:>7.1}{:>7.2}{:>9.0}{:>9.0}{:>6.0}%{:>7.0}{:>8}{:>7} K  {}",
+            "{name:<4}{:>7.2}%{:>7.1}%{:>7.1}%{:>7.1}{:>7.1}{:>7.1}{:>7.2}{:>8.1}{:>9.0}{:>9.0}{:>9.0}{:>6.0}%{:>7.0}{:>8}{:>7} K  {}",
             self.attack.goodput * 100.0,
             self.attack.newcomers * 100.0,
             self.attack.staff * 100.0,
-            self.calm.p99_ms,
-            self.aside.p99_ms,
+            self.calm.all_p99_ms,
+            self.aside.all_p99_ms,
             self.attack.p99_ms,
             self.ratio(),
+            self.attack.young_p99_ms,
+            self.per_second(self.gained("served")),
             self.per_second(self.gained("requests") + self.gained("refused_connections")),
             self.per_second(self.refused()),
             self.cpu * 100.0,
@@ -164,8 +168,11 @@ impl Row {
     pub(crate) fn json(&self) -> Value {
         json!({
             "goodput": self.attack.goodput, "newcomers": self.attack.newcomers, "staff": self.attack.staff,
-            "calm_p99_ms": self.calm.p99_ms, "aside_p99_ms": self.aside.p99_ms, "p99_ms": self.attack.p99_ms,
+            "calm_p99_ms": self.calm.all_p99_ms, "aside_p99_ms": self.aside.all_p99_ms, "p99_ms": self.attack.p99_ms,
             "p99_ratio": self.ratio(), "p50_ms": self.attack.p50_ms,
+            "young_p99_ms": self.attack.young_p99_ms, "served_per_s": self.per_second(self.gained("served")),
+            "refused": { "budget": self.gained("refused_budget"), "shed": self.gained("shed"),
+                "connections": self.gained("refused_connections"), "handshakes": self.gained("handshake_failures") },
             "asked_per_s": self.per_second(self.gained("requests") + self.gained("refused_connections")),
             "refused_per_s": self.per_second(self.refused()), "cpu": self.cpu, "cpu_us_per_refusal": self.price(),
             "found_s": self.after["found"], "state_s": self.after["state"], "measures": self.after["measures"],

@@ -33,17 +33,9 @@ impl Lanes {
         let lane = |first: usize, least: usize, most: usize| Lane::new(Gradient::new(first, least, most));
         Self {
             all: lane(config.concurrency, config.concurrency.min(4), config.concurrency_most),
-            newcomers: lane(
-                config.concurrency.div_ceil(4),
-                config.concurrency.min(4),
-                config.concurrency_most,
-            ),
+            newcomers: lane(config.concurrency.min(4), config.concurrency.min(4), config.concurrency_most),
             logins: lane(config.logins_at_once, config.logins_at_once, config.logins_at_once),
-            costly: lane(
-                config.costly_at_once.div_ceil(4),
-                config.costly_at_once.min(4),
-                config.costly_at_once,
-            ),
+            costly: lane(config.costly_at_once.min(4), config.costly_at_once.min(4), config.costly_at_once),
         }
     }
 
@@ -98,7 +90,7 @@ mod tests {
         };
         let lanes = Lanes::new(&AdmissionConfig::default());
         let mut crowd = Vec::new();
-        for key in 0..8 {
+        for key in 0..4 {
             crowd.push(lanes.turn(&visit(Class::Anonymous, key)).await.unwrap());
         }
         assert_eq!(lanes.turn(&visit(Class::Anonymous, 9)).await.unwrap_err(), Shed);
@@ -106,7 +98,7 @@ mod tests {
             crowd.push(lanes.turn(&visit(Class::Established, key)).await.unwrap());
         }
         let loads = lanes.named().map(|(_, lane)| lane.load().running);
-        assert_eq!(loads, [18, 8, 0, 0]);
+        assert_eq!(loads, [14, 4, 0, 0]);
         drop(crowd);
         assert!(lanes.named().iter().all(|(_, lane)| lane.load().running == 0));
     }
