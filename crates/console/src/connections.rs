@@ -20,6 +20,7 @@ use crate::Desk;
 use crate::desk::roles;
 use crate::doorstep::Crumbs;
 use crate::page::{Shell, When, html, may, see, shell};
+use crate::provisioning::Directory;
 use crate::saml::SamlWords;
 use crate::sso::depart;
 use crate::trouble::{Answer, Trouble, invalid, sentence};
@@ -156,6 +157,7 @@ struct OnePage {
     roles: Vec<(&'static str, &'static str)>,
     domains: Vec<(String, Option<When>, String)>,
     domains_text: String,
+    directory: Directory,
 }
 
 /// What people are here, as the form shows it.
@@ -232,6 +234,8 @@ pub(crate) async fn one(
         }
         Provider::Saml(saml) => ("the pinned certificates".to_owned(), None, Some(SamlWords::new(saml, now))),
     };
+    let provisioned = desk.identity.directory(leave.into_permit(), connection).await?;
+    let directory = Directory::new(&desk.origin, provisioned, desk.world.now());
     html(&OnePage {
         shell,
         row: Row::new(&view),
@@ -249,6 +253,7 @@ pub(crate) async fn one(
         roles: roles().into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
         domains_text: view.domains.iter().map(|row| row.domain.clone()).collect::<Vec<_>>().join(" "),
         domains,
+        directory,
     })
 }
 

@@ -27,6 +27,7 @@ pub(crate) struct Fault;
 pub(crate) struct Words {
     scope: EntityTypeName,
     user: EntityTypeName,
+    api_key: EntityTypeName,
     visitor: EntityTypeName,
     anonymous: EntityTypeName,
     service: EntityTypeName,
@@ -58,6 +59,7 @@ impl Words {
         Ok(Self {
             scope: name("Scope")?,
             user: name("User")?,
+            api_key: name("ApiKey")?,
             visitor: name("Visitor")?,
             anonymous: name("Anonymous")?,
             service: name("Service")?,
@@ -90,10 +92,22 @@ impl Words {
         let uid = match actor {
             Actor::Anonymous { .. } => uid(&self.anonymous, "anonymous"),
             Actor::Service { name, .. } => uid(&self.service, name.name()),
+            Actor::Directory { .. } => uid(&self.service, "directory"),
             Actor::Visitor(visitor) => {
                 let conversation = self.resource("Conversation", &visitor.conversation.to_string())?;
                 attributes.insert("conversation".to_owned(), reference(conversation));
                 uid(&self.visitor, &visitor.subject.to_string())
+            }
+            Actor::ApiKey(program) => {
+                let acts =
+                    program.acts.iter().map(|act| RestrictedExpression::new_string(act.name().to_owned()));
+                attributes.insert("acts".to_owned(), RestrictedExpression::new_set(acts));
+                let scope = match &program.scope {
+                    Scope::Tenant => self.tenant_scope(program.tenant),
+                    Scope::Bot(bot) => self.bot_scope(program.tenant, bot),
+                };
+                attributes.insert("scope".to_owned(), reference(scope));
+                uid(&self.api_key, &program.key.to_string())
             }
             Actor::Staff(staff) => {
                 let assurance = RestrictedExpression::new_long(i64::from(staff.assurance));
@@ -187,7 +201,7 @@ fn moment(actor: &Actor, circumstances: &Circumstances) -> Result<Context, Fault
     let age = match actor {
         Actor::Anonymous { .. } | Actor::Visitor(_) => return Ok(Context::empty()),
         Actor::Staff(staff) => circumstances.now.since(staff.authenticated_at).as_secs(),
-        Actor::Service { .. } => 0,
+        Actor::ApiKey(_) | Actor::Service { .. } | Actor::Directory { .. } => 0,
     };
     let age = RestrictedExpression::new_long(i64::try_from(age).unwrap_or(i64::MAX));
     let purpose = RestrictedExpression::new_bool(circumstances.reason.is_some());

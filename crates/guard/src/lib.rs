@@ -32,7 +32,7 @@ mod resource;
 mod role;
 
 pub use action::{Act, Action};
-pub use actor::{Actor, ServiceName, Staff, Visitor};
+pub use actor::{Actor, Program, ServiceName, Staff, Visitor};
 pub use grants::{Conflict, Grant, Scope, check_assignment};
 pub use permit::{Denied, Guard, Permit};
 pub use policy::GuardError;

@@ -3,11 +3,14 @@
 
 use std::fmt::Write as _;
 
-use kernel::{BotName, ConversationId, Id, ReleaseId, SessionId, SubjectId, TenantId, Timestamp, UserId};
+use kernel::{
+    ApiKeyId, BotName, ConversationId, Id, ReleaseId, SessionId, SubjectId, TenantId, Timestamp, UserId,
+};
 
 use crate::permit::{Verdict, View};
 use crate::{
-    Act, Actor, Circumstances, Grant, Guard, Resource, ResourceKind, Role, ServiceName, Staff, Visitor,
+    Act, Actor, Circumstances, Grant, Guard, Program, Resource, ResourceKind, Role, ServiceName, Staff,
+    Visitor,
 };
 
 /// An actor made up to ask on behalf of all like it, with everything else in order: own tenant, second
@@ -67,6 +70,19 @@ impl Specimen {
         Self { actor: Actor::Staff(staff) }
     }
 
+    /// A program whose key was made for everything everywhere, and belongs to somebody with this role.
+    fn key_of(role: Role) -> Self {
+        let program = Program {
+            key: id::<ApiKeyId>(10),
+            tenant: id(2),
+            owner: id(1),
+            grants: vec![Grant::everywhere(role)],
+            acts: Act::ALL.to_vec(),
+            scope: crate::Scope::Tenant,
+        };
+        Self { actor: Actor::ApiKey(program) }
+    }
+
     pub(crate) fn anonymous() -> Self {
         Self { actor: Actor::Anonymous { tenant: id(2) } }
     }
@@ -78,6 +94,10 @@ impl Specimen {
 
     fn service(name: ServiceName) -> Self {
         Self { actor: Actor::Service { name, tenant: id(2) } }
+    }
+
+    fn directory() -> Self {
+        Self { actor: Actor::Directory { tenant: id(2), connection: id(10) } }
     }
 
     /// Asks for one action on every kind of resource that it applies to.
@@ -165,7 +185,13 @@ impl Guard {
         out.push_str("\nVISITORS AND SERVICES\n");
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
+        others.push(("directory", Specimen::directory()));
         table(&mut out, self, &others);
+
+        out.push_str("\nAPI KEYS, MADE FOR EVERYTHING, BY THE ROLE OF THEIR OWNER\n");
+        let keys: Vec<(&str, Specimen)> =
+            Role::ALL.iter().map(|role| (role.name(), Specimen::key_of(*role))).collect();
+        table(&mut out, self, &keys);
 
         out.push_str("\nTWO ROLES IN ONE HAND\n");
         for (i, a) in Role::ALL.iter().enumerate() {
@@ -222,6 +248,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_permitted_what_they_can_be_made_for_and_nothing_else() {
+        let guard = Guard::embedded().unwrap();
+        for act in Act::ALL {
+            let may = |role: &Role| Specimen::key_of(*role).cell(&guard, *act).somewhere();
+            assert_eq!(Role::ALL.iter().any(may), Act::FOR_KEYS.contains(act), "{act}");
+        }
+    }
+
+    #[test]
     fn roles_that_are_not_granted_together_have_powers_to_lose() {
         let guard = Guard::embedded().unwrap();
         for (a, b, _) in crate::grants::CONFLICTS {
@@ -238,7 +273,11 @@ mod tests {
         table(&mut page, guard, &staff);
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
+        others.push(("directory", Specimen::directory()));
         table(&mut page, guard, &others);
+        let keys: Vec<(&str, Specimen)> =
+            Role::ALL.iter().map(|role| (role.name(), Specimen::key_of(*role))).collect();
+        table(&mut page, guard, &keys);
         for (a, b) in [
             (Role::BotDeveloper, Role::SupportManager),
             (Role::Auditor, Role::Owner),

@@ -208,6 +208,13 @@ impl Guard {
         if !act.resources().contains(&resource.kind()) {
             return Verdict::Fault;
         }
+        // A key never does more than the account that it belongs to could do now.
+        if let Actor::ApiKey(program) = actor {
+            match self.weigh(view, act, &program.owner(circumstances.now), resource, circumstances) {
+                Verdict::Allowed(_) => {}
+                refused => return refused,
+            }
+        }
         let Some(slice) = self.inner.policies.slices.get(&(Asker::of(actor), act)) else {
             return Verdict::Fault;
         };
@@ -269,9 +276,19 @@ impl Guard {
                 Cow::Borrowed("the token opens one conversation, and this is not it"),
                 Cow::Borrowed("Use the token that was given with this conversation."),
             ),
+            Actor::ApiKey(_) => (
+                Cow::Owned(format!(
+                    "the key, or the account that it belongs to, has no leave for `{act}` here"
+                )),
+                Cow::Borrowed("Use a key that was made for this, of an account that may do it."),
+            ),
             Actor::Service { name, .. } => (
                 Cow::Owned(format!("the service `{name}` has no leave for `{act}`")),
                 Cow::Borrowed("Have a member of staff do it."),
+            ),
+            Actor::Directory { .. } => (
+                Cow::Owned(format!("a directory's token has no leave for `{act}`")),
+                Cow::Borrowed("Use the token for provisioning alone."),
             ),
             Actor::Staff(staff) => {
                 let roles = self.holders(act);
@@ -330,9 +347,9 @@ impl Guard {
 
 /// What rooms read off a permit most often.
 impl<A: Action> Permit<A> {
-    /// The member of staff who may, if it is one.
+    /// The member of staff who may, or on whose account a program may.
     pub fn user(&self) -> Option<UserId> {
-        self.actor.staff().map(|staff| staff.user)
+        self.actor.account()
     }
 
     /// The person who chats, if it is they who may.

@@ -55,6 +55,7 @@ macro_rules! file {
 pub(crate) fn embedded() -> Vec<Source> {
     let mut sources = vec![file!("guards"), file!("separation"), file!("purpose")];
     sources.extend([file!("staff"), file!("end_user"), file!("services")]);
+    sources.push(file!("api_key"));
     sources.extend(Role::ALL.iter().map(|role| (role.name(), role.policy())));
     sources
 }
@@ -76,18 +77,20 @@ pub(crate) enum Asker {
     Anonymous,
     Visitor,
     User,
+    ApiKey,
     Service,
 }
 
 impl Asker {
-    const ALL: [Asker; 4] = [Self::Anonymous, Self::Visitor, Self::User, Self::Service];
+    const ALL: [Asker; 5] = [Self::Anonymous, Self::Visitor, Self::User, Self::ApiKey, Self::Service];
 
     pub(crate) const fn of(actor: &Actor) -> Self {
         match actor {
             Actor::Anonymous { .. } => Self::Anonymous,
             Actor::Visitor(_) => Self::Visitor,
             Actor::Staff(_) => Self::User,
-            Actor::Service { .. } => Self::Service,
+            Actor::ApiKey(_) => Self::ApiKey,
+            Actor::Service { .. } | Actor::Directory { .. } => Self::Service,
         }
     }
 
@@ -97,6 +100,7 @@ impl Asker {
             Self::Anonymous => "Anonymous",
             Self::Visitor => "Visitor",
             Self::User => "User",
+            Self::ApiKey => "ApiKey",
             Self::Service => "Service",
         }
     }

@@ -8,12 +8,15 @@
 //! What this room does not promise: that a person is who they say when they first enrol. The invitation
 //! link stands for that; hand it over by a way that you trust.
 
+pub mod access;
+pub mod api_keys;
 mod ceremony;
 mod device;
 mod enrol;
 mod error;
 mod invite;
 mod pen;
+pub mod review;
 mod revoked;
 mod roles;
 mod session;
@@ -24,6 +27,7 @@ mod step_up;
 mod throttle;
 
 pub mod connections;
+pub mod directory;
 pub mod passkey;
 pub mod password;
 pub mod recovery;
@@ -70,6 +74,7 @@ struct Inner {
     passwords: Passwords,
     access: AccessCell,
     revoked: Notify,
+    refusals: api_keys::Refusals,
 }
 
 impl std::fmt::Debug for Identity {
@@ -106,7 +111,18 @@ impl Identity {
         passwords: Passwords,
     ) -> Self {
         let (access, revoked) = (AccessCell::new(), Notify::new());
-        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords, access, revoked }))
+        Self(Arc::new(Inner {
+            db,
+            keys,
+            guard,
+            world,
+            tenant,
+            relying_party,
+            passwords,
+            access,
+            revoked,
+            refusals: api_keys::Refusals::default(),
+        }))
     }
 
     /// The tenant whose staff sign in here.

@@ -37,6 +37,9 @@ use crate::{Identity, IdentityError, Inner, Refused};
 use providers::Providers;
 use saml_keys::KeptKeys;
 
+pub(crate) use manage::somebody_left;
+pub(crate) use roles::{Synced, sync};
+
 pub use begin::{Departure, Wish};
 pub use fetch::{Fetch, FetchError, Fetched, Fetching};
 pub use logout::Farewell;
