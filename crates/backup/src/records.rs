@@ -4,7 +4,9 @@
 use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, UserId};
 use store::dump::Table;
 use store::{FromValue, Value};
-use store::{audit, bots, connections, conversations, credentials, identities, settings, tickets, users};
+use store::{
+    audit, bots, connections, conversations, credentials, identities, policies, settings, tickets, users,
+};
 use vault::{Place, Purpose};
 
 use crate::BackupError;
@@ -124,6 +126,14 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
         ("identities", "subject") => |row, tenant| {
             let place = identities::subject_place(tenant, row.get("subject_blind")?);
             Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
+        },
+        ("policy_versions", "files") => |row, tenant| {
+            let place = policies::files_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
+        },
+        ("policy_versions", "reason") => |row, tenant| {
+            let place = policies::reason_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
         },
         ("ledger_leaves", "detail") => |row, tenant| {
             let event: EventId = row.get("event")?;

@@ -16,6 +16,7 @@ use identity::Identity;
 use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, Timestamp, UserId, World};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
+use rulebook::Rulebook;
 use store::{Db, Keychain, StoreError, Via};
 use wire::turn::EngineService;
 
@@ -36,6 +37,8 @@ pub struct DeskParts {
     pub keys: Keychain,
     /// The life of the keys.
     pub custody: Custody,
+    /// The policies as they change.
+    pub rulebook: Rulebook,
     /// Who is who.
     pub identity: Identity,
     /// What was said.
@@ -203,6 +206,8 @@ impl Entrance for Desk {
     }
 
     async fn record(&self, decision: &Decision<'_>) -> Result<(), Problem> {
+        let moment = (self.world.now(), decision.reason.is_some());
+        self.rulebook.note(decision.act, decision.actor, decision.resource, moment, decision.outcome);
         // What somebody may do is recorded by the act itself; here only what they may not.
         let Err(denied) = decision.outcome else { return Ok(()) };
         let event = AccessDenied {

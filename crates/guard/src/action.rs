@@ -101,6 +101,8 @@ actions! {
     InviteUser, "iam.invite", "iam", [Tenant];
     /// Disable an account, which ends its sessions.
     DisableUser, "iam.disable", "iam", [Account];
+    /// Make a role of actions, change what it gives, or end it. Needs a fresh proof.
+    DefineRole, "iam.define-role", "iam", [Tenant];
     /// Grant a role to somebody else.
     GrantRole, "iam.grant-role", "iam", [Account];
     /// Take a role away.
@@ -108,11 +110,28 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See which API keys an account has: what they may do, where, and until when, never a key.
+    ReadApiKeys, "api-key.list", "api-key", [Tenant, Account];
+    /// Make an API key for one's own account, or for a service account that one answers for. Needs a
+    /// fresh proof.
+    MakeApiKey, "api-key.make", "api-key", [Account];
+    /// End an API key.
+    RevokeApiKey, "api-key.revoke", "api-key", [Account];
+
     /// See through which providers people sign in.
     ReadConnections, "connection.read", "connection", [Tenant];
     /// Set up through which providers people sign in, what their groups mean, and who signs in without
     /// one. Needs a fresh proof.
     ManageConnections, "connection.manage", "connection", [Tenant];
+
+    /// See the policies, their history, and why a decision falls as it does.
+    ReadPolicy, "policy.read", "policy", [Tenant];
+    /// Propose a change of the policies. Needs a fresh proof.
+    ProposePolicy, "policy.propose", "policy", [Tenant];
+    /// Agree to a change of the policies that somebody else proposed, or refuse it. Needs a fresh proof.
+    ApprovePolicy, "policy.approve", "policy", [Tenant];
+    /// Put an earlier version of the policies in force again. Needs a fresh proof.
+    RollBackPolicy, "policy.roll-back", "policy", [Tenant];
 
     /// See what comes to the edge, and what is limited there.
     ReadTraffic, "traffic.read", "traffic", [Tenant];

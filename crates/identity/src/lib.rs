@@ -9,6 +9,7 @@
 //! link stands for that; hand it over by a way that you trust.
 
 mod ceremony;
+mod custom;
 mod device;
 mod enrol;
 mod error;

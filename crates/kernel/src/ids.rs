@@ -108,6 +108,10 @@ ids! {
     TicketId, "ticket";
     /// An invitation to enrol. The link's secret is another value.
     InviteId, "invite";
+    /// An API key. What a program shows is another value.
+    ApiKeyId, "api key";
+    /// Somebody's wish to hold a role for a while.
+    AccessRequestId, "access request";
     /// A way of signing in through an identity provider. It is public.
     ConnectionId, "connection";
     /// One request at a door, echoed in `x-request-id`.

@@ -4,8 +4,8 @@
 use std::fmt;
 
 use kernel::{
-    BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId,
+    MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -180,6 +180,8 @@ words! {
     KeyRequestId, "key request id", |it| Json::text(it.to_string());
     TicketId, "ticket id", |it| Json::text(it.to_string());
     InviteId, "invite id", |it| Json::text(it.to_string());
+    ApiKeyId, "api key id", |it| Json::text(it.to_string());
+    AccessRequestId, "access request id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());
     BotName, "bot name", |it| Json::text(it.as_str().to_owned());
     Pseudonym, "pseudonym", |it| Json::text(it.to_string());

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_house",
     2 "0002_key_custody",
     3 "0003_connections",
+    6 "0006_policies",
 };
 
 /// The migrations up to one of them; all when none is named.

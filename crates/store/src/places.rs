@@ -73,6 +73,10 @@ places! {
     IdentitySubject = 32 . 1;
     /// `session_origins.hint`
     SessionHint = 33 . 1;
+    /// `policy_versions.files`
+    PolicyFiles = 60 . 1;
+    /// `policy_versions.reason`
+    PolicyReason = 60 . 2;
 }
 
 impl SealedColumn {

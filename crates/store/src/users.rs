@@ -296,7 +296,8 @@ pub fn put_grant(tx: &mut Tx<'_>, tenant: TenantId, row: &GrantRow) -> Result<()
     Ok(())
 }
 
-/// The grants that hold now for an account. No permit: they are what an actor is made of.
+/// The grants that hold now for an account. No permit: they are what an actor is made of. A grant of a
+/// role that the tenant made of actions holds only while that role is what the grant says.
 ///
 /// # Errors
 /// Only what the database says.
@@ -307,8 +308,10 @@ pub fn grants_of(
     now: Timestamp,
 ) -> Result<Vec<Grant>, StoreError> {
     let rows = tx.rows(
-        "SELECT DISTINCT role, scope FROM grants
+        "SELECT DISTINCT role, scope FROM grants g
          WHERE tenant = $1 AND user_id = $2 AND (expires_ms IS NULL OR expires_ms > $3)
+           AND (role NOT LIKE 'custom:%'
+                OR EXISTS (SELECT 1 FROM custom_roles c WHERE c.tenant = g.tenant AND c.role = g.role))
          ORDER BY role, scope",
         params![tenant, user, now],
     )?;

@@ -7,8 +7,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId,
+    MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -144,6 +144,8 @@ macro_rules! ids {
 }
 
 ids!(
+    AccessRequestId,
+    ApiKeyId,
     ConnectionId,
     ConversationId,
     EventId,

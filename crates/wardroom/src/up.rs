@@ -117,6 +117,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
@@ -133,7 +134,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending] {
+    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending, &ruling] {
         task.abort();
     }
     stopped(&base).await?;
@@ -299,6 +300,7 @@ fn desk(
         db: base.db.clone(),
         keys: base.keys.clone(),
         custody: base.custody.clone(),
+        rulebook: base.rulebook.clone(),
         identity,
         conversations: house.conversations.clone(),
         shelf: house.shelf.clone(),
@@ -404,6 +406,9 @@ fn logging() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
+
+#[cfg(test)]
+mod sweep;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The judgement of other people's tools: graders, validators and a real browser, run against the real
 //! binary in a data directory of its own.
 
+mod authz;
 mod browser;
 pub(crate) mod kms;
 
@@ -22,6 +23,7 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
@@ -30,7 +32,8 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "browser"];
+pub(crate) const ALWAYS: &[&str] =
+    &["supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -40,6 +43,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["authz"] => authz::run(),
         ["kms"] => kms::run(),
         ["oidc"] => oidc(),
         ["saml"] => saml(),

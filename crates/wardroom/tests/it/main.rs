@@ -18,6 +18,7 @@ mod house;
 mod keys;
 mod kill;
 mod people;
+mod policies;
 mod roots;
 mod start;
 mod visitor;
