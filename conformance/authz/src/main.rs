@@ -10,7 +10,9 @@ mod claims;
 
 use std::process::ExitCode;
 
-use cedar_policy::{PolicyId, PolicySet, PrincipalConstraint, RequestEnv, Schema};
+use cedar_policy::{
+    ActionConstraint, Entities, PolicyId, PolicySet, PrincipalConstraint, RequestEnv, Schema,
+};
 use cedar_policy_symcc::solver::LocalSolver;
 use cedar_policy_symcc::{CedarSymCompiler, CompiledPolicySet};
 use guard::{Guard, INVARIANTS, PolicyFiles};
@@ -56,7 +58,8 @@ fn judge() -> Result<bool, Failure> {
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let entered = runtime.enter();
-    let solver = LocalSolver::cvc5();
+    // A bound for each question, not for all of them together: a busy machine is slow.
+    let solver = LocalSolver::cvc5_with_args(["--tlimit-per=60000"]);
     drop(entered);
     let proofs = match solver {
         Err(error) => {
@@ -100,6 +103,7 @@ async fn prove(files: &PolicyFiles, solver: LocalSolver) -> Result<Proofs, Failu
     let shipped = shipped(files)?;
     let environments: Vec<RequestEnv> = schema.request_envs().collect();
     proofs.environments = environments.len();
+    let actions = schema.action_entities()?;
     let mut compiled = Vec::new();
     for environment in &environments {
         compiled.push(CompiledPolicySet::compile(&shipped, environment, &schema)?);
@@ -109,7 +113,7 @@ async fn prove(files: &PolicyFiles, solver: LocalSolver) -> Result<Proofs, Failu
         let claimed: PolicySet = claim.of.parse()?;
         let mut meeting = None;
         for (environment, ours) in environments.iter().zip(&compiled) {
-            if !concerns(&claimed, environment) {
+            if !concerns(&claimed, environment, &actions) {
                 continue;
             }
             let theirs = CompiledPolicySet::compile(&claimed, environment, &schema)?;
@@ -168,14 +172,25 @@ fn shipped(files: &PolicyFiles) -> Result<PolicySet, Failure> {
     Ok(all)
 }
 
-/// Whether a claim speaks of this kind of principal at all.
-fn concerns(claimed: &PolicySet, environment: &RequestEnv) -> bool {
-    claimed.policies().any(|policy| match policy.principal_constraint() {
-        PrincipalConstraint::Is(name) | PrincipalConstraint::IsIn(name, _) => {
-            name == *environment.principal()
-        }
-        PrincipalConstraint::Eq(uid) => uid.type_name() == environment.principal(),
-        PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+/// Whether a claim speaks of this kind of principal and this action at all.
+fn concerns(claimed: &PolicySet, environment: &RequestEnv, actions: &Entities) -> bool {
+    let action = environment.action();
+    claimed.policies().any(|policy| {
+        let by = match policy.principal_constraint() {
+            PrincipalConstraint::Is(name) | PrincipalConstraint::IsIn(name, _) => {
+                name == *environment.principal()
+            }
+            PrincipalConstraint::Eq(uid) => uid.type_name() == environment.principal(),
+            PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+        };
+        let about = match policy.action_constraint() {
+            ActionConstraint::Any => true,
+            ActionConstraint::Eq(one) => one == *action,
+            ActionConstraint::In(any) => {
+                any.iter().any(|one| one == action || actions.is_ancestor_of(one, action))
+            }
+        };
+        by && about
     })
 }
 
@@ -201,7 +216,8 @@ async fn falls(
     schema: &Schema,
 ) -> Result<bool, Failure> {
     let claimed: PolicySet = claim.of.parse()?;
-    for environment in environments.iter().filter(|environment| concerns(&claimed, environment)) {
+    let actions = schema.action_entities()?;
+    for environment in environments.iter().filter(|environment| concerns(&claimed, environment, &actions)) {
         let ours = CompiledPolicySet::compile(policies, environment, schema)?;
         let theirs = CompiledPolicySet::compile(&claimed, environment, schema)?;
         if !symbolic.check_disjoint_opt(&ours, &theirs).await? {

@@ -110,6 +110,15 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See who asked for which role for a while, and what became of it.
+    ReadAccess, "access.list", "access", [Tenant, Account];
+    /// Ask for a role on one's own account for a while, and give it back.
+    RequestAccess, "access.request", "access", [Account];
+    /// Agree, or not, to somebody else's holding a role for a while. Needs a fresh proof.
+    DecideAccess, "access.decide", "access", [Account];
+    /// Look into what somebody else's break-glass account was used for.
+    ReviewBreakGlass, "access.review", "access", [Account];
+
     /// See which API keys an account has: what they may do, where, and until when, never a key.
     ReadApiKeys, "api-key.list", "api-key", [Tenant, Account];
     /// Make an API key for one's own account, or for a service account that one answers for. Needs a
@@ -132,6 +141,10 @@ actions! {
     ApprovePolicy, "policy.approve", "policy", [Tenant];
     /// Put an earlier version of the policies in force again. Needs a fresh proof.
     RollBackPolicy, "policy.roll-back", "policy", [Tenant];
+    /// See the people and groups that a directory has provisioned through its own connection.
+    ReadDirectory, "directory.read", "directory", [Tenant];
+    /// Provision people and groups through a connection, and take people out.
+    ProvisionDirectory, "directory.provision", "directory", [Tenant];
 
     /// See what comes to the edge, and what is limited there.
     ReadTraffic, "traffic.read", "traffic", [Tenant];
@@ -170,6 +183,15 @@ actions! {
 }
 
 impl Act {
+    /// What an API key can be made for: what `policies/roles/api_key.cedar` permits.
+    pub const FOR_KEYS: &'static [Act] = &[
+        Act::ListConversations,
+        Act::ReadTranscript,
+        Act::ReplyToConversation,
+        Act::ReadBots,
+        Act::ReadAudit,
+    ];
+
     /// Whether somebody of whom nothing is known may ask for this at all.
     pub const fn is_for_strangers(self) -> bool {
         matches!(self, Self::OpenConversation)

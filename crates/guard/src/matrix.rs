@@ -93,6 +93,7 @@ impl Guard {
         out.push_str("\nVISITORS AND SERVICES\n");
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
+        others.push(("directory", Specimen::directory()));
         table(&mut out, self, &others);
 
         out.push_str("\nAPI KEYS, MADE FOR EVERYTHING, BY THE ROLE OF THEIR OWNER\n");
@@ -163,6 +164,15 @@ mod tests {
         for act in Act::ALL {
             let permitted = Cell::of(&Specimen::anonymous(), &guard, *act).somewhere();
             assert_eq!(permitted, act.is_for_strangers(), "{act}");
+        }
+    }
+
+    #[test]
+    fn keys_are_permitted_what_they_can_be_made_for_and_nothing_else() {
+        let guard = Guard::embedded().unwrap();
+        for act in Act::ALL {
+            let may = |role: &Role| Cell::of(&Specimen::key_of(*role), &guard, *act).somewhere();
+            assert_eq!(Role::ALL.iter().any(may), Act::FOR_KEYS.contains(act), "{act}");
         }
     }
 

@@ -99,6 +99,10 @@ impl Specimen {
         Self { actor: Actor::Visitor(visitor) }
     }
 
+    pub(crate) fn directory() -> Self {
+        Self { actor: Actor::Directory { tenant: id(2), connection: id(10) } }
+    }
+
     pub(crate) fn service(name: ServiceName) -> Self {
         Self { actor: Actor::Service { name, tenant: id(2) } }
     }

@@ -297,6 +297,7 @@ fn members() -> Vec<Member> {
     let mut members = vec![
         member("somebody unknown".to_owned(), Specimen::anonymous(), &[], true),
         member("somebody who chats".to_owned(), Specimen::visitor(), &[], true),
+        member("a directory".to_owned(), Specimen::directory(), &[], true),
         member("staff without a role".to_owned(), Specimen::of_roles(&[]), &[], true),
     ];
     for name in ServiceName::ALL {
@@ -375,9 +376,9 @@ fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static 
             "own-conversation",
             whose != Whose::Own || !matches!(act, Act::PostMessage | Act::ReadOwnConversation),
         ),
-        Actor::Service { .. } => rule("services", transcript),
+        Actor::Service { .. } | Actor::Directory { .. } => rule("services", transcript),
         Actor::ApiKey(_) => {
-            let closed = ["key", "iam", "policy", "connection", "backup", "privacy", "api-key"];
+            let closed = ["key", "iam", "policy", "connection", "backup", "privacy", "api-key", "access"];
             rule("api-keys", closed.contains(&act.group()));
         }
         Actor::Staff(staff) => {
@@ -398,7 +399,7 @@ fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static 
             let fresh = keys || guard.lies_in(act, "policy-change") || act == Act::ManageConnections;
             rule("step-up", fresh && under == Under::AfterFiveMinutes);
             let confined = staff.grants.iter().any(|grant| grant.scope != crate::Scope::Tenant);
-            let own = matches!(act.group(), "self" | "api-key") || act == Act::ReadOverview;
+            let own = matches!(act.group(), "self" | "api-key" | "access") || act == Act::ReadOverview;
             rule("scope", confined && !own && whose == Whose::OtherBots);
             rule("custom-power", made && member.roles.len() == 1 && !own && !can_be_given(act));
         }

@@ -8,6 +8,8 @@
 //! What this room does not promise: that a person is who they say when they first enrol. The invitation
 //! link stands for that; hand it over by a way that you trust.
 
+pub mod access;
+pub mod api_keys;
 mod ceremony;
 mod custom;
 mod device;
@@ -15,6 +17,7 @@ mod enrol;
 mod error;
 mod invite;
 mod pen;
+pub mod review;
 mod revoked;
 mod roles;
 mod session;
@@ -25,6 +28,7 @@ mod step_up;
 mod throttle;
 
 pub mod connections;
+pub mod directory;
 pub mod passkey;
 pub mod password;
 pub mod recovery;
@@ -71,6 +75,7 @@ struct Inner {
     passwords: Passwords,
     access: AccessCell,
     revoked: Notify,
+    refusals: api_keys::Refusals,
 }
 
 impl std::fmt::Debug for Identity {
@@ -107,7 +112,18 @@ impl Identity {
         passwords: Passwords,
     ) -> Self {
         let (access, revoked) = (AccessCell::new(), Notify::new());
-        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords, access, revoked }))
+        Self(Arc::new(Inner {
+            db,
+            keys,
+            guard,
+            world,
+            tenant,
+            relying_party,
+            passwords,
+            access,
+            revoked,
+            refusals: api_keys::Refusals::default(),
+        }))
     }
 
     /// The tenant whose staff sign in here.

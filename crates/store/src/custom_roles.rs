@@ -34,12 +34,7 @@ pub fn define(
         Some(old) if old.role == role => return Ok(Vec::new()),
         Some(old) => {
             let holders = holders(tx, tenant, old.role)?;
-            tx.execute(
-                "UPDATE grants SET role = $3 WHERE tenant = $1 AND role = $2
-                   AND NOT EXISTS (SELECT 1 FROM grants o WHERE o.tenant = $1 AND o.role = $3
-                                   AND o.user_id = grants.user_id AND o.scope = grants.scope)",
-                params![tenant, Role::Custom(old.role), Role::Custom(role)],
-            )?;
+            crate::users::swap_role(tx, tenant, Role::Custom(old.role), Role::Custom(role))?;
             holders
         }
         None => Vec::new(),

@@ -30,13 +30,18 @@ mod value;
 mod words;
 mod writer;
 
+pub mod access_requests;
+pub mod api_keys;
 pub mod audit;
 pub mod bots;
+pub mod bound;
 pub mod connections;
 pub mod conversations;
 pub mod credentials;
 pub mod custody;
 pub mod custom_roles;
+pub mod directory;
+pub mod directory_tokens;
 pub mod dump;
 pub mod identities;
 pub mod key_requests;

@@ -1,10 +1,12 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
+mod access;
 mod policy;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use access::{AccessCommand, ApiKeyCommand};
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
@@ -68,6 +70,15 @@ pub(crate) enum Command {
     /// Staff: list, invite, disable, reset second factors
     #[command(subcommand)]
     User(UserCommand),
+    /// Roles for a while: ask, and agree to what somebody else asked for
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Keys for programs: make, list, revoke, rotate
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Directories that provision staff: what they have provisioned, and their tokens
+    #[command(subcommand)]
+    Scim(crate::scim::ScimCommand),
     /// Take, check and restore backups
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -247,6 +258,9 @@ pub(crate) enum AuditCommand {
         /// An earlier checkpoint of yours that the log must still agree with
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// The log alone, without the messages and other rows
+        #[arg(long)]
+        log_only: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -395,6 +409,17 @@ pub(crate) enum UserCommand {
         /// The one address that may use the link
         #[arg(long)]
         email: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Make a service account, which nobody signs in to; grant it roles with `wardroom role grant`
+    Service {
+        /// Its name
+        #[arg(value_parser = kernel::DisplayName::new)]
+        name: kernel::DisplayName,
+        /// Who answers for it and makes its keys: address or id
+        #[arg(long, value_name = "WHO")]
+        answers: String,
         #[command(flatten)]
         place: Place,
     },
@@ -550,6 +575,7 @@ impl UserCommand {
         match self {
             Self::List { place, .. }
             | Self::Invite { place, .. }
+            | Self::Service { place, .. }
             | Self::Disable { place, .. }
             | Self::ResetMfa { place, .. } => place,
         }

@@ -22,9 +22,9 @@ use crate::up;
 use crate::wiring::Foundation;
 
 /// A deployment's people, and the operator who asks.
-struct People {
-    base: Foundation,
-    identity: Identity,
+pub(crate) struct People {
+    pub(crate) base: Foundation,
+    pub(crate) identity: Identity,
     /// Where the console is.
     origin: String,
 }
@@ -40,6 +40,12 @@ pub(crate) async fn user(command: UserCommand, data: &Path, config: &Config) -> 
             let permit: Permit<InviteUser> = people.base.leave()?;
             let secret = people.identity.invite(permit, Grant { role, scope }, email, &via).await?;
             println!("good once, for 7 days: {}/enrol#{}", people.origin, secret.expose());
+        }
+        UserCommand::Service { name, answers, .. } => {
+            let answers = people.find(&answers).await?.id;
+            let permit: Permit<InviteUser> = people.base.leave()?;
+            let user = people.identity.make_service(permit, name, answers, &via).await?;
+            println!("{user}");
         }
         UserCommand::Disable { who, .. } => {
             let user = people.find(&who).await?;
@@ -107,7 +113,7 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
 }
 
 impl People {
-    async fn open(data: &Path, config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn open(data: &Path, config: &Config) -> Result<Self, Failure> {
         let base = Foundation::open(data, config, false).await?;
         let port = config.console.listen.port();
         let origin = config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
@@ -121,7 +127,7 @@ impl People {
     }
 
     /// The account with this id or address.
-    async fn find(&self, who: &str) -> Result<UserView, Failure> {
+    pub(crate) async fn find(&self, who: &str) -> Result<UserView, Failure> {
         let id: Option<UserId> = who.parse().ok();
         let address = Email::new(who).ok();
         let found = self.all().await?.into_iter().find(|user| {
@@ -130,7 +136,11 @@ impl People {
         found.ok_or_else(|| format!("there is nobody `{who}`; `wardroom user list` shows everybody").into())
     }
 
-    fn leave<A: Action>(&self, user: &UserView, reason: Option<&str>) -> Result<Permit<A>, Failure> {
+    pub(crate) fn leave<A: Action>(
+        &self,
+        user: &UserView,
+        reason: Option<&str>,
+    ) -> Result<Permit<A>, Failure> {
         let mut now = Circumstances::at(self.base.world.now());
         if let Some(reason) = reason {
             now = now.because(Reason::new(reason)?);

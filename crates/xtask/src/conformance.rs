@@ -4,6 +4,8 @@
 mod authz;
 mod browser;
 pub(crate) mod kms;
+mod roots;
+mod shared;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -24,7 +26,13 @@ const SUITES: &[(&str, &str)] = &[
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
     ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
+    ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
+    (
+        "shared",
+        "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
+    ),
+    ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -33,7 +41,7 @@ const SUITES: &[(&str, &str)] = &[
 
 /// Those that `cargo xtask test` runs.
 pub(crate) const ALWAYS: &[&str] =
-    &["supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "browser"];
+    &["supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "scim", "shared", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -45,8 +53,12 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["audit"] => audit(),
         ["authz"] => authz::run(),
         ["kms"] => kms::run(),
+        ["roots"] => roots::run(&roots::ROOTS),
+        ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
+        ["scim"] => scim(),
+        ["shared"] => shared::run(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),
@@ -224,6 +236,20 @@ fn saml() -> Outcome {
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
     call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
+}
+
+fn scim() -> Outcome {
+    let browser = crate::root().join("conformance/browser");
+    call_in(&browser, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let python = python("scim", "scim2-cli==0.6.0")?;
+    let pip = shown(&python.join("bin/pip"));
+    let graders =
+        ["scim2-tester==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3", "scim-sanity==0.7.4"];
+    let install = ["install", "--quiet", "--disable-pip-version-check"];
+    call(&pip, &[&install[..], &graders[..]].concat())?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    let (work, bin) = (shown(&workshop("scim")?), shown(&python.join("bin")));
+    call_in(&crate::root().join("conformance/scim"), "node", &["run.mjs", &shown(&binary()?), &work, &bin])
 }
 
 fn events() -> Outcome {

@@ -7,10 +7,13 @@
     reason = "what a helper of a test cannot do fails the test"
 )]
 
+mod access;
 mod authenticator;
 mod connections;
+mod directory;
 mod enrolment;
 mod house;
+mod keys;
 mod privacy;
 mod provider;
 mod sessions;

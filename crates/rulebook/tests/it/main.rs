@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use guard::action::{ActivateRelease, ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
+use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
 use guard::{Act, Action, Actor, Circumstances, Grant, Guard, Permit, PolicyFiles, Resource, Role, Staff};
 use kernel::{BotName, ManualClock, Reason, TenantId, Timestamp, World};
 use rulebook::{PolicyRefusal, Rulebook, RulebookError, RulebookParts, Thing, VersionState, Who};

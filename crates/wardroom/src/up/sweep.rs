@@ -29,6 +29,7 @@ struct Doorway {
     base: Foundation,
     public: (Router, RouteTable),
     staff: (Router, RouteTable),
+    programs: (Router, RouteTable),
     bot: BotName,
     release: ReleaseId,
     /// The author of the release that is tried.
@@ -98,6 +99,7 @@ impl Doorway {
         let (_trigger, shutdown) = Shutdown::new();
         let public = api::doors(front(&house, &config, ORIGIN.to_owned(), &shutdown)).unwrap();
         let identity = identity(&base, ORIGIN).await.unwrap();
+        let programs = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let desk = desk(&house, &config, identity, ORIGIN.to_owned(), &signer, &certificates, admission);
@@ -119,7 +121,8 @@ impl Doorway {
         let tokens = [opened[0].1.clone(), opened[1].1.clone()];
         let conversation = opened[0].0;
         let victim = base.world.id();
-        let doorway = Self { base, public, staff, bot, release, victim, conversation, tokens, _temp: temp };
+        let doorway =
+            Self { base, public, staff, programs, bot, release, victim, conversation, tokens, _temp: temp };
         doorway.account(victim, "victim", &[]).await;
         doorway
     }
@@ -246,6 +249,12 @@ impl Doorway {
         let (tenant, bot) = (self.base.tenant, self.bot.clone());
         match act {
             Act::ManageOwnAccount => Resource::Account { tenant, user: staff.user },
+            // Everybody's, for whoever may see that; else one's own.
+            Act::ReadApiKeys | Act::ReadAccess => {
+                let (all, now) = (Resource::Tenant(tenant), Circumstances::at(self.base.world.now()));
+                let sees = self.base.guard.decide(act, &staff.clone().into(), &all, &now).is_ok();
+                if sees { all } else { Resource::Account { tenant, user: staff.user } }
+            }
             _ if path.contains("/conversations/{id}") => {
                 let id = self.conversation;
                 let row = self.base.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await;
@@ -446,6 +455,53 @@ async fn every_public_route_answers_everybody_as_the_matrix_says() {
         routes.len(),
         figures.checks,
         figures.permitted,
+        figures.refused
+    );
+}
+
+/// What programs do with keys of theirs is tried where keys are made; here nobody has one.
+#[tokio::test]
+async fn every_route_for_programs_turns_away_whoever_has_no_key() {
+    let doorway = Doorway::open().await;
+    let (router, table) = &doorway.programs;
+    let owner = doorway.people().await.into_iter().find(|person| person.name == "owner").unwrap();
+    let secret = doorway.session(&owner.actor.unwrap(), 0).await;
+    let cookie = secret.set_cookie(Duration::from_secs(60)).unwrap();
+    let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+    let never = format!("wrk_{}", "A".repeat(60));
+    let bearers = [None, Some(doorway.tokens[0].as_str()), Some(never.as_str()), Some("x")];
+    let (mut figures, mut faults) = (Figures::default(), Vec::new());
+    let routes: Vec<_> = table.routes().collect();
+    for (method, path, way) in &routes {
+        for bearer in bearers {
+            for staff in [false, true] {
+                for foreign in [false, true] {
+                    let (address, _) = doorway.address(path, foreign);
+                    let mut request = Request::builder().method((*method).clone()).uri(&address);
+                    request = request.header("content-type", "application/json").header("host", "localhost");
+                    if let Some(bearer) = bearer {
+                        request = request.header("authorization", format!("Bearer {bearer}"));
+                    }
+                    if staff {
+                        request = request.header("cookie", &cookie);
+                    }
+                    let answer = send(router, request.body(Body::from("{}")).unwrap()).await;
+                    let what = format!("{method} {path} by {bearer:?} (staff: {staff}, foreign: {foreign})");
+                    figures.count(&answer, &what);
+                    let Way::Guarded(_) = way else { continue };
+                    figures.refused += 1;
+                    if !answer.turns_away() {
+                        faults.push(format!("{what}: {}", answer.status));
+                    }
+                }
+            }
+        }
+    }
+    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    println!(
+        r#"{{"name":"authz-program-routes","figures":{{"routes":{},"checks":{},"refused":{}}}}}"#,
+        routes.len(),
+        figures.checks,
         figures.refused
     );
 }

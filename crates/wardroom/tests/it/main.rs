@@ -11,6 +11,7 @@
 mod backup;
 mod bad_input;
 mod canary;
+mod enrol;
 mod faults;
 mod firewall;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
@@ -19,7 +20,10 @@ mod keys;
 mod kill;
 mod people;
 mod policies;
+mod programs;
+mod root;
 mod roots;
 mod start;
+mod tamper;
 mod visitor;
 mod walk;

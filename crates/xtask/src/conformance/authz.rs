@@ -25,7 +25,10 @@ pub(crate) fn run() -> Outcome {
     take(line, &mut figures)?;
     let sum = |name: &str| -> u64 {
         let of = |suite: &str| figures.get(&format!("{suite}.{name}")).and_then(Value::as_u64).unwrap_or(0);
-        of("authz-staff-routes") + of("authz-public-routes") + of("authz-policies")
+        of("authz-staff-routes")
+            + of("authz-program-routes")
+            + of("authz-public-routes")
+            + of("authz-policies")
     };
     let of = |name: &str| figures.get(&format!("authz-policies.{name}")).cloned().unwrap_or_default();
     if sum("routes") == 0 {
