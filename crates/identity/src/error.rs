@@ -103,12 +103,6 @@ pub enum Refused {
     /// Nobody could sign in any more.
     #[error("nobody could sign in any more")]
     NobodyLeft,
-    /// Two tokens of the connection are live.
-    #[error("two tokens are live")]
-    TwoTokens,
-    /// There is no such token that is not revoked.
-    #[error("there is no such token")]
-    NoToken,
     /// The role is held, or asked for, already.
     #[error("the role is held or asked for already")]
     Asked,
@@ -127,6 +121,12 @@ pub enum Refused {
     /// Nobody signs in to a service account.
     #[error("this is a service account")]
     Service,
+    /// Two tokens of the connection are live.
+    #[error("two tokens are live")]
+    TwoTokens,
+    /// There is no such token that is not revoked.
+    #[error("there is no such token")]
+    NoToken,
     /// The account is disabled, or holds no role that it could sign in for.
     #[error("the account cannot be used")]
     Unusable,
@@ -260,16 +260,6 @@ impl From<&Refused> for Problem {
                 "Nobody could sign in any more if the provider fails.",
                 "Enable a connection, and name a break-glass account that has factors of its own.",
             ),
-            R::TwoTokens => Problem::new(
-                Kind::Conflict,
-                "Two tokens of this connection are live.",
-                "Revoke the one that the directory no longer uses, then make another.",
-            ),
-            R::NoToken => Problem::new(
-                Kind::NotFound,
-                "There is no such token, or it was revoked.",
-                "Reload the page to see those that there are.",
-            ),
             R::Asked => Problem::new(
                 Kind::Conflict,
                 "The role is held already, or asked for, or too much is asked for at a time.",
@@ -293,6 +283,16 @@ impl From<&Refused> for Problem {
                 Kind::Conflict,
                 "Nobody signs in to a service account.",
                 "Make a key for it instead.",
+            ),
+            R::TwoTokens => Problem::new(
+                Kind::Conflict,
+                "Two tokens of this connection are live.",
+                "Revoke the one that the directory no longer uses, then make another.",
+            ),
+            R::NoToken => Problem::new(
+                Kind::NotFound,
+                "There is no such token, or it was revoked.",
+                "Reload the page to see those that there are.",
             ),
             R::Unusable => Problem::new(
                 Kind::Conflict,

@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_connections",
     4 "0004_scim",
     5 "0005_api_keys",
+    6 "0006_policies",
     7 "0007_access_requests",
     9 "0009_integrity",
 };

@@ -83,6 +83,10 @@ places! {
     ApiKeyName = 50 . 1;
     /// `api_keys.sources`
     ApiKeySources = 50 . 2;
+    /// `policy_versions.files`
+    PolicyFiles = 60 . 1;
+    /// `policy_versions.reason`
+    PolicyReason = 60 . 2;
 }
 
 impl SealedColumn {

@@ -5,7 +5,7 @@
 //! end of each section and say so; only `identity` calls them.
 
 use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Grant, Permit};
+use guard::{Grant, Permit, Role};
 use kernel::{DisplayName, Email, Id, InviteId, Reason, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
@@ -13,7 +13,7 @@ use crate::access;
 use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
-use crate::{Read, Row, StoreError, Tx, params};
+use crate::{Read, Row, StoreError, Tx, custom_roles, params};
 
 states! {
     /// The state of an account.
@@ -298,7 +298,8 @@ pub fn put_grant(tx: &mut Tx<'_>, tenant: TenantId, row: &GrantRow) -> Result<()
     Ok(())
 }
 
-/// The grants that hold now for an account. No permit: they are what an actor is made of.
+/// The grants that hold now for an account. No permit: they are what an actor is made of. A grant of a
+/// role that the tenant made of actions holds only while that role is what the grant says.
 ///
 /// # Errors
 /// Only what the database says.
@@ -321,7 +322,29 @@ pub fn grants_of(
         }
     }
     grants.dedup();
+    // What the tenant made of actions holds only while it is in force as it was granted.
+    if grants.iter().any(|grant| matches!(grant.role, Role::Custom(_))) {
+        let made: Vec<Role> =
+            custom_roles::list(tx, tenant)?.into_iter().map(|made| Role::Custom(made.role)).collect();
+        grants.retain(|grant| !matches!(grant.role, Role::Custom(_)) || made.contains(&grant.role));
+    }
     Ok(grants)
+}
+
+/// Puts another role in the place of one, in every grant of it. No permit: whoever changes what a role
+/// gives has leave to do so.
+///
+/// # Errors
+/// When a grant is not as this program left it; else what the database says.
+pub(crate) fn swap_role(tx: &mut Tx<'_>, tenant: TenantId, old: Role, new: Role) -> Result<(), StoreError> {
+    let rows = tx.rows("SELECT * FROM grants WHERE tenant = $1 AND role = $2", params![tenant, old])?;
+    for row in bound::held(tx, Bound::Grants, rows)? {
+        let mut row = grant_of(row)?;
+        row.grant.role = new;
+        put_grant(tx, tenant, &row)?;
+    }
+    tx.execute("DELETE FROM grants WHERE tenant = $1 AND role = $2", params![tenant, old])?;
+    Ok(())
 }
 
 /// The accounts that are owners of the whole house now and may sign in. No permit: without one of them

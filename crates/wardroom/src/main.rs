@@ -17,6 +17,7 @@ mod firewall;
 mod keys;
 mod memory;
 mod people;
+mod policies;
 mod posture;
 mod programs;
 mod providers;
@@ -140,6 +141,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let data = place.map(|place| place.data.clone()).unwrap_or_default();
             let config = place.map(read).transpose()?.unwrap_or_default();
             people::role(command, &data, &config).await
+        }
+        Command::Policy(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            policies::run(command, &data, &config).await
         }
         Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
         Command::Waf(WafCommand::Explain { request, staff, place }) => {

@@ -127,6 +127,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
@@ -144,7 +145,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [signing, releases, reloading, watching, sharing, summing, tending, access, writing] {
+    for task in [signing, releases, reloading, watching, sharing, summing, tending, ruling, access, writing] {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;
@@ -324,6 +325,7 @@ fn desk(
         db: base.db.clone(),
         keys: base.keys.clone(),
         custody: base.custody.clone(),
+        rulebook: base.rulebook.clone(),
         identity,
         conversations: house.conversations.clone(),
         shelf: house.shelf.clone(),
@@ -452,6 +454,9 @@ fn logging() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
+
+#[cfg(test)]
+mod sweep;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! The judgement of other people's tools: graders, validators and a real browser, run against the real
 //! binary in a data directory of its own.
 
+mod authz;
 mod browser;
 pub(crate) mod kms;
 mod roots;
@@ -24,7 +25,8 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
-    ("webauthn", "Chromium's virtual authenticator, one of ours that lies, and the specification's vectors"),
+    ("webauthn", "Chromium's virtual authenticator and one of ours that lies, at the real console"),
+    ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
     ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     (
@@ -39,8 +41,10 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] =
-    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "webauthn", "scim", "shared", "browser"];
+pub(crate) const ALWAYS: &[&str] = &[
+    "supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "webauthn", "scim", "shared",
+    "browser",
+];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -50,6 +54,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["authz"] => authz::run(),
         ["kms"] => kms::run(),
         ["roots"] => roots::run(&roots::ROOTS),
         ["roots", root] => roots::run(&[root]),

@@ -10,6 +10,7 @@ use crate::Outcome;
 const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/usr/bin/certutil", "libnss3-tools"),
+    ("/usr/bin/cvc5", "cvc5"),
     ("/usr/bin/pebble", "pebble"),
     ("/usr/bin/softhsm2-util", "softhsm2"),
     ("/usr/bin/pkcs11-tool", "opensc"),

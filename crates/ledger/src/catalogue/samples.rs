@@ -99,13 +99,6 @@ fn auth(all: &mut Samples) {
     }
     all.add(&BreakGlassNamed { user, named: true });
     all.add(&BreakGlassUsed { user, session });
-    let (connection, entry) = (id(23), id(24));
-    all.add(&UserEnabled { user, connection });
-    all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
-    for user in [Some(user), None] {
-        all.add(&DirectoryPerson { connection, entry, user, what: "made" });
-        all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
-    }
     let (key, owner) = (id(50), user);
     for replaces in [Some(id(51)), None] {
         let (scope, expires) = (Token::lossy("tenant"), Timestamp::from_millis(1_795_378_500_125));
@@ -123,6 +116,13 @@ fn auth(all: &mut Samples) {
     all.add(&AccessEnded { request, user, role, scope, why: "expired" });
     all.add(&BreakGlassReviewed { user, session });
     all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
+    let (connection, entry) = (id(23), id(24));
+    all.add(&UserEnabled { user, connection });
+    all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
+    for user in [Some(user), None] {
+        all.add(&DirectoryPerson { connection, entry, user, what: "made" });
+        all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
+    }
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {
@@ -192,6 +192,13 @@ fn machine(all: &mut Samples) {
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+    all.add(&PolicyProposed { version: 1, policies_sha256: root, changes: 3 });
+    all.add(&PolicyApproved { version: 1, policies_sha256: root });
+    all.add(&PolicyRefused { version: 2 });
+    all.add(&PolicyRolledBack { version: 3, restores: 0, policies_sha256: root });
+    let role = Token::lossy("custom:night-desk/transcript.list/overview.read");
+    all.add(&RoleDefined { role: role.clone(), holders: 0 });
+    all.add(&RoleRetired { role, holders: 2 });
 }
 
 fn custody(all: &mut Samples) {

@@ -19,6 +19,7 @@ mod house;
 mod keys;
 mod kill;
 mod people;
+mod policies;
 mod programs;
 mod root;
 mod roots;
