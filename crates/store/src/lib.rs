@@ -39,6 +39,7 @@ pub mod conversations;
 pub mod credentials;
 pub mod custody;
 pub mod dump;
+pub mod end_users;
 pub mod identities;
 pub mod key_requests;
 pub mod keys;
@@ -50,7 +51,7 @@ pub mod tenants;
 pub mod tickets;
 pub mod users;
 
-pub use access::{Lists, Opens, Reads, Writes};
+pub use access::{Erases, Lists, Opens, Owns, Reads, Writes};
 pub use additions::Addition;
 
 pub use address::DbUrl;

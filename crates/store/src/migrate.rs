@@ -36,6 +36,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     3 "0003_connections",
     5 "0005_api_keys",
     7 "0007_access_requests",
+    8 "0008_end_users",
 };
 
 /// The migrations up to one of them; all when none is named.

@@ -24,9 +24,13 @@ const REASON: &str = "reason";
 
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 16] = [
+pub(super) const DECLARED: [Fields; 20] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
+    words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
+    words(Door::Staff, "/api-keys", &["name", REASON]),
+    words(Door::Staff, "/service-accounts", &["name", REASON]),
+    sealed(Door::Public, "/chat/v1/conversations", &["json.site_token"]),
     words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
     both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
     sealed(Door::Staff, "/connections/saml", &["metadata"]),
