@@ -5,8 +5,8 @@ use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, 
 use store::dump::Table;
 use store::{FromValue, Value};
 use store::{
-    access_requests, api_keys, audit, bots, connections, conversations, credentials, identities, settings,
-    tickets, users,
+    access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, identities,
+    settings, tickets, users,
 };
 use vault::{Place, Purpose};
 
@@ -137,6 +137,9 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
         ("api_keys", "name") => |row, tenant| identity(row, api_keys::name_place(tenant, row.get("id")?)),
         ("api_keys", "sources") => {
             |row, tenant| identity(row, api_keys::sources_place(tenant, row.get("id")?))
+        }
+        ("directory_entries", "record") => {
+            |row, tenant| identity(row, directory::record_place(tenant, row.get("id")?))
         }
         ("ledger_leaves", "detail") => |row, tenant| {
             let event: EventId = row.get("event")?;

@@ -20,6 +20,7 @@ use crate::Desk;
 use crate::desk::roles;
 use crate::doorstep::Crumbs;
 use crate::page::{Shell, When, html, may, see, shell};
+use crate::provisioning::Directory;
 use crate::sso::depart;
 use crate::trouble::{Answer, Trouble, invalid, sentence};
 use crate::users::in_words;
@@ -175,6 +176,7 @@ struct OnePage {
     roles: Vec<(&'static str, &'static str)>,
     domains: Vec<(String, Option<When>, String)>,
     domains_text: String,
+    directory: Directory,
 }
 
 /// What people are here, as the form shows it.
@@ -250,6 +252,8 @@ pub(crate) async fn one(
         }
         Provider::Saml(saml) => ("the pinned certificates".to_owned(), None, Some(saml.entity_id.clone())),
     };
+    let provisioned = desk.identity.directory(leave.into_permit(), connection).await?;
+    let directory = Directory::new(&desk.origin, provisioned, desk.world.now());
     html(&OnePage {
         shell,
         row: Row::new(&view),
@@ -267,6 +271,7 @@ pub(crate) async fn one(
         roles: roles().into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
         domains_text: view.domains.iter().map(|row| row.domain.clone()).collect::<Vec<_>>().join(" "),
         domains,
+        directory,
     })
 }
 

@@ -150,6 +150,9 @@ impl Entrance for Desk {
     }
 
     async fn arrival(&self, parts: &Parts) -> Result<Arrival, Problem> {
+        if crate::scim::is_ours(parts.uri.path()) {
+            return crate::scim::arrival(self, parts).await;
+        }
         let Some(secret) = SessionSecret::of_request(&parts.headers) else {
             return Ok(Arrival::unknown(self.tenant));
         };

@@ -21,7 +21,9 @@ mod layer;
 mod overview;
 mod page;
 mod programs;
+mod provisioning;
 mod review;
+mod scim;
 mod sessions;
 mod sign_in;
 mod sign_ins;
@@ -53,7 +55,8 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(program_doors())
         .and(access_doors())
         .and(review_doors())
-        .and(connection_doors());
+        .and(connection_doors())
+        .and(scim_doors());
     let (router, table) = doors.hang(desk, Flavour::Page)?;
     Ok((router.layer(axum::middleware::from_fn(layer::pages)), table))
 }
@@ -137,8 +140,37 @@ fn connection_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/connections/{connection}/domains/prove", connections::prove)
         .guarded(get.clone(), "/connections/{connection}/try", connections::begin_trial)
         .guarded(get, "/connections/{connection}/trial", connections::trial)
+        .guarded(post.clone(), "/connections/{connection}/tokens", provisioning::make_token)
+        .guarded(post.clone(), "/connections/{connection}/tokens/{token}/revoke", provisioning::revoke_token)
         .guarded(post.clone(), "/sign-in-rule", connections::rule)
         .guarded(post, "/break-glass", connections::glass)
+}
+
+/// What a directory provisions, with the token of a connection.
+fn scim_doors() -> Doors<Desk> {
+    let (get, post, put, patch) = (Method::GET, Method::POST, Method::PUT, Method::PATCH);
+    let both = |doors: Doors<Desk>, all: &'static str, search: &'static str, one: &'static str| {
+        doors
+            .guarded(get.clone(), all, scim::list)
+            .guarded(post.clone(), all, scim::create)
+            .guarded(post.clone(), search, scim::search)
+            .guarded(get.clone(), one, scim::one)
+            .guarded(put.clone(), one, scim::replace)
+            .guarded(patch.clone(), one, scim::patch)
+            .guarded(Method::DELETE, one, scim::delete)
+    };
+    let doors = Doors::new()
+        .reading_up_to(scim::LARGEST)
+        .guarded(get.clone(), "/scim/v2/ServiceProviderConfig", scim::discover)
+        .guarded(get.clone(), "/scim/v2/ResourceTypes", scim::discover)
+        .guarded(get.clone(), "/scim/v2/ResourceTypes/{id}", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Schemas", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Schemas/{id}", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Me", scim::not_done)
+        .guarded(post.clone(), "/scim/v2/Bulk", scim::not_done)
+        .guarded(post.clone(), "/scim/v2/.search", scim::search);
+    let doors = both(doors, "/scim/v2/Users", "/scim/v2/Users/.search", "/scim/v2/Users/{id}");
+    both(doors, "/scim/v2/Groups", "/scim/v2/Groups/.search", "/scim/v2/Groups/{id}")
 }
 
 /// Conversations, bots and the audit log.

@@ -167,6 +167,7 @@ const DONE: &[(&str, &str)] = &[
     ("resumed", "The wrapping anew goes on."),
     ("revoked", "The role is taken away from the next request on."),
     ("rotated", "New writes use the new version from now on; the rest is wrapped anew meanwhile."),
+    ("token-revoked", "The token opens nothing any more."),
     ("withdrawn", "The invitation can no longer be used."),
 ];
 

@@ -48,6 +48,8 @@ fn sentence(actor: &Actor, bot: Option<&BotName>) -> Option<HeaderValue> {
         Actor::Staff(_) => "staff",
         // A program waits behind people.
         Actor::Visitor(_) | Actor::ApiKey(_) => "conversation",
+        // A directory that could not take somebody out during an attack would make it worse.
+        Actor::Directory { .. } => "staff",
         // One of our own processes does not come by the edge.
         Actor::Anonymous { .. } | Actor::Service { .. } => return None,
     };

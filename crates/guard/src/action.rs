@@ -136,6 +136,11 @@ actions! {
     /// one. Needs a fresh proof.
     ManageConnections, "connection.manage", "connection", [Tenant];
 
+    /// See the people and groups that a directory has provisioned through its own connection.
+    ReadDirectory, "directory.read", "directory", [Tenant];
+    /// Provision people and groups through a connection, and take people out.
+    ProvisionDirectory, "directory.provision", "directory", [Tenant];
+
     /// See what comes to the edge, and what is limited there.
     ReadTraffic, "traffic.read", "traffic", [Tenant];
     /// Let a block of addresses in or shut it out, and end a limit before its time.

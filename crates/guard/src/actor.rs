@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use kernel::{ApiKeyId, ConversationId, Id, SessionId, SubjectId, TenantId, Timestamp, UserId};
+use kernel::{ApiKeyId, ConnectionId, ConversationId, Id, SessionId, SubjectId, TenantId, Timestamp, UserId};
 
 use crate::{Act, Grant, Role, Scope};
 
@@ -27,6 +27,13 @@ pub enum Actor {
         name: ServiceName,
         /// The tenant it works for at this moment.
         tenant: TenantId,
+    },
+    /// An enterprise's directory that provisions people, known by a token of one connection.
+    Directory {
+        /// The tenant of the connection.
+        tenant: TenantId,
+        /// The connection, whose people and groups alone it may touch.
+        connection: ConnectionId,
     },
 }
 
@@ -137,7 +144,9 @@ impl Actor {
     /// The tenant on whose behalf they ask.
     pub const fn tenant(&self) -> TenantId {
         match self {
-            Self::Anonymous { tenant } | Self::Service { tenant, .. } => *tenant,
+            Self::Anonymous { tenant } | Self::Service { tenant, .. } | Self::Directory { tenant, .. } => {
+                *tenant
+            }
             Self::Visitor(visitor) => visitor.tenant,
             Self::Staff(staff) => staff.tenant,
             Self::ApiKey(program) => program.tenant,
@@ -157,6 +166,14 @@ impl Actor {
     pub const fn staff(&self) -> Option<&Staff> {
         match self {
             Self::Staff(staff) => Some(staff),
+            _ => None,
+        }
+    }
+
+    /// The connection of the directory, if it is one.
+    pub const fn directory(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Directory { connection, .. } => Some(*connection),
             _ => None,
         }
     }

@@ -92,6 +92,7 @@ impl Words {
         let uid = match actor {
             Actor::Anonymous { .. } => uid(&self.anonymous, "anonymous"),
             Actor::Service { name, .. } => uid(&self.service, name.name()),
+            Actor::Directory { .. } => uid(&self.service, "directory"),
             Actor::Visitor(visitor) => {
                 let conversation = self.resource("Conversation", &visitor.conversation.to_string())?;
                 attributes.insert("conversation".to_owned(), reference(conversation));
@@ -200,7 +201,7 @@ fn moment(actor: &Actor, circumstances: &Circumstances) -> Result<Context, Fault
     let age = match actor {
         Actor::Anonymous { .. } | Actor::Visitor(_) => return Ok(Context::empty()),
         Actor::Staff(staff) => circumstances.now.since(staff.authenticated_at).as_secs(),
-        Actor::ApiKey(_) | Actor::Service { .. } => 0,
+        Actor::ApiKey(_) | Actor::Service { .. } | Actor::Directory { .. } => 0,
     };
     let age = RestrictedExpression::new_long(i64::try_from(age).unwrap_or(i64::MAX));
     let purpose = RestrictedExpression::new_bool(circumstances.reason.is_some());

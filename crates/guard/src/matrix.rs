@@ -96,6 +96,10 @@ impl Specimen {
         Self { actor: Actor::Service { name, tenant: id(2) } }
     }
 
+    fn directory() -> Self {
+        Self { actor: Actor::Directory { tenant: id(2), connection: id(10) } }
+    }
+
     /// Asks for one action on every kind of resource that it applies to.
     pub(crate) fn cell(&self, guard: &Guard, act: Act) -> Cell {
         let allowed = |own| act.resources().iter().all(|kind| self.may(guard, act, *kind, own));
@@ -181,6 +185,7 @@ impl Guard {
         out.push_str("\nVISITORS AND SERVICES\n");
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
+        others.push(("directory", Specimen::directory()));
         table(&mut out, self, &others);
 
         out.push_str("\nAPI KEYS, MADE FOR EVERYTHING, BY THE ROLE OF THEIR OWNER\n");
@@ -268,6 +273,7 @@ mod tests {
         table(&mut page, guard, &staff);
         let mut others = vec![("anonymous", Specimen::anonymous()), ("visitor", Specimen::visitor())];
         others.extend(ServiceName::ALL.iter().map(|name| (name.name(), Specimen::service(*name))));
+        others.push(("directory", Specimen::directory()));
         table(&mut page, guard, &others);
         let keys: Vec<(&str, Specimen)> =
             Role::ALL.iter().map(|role| (role.name(), Specimen::key_of(*role))).collect();

@@ -286,6 +286,10 @@ impl Guard {
                 Cow::Owned(format!("the service `{name}` has no leave for `{act}`")),
                 Cow::Borrowed("Have a member of staff do it."),
             ),
+            Actor::Directory { .. } => (
+                Cow::Owned(format!("a directory's token has no leave for `{act}`")),
+                Cow::Borrowed("Use the token for provisioning alone."),
+            ),
             Actor::Staff(staff) => {
                 let roles = self.holders(act);
                 if roles.iter().any(|role| staff.holds(*role)) {

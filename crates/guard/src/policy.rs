@@ -90,7 +90,7 @@ impl Asker {
             Actor::Visitor(_) => Self::Visitor,
             Actor::Staff(_) => Self::User,
             Actor::ApiKey(_) => Self::ApiKey,
-            Actor::Service { .. } => Self::Service,
+            Actor::Service { .. } | Actor::Directory { .. } => Self::Service,
         }
     }
 

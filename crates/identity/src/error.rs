@@ -121,6 +121,12 @@ pub enum Refused {
     /// Nobody signs in to a service account.
     #[error("this is a service account")]
     Service,
+    /// Two tokens of the connection are live.
+    #[error("two tokens are live")]
+    TwoTokens,
+    /// There is no such token that is not revoked.
+    #[error("there is no such token")]
+    NoToken,
     /// The account is disabled, or holds no role that it could sign in for.
     #[error("the account cannot be used")]
     Unusable,
@@ -278,6 +284,16 @@ impl From<&Refused> for Problem {
                 "Nobody signs in to a service account.",
                 "Make a key for it instead.",
             ),
+            R::TwoTokens => Problem::new(
+                Kind::Conflict,
+                "Two tokens of this connection are live.",
+                "Revoke the one that the directory no longer uses, then make another.",
+            ),
+            R::NoToken => Problem::new(
+                Kind::NotFound,
+                "There is no such token, or it was revoked.",
+                "Reload the page to see those that there are.",
+            ),
             R::Unusable => Problem::new(
                 Kind::Conflict,
                 "The account is disabled or holds no role.",
@@ -353,6 +369,8 @@ mod tests {
             (Refused::DomainTaken, 409),
             (Refused::DomainUnproved, 409),
             (Refused::NobodyLeft, 409),
+            (Refused::TwoTokens, 409),
+            (Refused::NoToken, 404),
         ];
         for (refused, status) in all {
             let problem = serde_json::to_value(Problem::from(&refused)).unwrap();

@@ -28,6 +28,7 @@ mod step_up;
 mod throttle;
 
 pub mod connections;
+pub mod directory;
 pub mod passkey;
 pub mod password;
 pub mod recovery;

@@ -114,9 +114,13 @@ impl Identity {
             not_the_last(tx, &reads, user, now)?;
             let sessions_ended = end_all(tx, &pen, (tenant, user), None, now)?;
             users::set_state(tx, &permit, UserState::Disabled)?;
+            // A directory that had disabled it too does not enable it any more.
+            store::directory::release(tx, tenant, user)?;
             pen.note(tx, &UserDisabled { user, sessions_ended })
         });
-        Ok(job.await?)
+        job.await?;
+        inner.tell();
+        Ok(())
     }
 
     /// Removes every factor of an account, ends its sessions, and gives the secret of an invitation with

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use kernel::{
-    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId,
-    MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, DirectoryEntryId, EventId, InviteId,
+    KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -171,6 +172,7 @@ words! {
     UserId, "user id", |it| Json::text(it.to_string());
     SubjectId, "subject id", |it| Json::text(it.to_string());
     ConnectionId, "connection id", |it| Json::text(it.to_string());
+    DirectoryEntryId, "directory entry id", |it| Json::text(it.to_string());
     ConversationId, "conversation id", |it| Json::text(it.to_string());
     MessageId, "message id", |it| Json::text(it.to_string());
     SessionId, "session id", |it| Json::text(it.to_string());

@@ -25,9 +25,9 @@ impl Dumps for VerifyBackup {}
 impl Dumps for VerifyAudit {}
 impl Dumps for RestoreBackup {}
 
-/// Tables that are not carried: a session that was ended after a backup must not come to life again
-/// with it, and nobody is in the middle of a ceremony when a backup is restored.
-pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies"];
+/// Tables that are not carried: a session that was ended, or a directory's token that was revoked, after
+/// a backup must not come to life again with it, and nobody is in the middle of a ceremony when a backup is restored.
+pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies", "directory_tokens"];
 
 /// Rows that one statement puts back.
 const TOGETHER: usize = 16;
@@ -191,6 +191,7 @@ pub fn clear_left_out(tx: &mut Tx<'_>, _permits: &[Permit<RestoreBackup>]) -> Re
     tx.execute("DELETE FROM session_origins", &[])?;
     tx.execute("DELETE FROM sessions", &[])?;
     tx.execute("DELETE FROM ceremonies", &[])?;
+    tx.execute("DELETE FROM directory_tokens", &[])?;
     Ok(())
 }
 

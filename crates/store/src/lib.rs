@@ -38,6 +38,8 @@ pub mod connections;
 pub mod conversations;
 pub mod credentials;
 pub mod custody;
+pub mod directory;
+pub mod directory_tokens;
 pub mod dump;
 pub mod end_users;
 pub mod identities;

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     1 "0001_house",
     2 "0002_key_custody",
     3 "0003_connections",
+    4 "0004_scim",
     5 "0005_api_keys",
     7 "0007_access_requests",
     8 "0008_end_users",

@@ -81,6 +81,8 @@ places! {
     ApiKeyName = 50 . 1;
     /// `api_keys.sources`
     ApiKeySources = 50 . 2;
+    /// `directory_entries.record`
+    DirectoryRecord = 40 . 1;
 }
 
 impl SealedColumn {

@@ -104,6 +104,7 @@ impl Scribe {
             Actor::Service { name: ServiceName::Operator, .. } => ActorRef::Operator,
             Actor::Service { name: ServiceName::Core, .. } => ActorRef::System,
             Actor::Service { name, .. } => ActorRef::Service(name.name()),
+            Actor::Directory { .. } => ActorRef::Service("directory"),
             Actor::Anonymous { .. } => ActorRef::Service("anonymous"),
         };
         let mut header = Header::new(self.tenant, self.world.id(), self.world.now(), actor);

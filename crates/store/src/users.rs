@@ -315,6 +315,22 @@ pub fn grants_of(
     rows.into_iter().map(|mut row| Ok(Grant { role: row.take("role")?, scope: row.take("scope")? })).collect()
 }
 
+/// The accounts that are owners of the whole house now and may sign in. No permit: without one of them
+/// nobody could manage the staff, and whatever would take the last one out asks.
+///
+/// # Errors
+/// Only what the database says.
+pub fn owners(tx: &mut Read<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<UserId>, StoreError> {
+    let rows = tx.rows(
+        "SELECT DISTINCT u.id AS id FROM users u JOIN grants g ON g.tenant = u.tenant AND g.user_id = u.id
+         WHERE u.tenant = $1 AND u.state = $2 AND g.role = $3 AND g.scope = $4
+           AND (g.expires_ms IS NULL OR g.expires_ms > $5)
+         ORDER BY u.id",
+        params![tenant, UserState::Active, guard::Role::Owner, guard::Scope::Tenant, now],
+    )?;
+    rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
+}
+
 fn grant_of(mut row: Row) -> Result<GrantRow, StoreError> {
     let reason: Option<Sealed<Reason>> = row.take("reason")?;
     let key_gen: Option<u32> = row.take("key_gen")?;

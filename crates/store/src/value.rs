@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId,
-    MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id,
+    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -148,6 +149,8 @@ ids!(
     ApiKeyId,
     ConnectionId,
     ConversationId,
+    DirectoryEntryId,
+    DirectoryTokenId,
     EventId,
     InviteId,
     KeyId,

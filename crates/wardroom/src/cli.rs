@@ -74,6 +74,9 @@ pub(crate) enum Command {
     /// Keys for programs: make, list, revoke, rotate
     #[command(subcommand)]
     ApiKey(ApiKeyCommand),
+    /// Directories that provision staff: what they have provisioned, and their tokens
+    #[command(subcommand)]
+    Scim(crate::scim::ScimCommand),
     /// Take, check and restore backups
     #[command(subcommand)]
     Backup(BackupCommand),

@@ -23,6 +23,7 @@ mod providers;
 mod requests;
 mod roots;
 mod samples;
+mod scim;
 mod up;
 mod watchman;
 mod wiring;
@@ -127,6 +128,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
         }
         Command::Keys(command) => keys::run(command).await,
+        Command::Scim(command) => scim::run(command).await,
         Command::User(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             people::user(command, &data, &config).await

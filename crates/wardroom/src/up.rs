@@ -139,8 +139,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending, &access] {
+    for task in [signing, releases, reloading, watching, summing, tending, writing, access] {
         task.abort();
+        // What it does between two waits it does to the end: the last checkpoint is signed after that.
+        let _ = task.await;
     }
     stopped(&base).await?;
     checkpoints::sign(&base, &signer).await?;

@@ -22,6 +22,7 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
@@ -30,7 +31,8 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "browser"];
+pub(crate) const ALWAYS: &[&str] =
+    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "scim", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -43,6 +45,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["kms"] => kms::run(),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
+        ["scim"] => scim(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),
@@ -220,6 +223,20 @@ fn saml() -> Outcome {
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
     call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
+}
+
+fn scim() -> Outcome {
+    let browser = crate::root().join("conformance/browser");
+    call_in(&browser, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let python = python("scim", "scim2-cli==0.6.0")?;
+    let pip = shown(&python.join("bin/pip"));
+    let graders =
+        ["scim2-tester==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3", "scim-sanity==0.7.4"];
+    let install = ["install", "--quiet", "--disable-pip-version-check"];
+    call(&pip, &[&install[..], &graders[..]].concat())?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    let (work, bin) = (shown(&workshop("scim")?), shown(&python.join("bin")));
+    call_in(&crate::root().join("conformance/scim"), "node", &["run.mjs", &shown(&binary()?), &work, &bin])
 }
 
 fn events() -> Outcome {

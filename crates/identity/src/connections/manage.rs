@@ -218,7 +218,19 @@ impl Identity {
         }
         let (sealed, _) = inner.seal_connection(connection, &settings, None).await?;
         let row = Connection { name, settings: sealed, ..opened.row };
-        inner.change(permit, row, "settings", detail(&settings)?, via).await
+        // What groups mean may be another thing now, for those too whom a directory has provisioned.
+        let meaning = inner.meaning(&row, &settings, permit.user()).await?;
+        let (detail, now) = (detail(&settings)?, inner.world.now());
+        let pen = inner.pen(permit.actor().clone(), via).await?;
+        let job = inner.db.write(move |tx| {
+            connections::update(tx, &permit, &row, now)?;
+            let event = ConnectionChanged { connection: Some(row.id), what: "settings" };
+            pen.note_why(tx, &event, &detail)?;
+            meaning.apply_to_all(tx, &pen, now)
+        });
+        job.await?;
+        inner.tell();
+        Ok(())
     }
 
     /// Gives a connection another client secret.
@@ -531,7 +543,7 @@ impl Inner {
 }
 
 /// Whether a break-glass account other than `but` may sign in and has something to do so with.
-fn somebody_left(
+pub(crate) fn somebody_left(
     tx: &mut store::Tx<'_>,
     tenant: kernel::TenantId,
     but: Option<UserId>,

@@ -33,6 +33,9 @@ use store::connections::{self, Connection, ConnectionKind, ConnectionState};
 use crate::{Identity, IdentityError, Inner, Refused};
 use providers::Providers;
 
+pub(crate) use manage::somebody_left;
+pub(crate) use roles::{Synced, sync};
+
 pub use begin::{Departure, Wish};
 pub use fetch::{Fetch, FetchError, Fetched, Fetching};
 pub use logout::Farewell;

@@ -10,6 +10,7 @@
 mod access;
 mod authenticator;
 mod connections;
+mod directory;
 mod enrolment;
 mod house;
 mod keys;

@@ -19,9 +19,10 @@ pub use access::{
 };
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
-    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, FactorEnrolled, FactorsReset,
-    IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
-    SessionEnded, UserDisabled, UserEnrolled, UserInvited,
+    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, DirectoryGroup, DirectoryPerson,
+    DirectoryRefused, FactorEnrolled, FactorsReset, IdentityLinked, LoginFailed, LoginSucceeded,
+    ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked, SessionEnded, UserDisabled, UserEnabled,
+    UserEnrolled, UserInvited,
 };
 pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};

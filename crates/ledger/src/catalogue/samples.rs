@@ -117,6 +117,13 @@ fn auth(all: &mut Samples) {
     all.add(&BreakGlassReviewed { user, session });
     all.add(&PersonExported { subject: Pseudonym::from_mac([0xaa; 16]), conversations: 2, lines: 14 });
     all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
+    let (connection, entry) = (id(23), id(24));
+    all.add(&UserEnabled { user, connection });
+    all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
+    for user in [Some(user), None] {
+        all.add(&DirectoryPerson { connection, entry, user, what: "made" });
+        all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
+    }
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {

@@ -20,6 +20,8 @@ pub(crate) struct Ready {
 /// A running process. It is killed when dropped.
 pub(crate) struct House {
     child: Child,
+    /// What it says on standard error, once it has ended.
+    said: mpsc::Receiver<String>,
     pub(crate) ready: Ready,
     pub(crate) started_in: Duration,
 }
@@ -84,7 +86,7 @@ impl House {
             Ok(line) => {
                 let ready = serde_json::from_str(&line)
                     .unwrap_or_else(|error| panic!("not a ready line: {line}: {error}"));
-                Ok(Self { child, ready, started_in: begun.elapsed() })
+                Ok(Self { child, said, ready, started_in: begun.elapsed() })
             }
             Err(_) => {
                 let _ = child.kill();
@@ -101,12 +103,16 @@ impl House {
         let _ = self.child.wait();
     }
 
-    /// Ctrl-C, and the exit status.
+    /// Ctrl-C, and the exit status. What it says of a bad end is shown.
+    #[expect(clippy::print_stdout, reason = "shown with the test that fails")]
     pub(crate) fn interrupt(mut self) -> i32 {
         let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(interrupted.is_ok_and(|status| status.success()));
         for _ in 0..300 {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                if !status.success() {
+                    println!("{}", self.said.recv_timeout(Duration::from_secs(5)).unwrap_or_default());
+                }
                 return status.code().unwrap_or(-1);
             }
             std::thread::sleep(Duration::from_millis(100));
