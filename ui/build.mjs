@@ -40,11 +40,11 @@ const common = {
   logLevel: "warning",
 };
 
-async function script(entry) {
+async function script(entry, format = "iife") {
   const { outputFiles } = await esbuild.build({
     ...common,
     entryPoints: [path(entry)],
-    format: "iife",
+    format,
     plugins: [styles],
   });
   return outputFiles[0].contents;
@@ -64,6 +64,7 @@ async function everything() {
     "mark.svg": await readFile(path("pages/mark.svg")),
     "mine.html": await readFile(path("pages/mine.html")),
     "mine.js": await script("src/mine.ts"),
+    "proof.js": await script("src/proof.ts", "esm"),
     "widget.js": await script("src/widget.ts"),
   };
 }

@@ -4,11 +4,13 @@
 //
 // ENROL_LINK is the first owner's invitation. PUBLIC_URL, when set, is the public door: one question is
 // asked there first, so that there is a conversation to open; otherwise one must be there. BOT (default
-// front-desk) must be live. Screenshots go to OUT_DIR. The last line is "N passed, N failed".
+// front-desk) must be live. ATTACKS, when set with PUBLIC_URL, is a folder of attack strings: 500 of them
+// are said in conversations and looked at. Screenshots go to OUT_DIR. The last line is "N passed, N failed".
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { addAuthenticator, totp } from "./lib/authenticator.mjs";
+import { Ears, sayAll, servePlanted, strings } from "./lib/attack.mjs";
 import { openBrowser } from "./lib/browser.mjs";
 import { ask, lines, notice } from "./lib/chat.mjs";
 import { Checks, expect, until } from "./lib/checks.mjs";
@@ -34,7 +36,8 @@ async function person(name, options = {}) {
   const { browser, close } = await openBrowser([ca], options);
   opened.push(close);
   const watch = await Watch.over(browser, [base]);
-  return { name, email: `${name}@desk.example`, browser, watch, page: await browser.newPage() };
+  const ears = await Ears.over(browser);
+  return { name, email: `${name}@desk.example`, browser, watch, ears, page: await browser.newPage() };
 }
 
 const at = (who) => new URL(who.page.url()).pathname;
@@ -118,7 +121,7 @@ async function invite(owner, role, email = "") {
 }
 
 const clean = (who) => {
-  const faults = who.watch.take();
+  const faults = [...who.watch.take(), ...who.ears.heard.splice(0)];
   expect(faults.length === 0, `${who.name}: ${faults.join("\n")}`);
 };
 
@@ -423,6 +426,122 @@ await check("the auditor sees who tried to sign in, and why it failed", async ()
   await go(auditor, "/sign-ins");
   await look(auditor)("sign-ins");
 });
+await check("the owner watches traffic, shuts a block out and takes that back", async () => {
+  await go(owner, "/traffic");
+  await owner.page.locator("#heaviest").waitFor();
+  await look(owner)("traffic");
+  await owner.page.fill("#block", "192.0.2.0/24");
+  await press(owner, "Shut out");
+  await took(owner, "/traffic");
+  const decided = owner.page.locator("section[aria-labelledby=decided]");
+  await decided.getByText("shut out", { exact: true }).waitFor();
+  await look(owner)("traffic-decided");
+  await decided.getByRole("button", { name: "Take back" }).click();
+  await took(owner, "/traffic");
+  expect((await decided.getByText("192.0.2.0/24", { exact: true }).count()) === 0, "it still holds");
+  // One click on who comes most.
+  const heavy = owner.page.locator("section[aria-labelledby=heaviest] tr", { hasText: "127.0.0.1/32" });
+  await heavy.getByRole("button", { name: "Let in" }).click();
+  await decided.getByText("let in", { exact: true }).waitFor();
+  await decided.getByRole("button", { name: "Take back" }).click();
+  await took(owner, "/traffic");
+});
+
+if (visitor) {
+  await check("a refused visitor reads a reference, and the owner finds what it was", async () => {
+    const refusal = await visitor.goto(`${new URL(process.env.PUBLIC_URL).origin}/?q=<script>alert(1)</script>`);
+    expect(refusal.status() === 403, `it was answered ${refusal.status()}`);
+    const reference = (await refusal.json()).instance;
+    expect(reference.endsWith(refusal.headers()["x-request-id"]), reference);
+    const found = owner.page.locator("#refusal");
+    await until("the refusal to be recorded", async () => {
+      await go(owner, "/traffic");
+      await owner.page.fill("#reference", reference);
+      await press(owner, "Look up");
+      return (await found.count()) > 0;
+    });
+    const told = await found.innerText();
+    expect(/Rules\s+[0-9]{6}/.test(told) && told.includes("GET, page"), told);
+    expect(!(await owner.page.content()).includes("alert(1)"), "what matched is shown");
+    await look(owner)("traffic-refusal");
+    await owner.page.fill("#reference", "0198c0de-1234-7abc-8def-0123456789ab");
+    await press(owner, "Look up");
+    await owner.page.getByText("No refusal is recorded").waitFor();
+    await owner.page.fill("#reference", "his request");
+    await press(owner, "Look up");
+    await owner.page.getByText("That is no reference").waitFor();
+    await visitor.goto(process.env.PUBLIC_URL);
+  });
+}
+
+if (visitor && process.env.ATTACKS) {
+  const texts = strings(process.env.ATTACKS, 500);
+  const fifties = Array.from({ length: 10 }, (_, at) => texts.slice(50 * at, 50 * (at + 1)));
+  const attacker = await person("attacker");
+  const door = new URL(process.env.PUBLIC_URL).origin;
+  attacker.watch.also(door);
+  let conversations = [];
+
+  await check("a planted script is noticed where it runs and where it is forbidden", async () => {
+    const planted = await servePlanted();
+    attacker.watch.also(planted.origin);
+    await attacker.page.goto(`${planted.origin}/open`);
+    await until("both scripts to be noticed", async () => attacker.ears.heard.length >= 2);
+    attacker.ears.heard.splice(0);
+    await attacker.page.goto(`${planted.origin}/strict`);
+    await until("the violations to be noticed", async () => attacker.watch.faults.filter((f) => f.includes("policy violation")).length >= 2);
+    expect(attacker.ears.heard.length === 0, "it ran in spite of its policy");
+    attacker.watch.take();
+    await planted.close();
+  });
+
+  await check("500 attack strings are taken as what somebody says, and none is refused", async () => {
+    await attacker.page.goto(`${door}/`);
+    conversations = await Promise.all(fifties.map((fifty) => sayAll(attacker.page, bot, fifty)));
+    const refused = conversations.flatMap((conversation) => conversation.refused);
+    expect(refused.length === 0, `${refused.length} refused: ${refused.slice(0, 3).join("\n")}`);
+  }, { seconds: 120 });
+
+  await check("the widget shows all of them as text", async () => {
+    for (const [at, { id, token, expires }] of conversations.entries()) {
+      await attacker.page.evaluate(
+        ([key, kept]) => sessionStorage.setItem(key, kept),
+        [`wardroom:1:${new URL(door).host}:${bot}`, JSON.stringify({ session: { id, token, expires }, outbox: [], open: true })],
+      );
+      await attacker.page.reload();
+      const shown = await until("fifty lines", async () => {
+        const mine = (await lines(attacker.page)).filter((line) => line.role === "user");
+        return mine.length >= 50 && mine;
+      }, 30_000);
+      const other = shown.findIndex((line, nth) => line.text !== fifties[at][nth]);
+      expect(other < 0, `${JSON.stringify(shown[other]?.text)} is shown for ${JSON.stringify(fifties[at][other])}`);
+    }
+    await attacker.page.screenshot({ path: join(out, "attacks-widget.png") });
+    clean(attacker);
+  }, { seconds: 180 });
+
+  await check("the console shows all of them as text", async () => {
+    for (const [at, { id }] of conversations.entries()) {
+      await go(manager, `/conversations/${id}`);
+      await manager.page.fill("#reason", "ticket 4711");
+      await press(manager, "Open the transcript");
+      await manager.page.locator(".line").first().waitFor();
+      const shown = await manager.page.locator(".line[data-role=user] .text").evaluateAll((all) => all.map((p) => p.textContent));
+      expect(JSON.stringify(shown) === JSON.stringify(fifties[at]), `conversation ${at}: ${shown.length} lines, or another text`);
+    }
+    await manager.page.screenshot({ path: join(out, "attacks-console.png") });
+    clean(manager);
+  }, { seconds: 120 });
+
+  await check("the audit log's export holds none of them", async () => {
+    await go(auditor, "/audit");
+    const [download] = await Promise.all([auditor.page.waitForEvent("download"), press(auditor, "Export")]);
+    const exported = readFileSync(await download.path(), "utf8");
+    const found = texts.filter((text) => text.length >= 12 && exported.includes(JSON.stringify(text).slice(1, -1)));
+    expect(found.length === 0, found.join("\n"));
+    clean(auditor);
+  });
+}
 
 if (visitor) {
   await check("the visitor sees what is kept of them, copies it, and has it destroyed", async () => {

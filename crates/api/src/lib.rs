@@ -25,6 +25,7 @@ pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
     let doors = Doors::<Front>::new()
         .public(get.clone(), "/", "the chat page is for everybody", pages::chat)
         .public(get.clone(), "/widget.js", "a script that any page may embed", pages::widget)
+        .public(get.clone(), "/proof.js", "what the widget fetches to answer a challenge", pages::proof)
         .public(get.clone(), "/assets/{file}", "the chat page's style and mark", pages::asset)
         .public(get.clone(), "/docs/{*page}", "what the bot cites must be readable", pages::document)
         .public(get.clone(), "/healthz", "says only that the process runs", health::alive)

@@ -27,6 +27,16 @@ pub(crate) async fn widget(State(front): State<Front>) -> Result<Response, Refus
     Ok(response)
 }
 
+/// `GET /proof.js`: a module that the widget loads when it is challenged, on whatever page it stands;
+/// modules are fetched as by any script (CORS), without credentials, so every origin may read it.
+pub(crate) async fn proof(State(front): State<Front>) -> Result<Response, Refusal> {
+    let mut response = file(&front, "proof.js", "public, max-age=300")?;
+    let headers = response.headers_mut();
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    Ok(response)
+}
+
 /// `GET /assets/{file}`
 pub(crate) async fn asset(State(front): State<Front>, Path(name): Path<String>) -> Result<Response, Refusal> {
     if name.starts_with("console") {

@@ -6,7 +6,7 @@ use store::dump::Table;
 use store::{FromValue, Value};
 use store::{
     access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, identities,
-    settings, tickets, users,
+    policies, settings, tickets, users,
 };
 use vault::{Place, Purpose};
 
@@ -127,6 +127,14 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
         ("identities", "subject") => |row, tenant| {
             let place = identities::subject_place(tenant, row.get("subject_blind")?);
             Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
+        },
+        ("policy_versions", "files") => |row, tenant| {
+            let place = policies::files_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
+        },
+        ("policy_versions", "reason") => |row, tenant| {
+            let place = policies::reason_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
         },
         ("access_requests", "reason") => {
             |row, tenant| identity(row, access_requests::reason_place(tenant, row.get("id")?))

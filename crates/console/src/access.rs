@@ -123,7 +123,7 @@ pub(crate) async fn page(
         reviews: may_to(&desk, &actor, Act::ReviewBreakGlass, &account(one.user)),
     });
     let uses = uses.collect();
-    html(&Page { shell, waiting, rows, roles: roles(), confirm, uses })
+    html(&Page { shell, waiting, rows, roles: roles(&desk).await?, confirm, uses })
 }
 
 async fn names(desk: &Desk, actor: &guard::Actor, me: UserId) -> Result<Names, Trouble> {

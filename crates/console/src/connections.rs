@@ -268,7 +268,7 @@ pub(crate) async fn one(
         created: When(view.created),
         changed: When(view.changed),
         people: PeopleWords::new(&view.settings.people),
-        roles: roles().into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
+        roles: roles(&desk).await?.into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
         domains_text: view.domains.iter().map(|row| row.domain.clone()).collect::<Vec<_>>().join(" "),
         domains,
         directory,

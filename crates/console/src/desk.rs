@@ -16,12 +16,13 @@ use identity::Identity;
 use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, Timestamp, UserId, World};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
+use rulebook::Rulebook;
 use store::{Db, Keychain, StoreError, Via};
 use wire::turn::EngineService;
 
 use crate::enrol::Codes;
 use crate::page::may_to;
-use crate::trouble::{nothing, of_store};
+use crate::trouble::{Trouble, nothing, of_store};
 
 /// The parts of the house that the staff doors stand before.
 pub struct DeskParts {
@@ -37,6 +38,8 @@ pub struct DeskParts {
     pub keys: Keychain,
     /// The life of the keys.
     pub custody: Custody,
+    /// The policies as they change.
+    pub rulebook: Rulebook,
     /// Who is who.
     pub identity: Identity,
     /// What was said.
@@ -230,6 +233,8 @@ impl Entrance for Desk {
     }
 
     async fn record(&self, decision: &Decision<'_>) -> Result<(), Problem> {
+        let moment = (self.world.now(), decision.reason.is_some());
+        self.rulebook.note(decision.act, decision.actor, decision.resource, moment, decision.outcome);
         // What somebody may do is recorded by the act itself; here only what they may not.
         let Err(denied) = decision.outcome else { return Ok(()) };
         let event = AccessDenied {
@@ -275,7 +280,9 @@ fn only_bot(actor: &Actor) -> Option<BotName> {
     }
 }
 
-/// Every role with its name and what it is for, for the forms that give one.
-pub(crate) fn roles() -> Vec<(&'static str, &'static str)> {
-    Role::ALL.iter().map(|role| (role.name(), role.display())).collect()
+/// Every role with its name and what it is for, for the forms that give one: those that ship, and those
+/// that the tenant made of actions.
+pub(crate) async fn roles(desk: &Desk) -> Result<Vec<(&'static str, &'static str)>, Trouble> {
+    let made = desk.identity.made_roles().await?.into_iter().map(|made| Role::Custom(made.role));
+    Ok(Role::ALL.iter().copied().chain(made).map(|role| (role.name(), role.display())).collect())
 }

@@ -20,8 +20,10 @@ mod keys;
 mod layer;
 mod overview;
 mod page;
+mod policies;
 mod programs;
 mod provisioning;
+mod refusal;
 mod review;
 mod scim;
 mod sessions;
@@ -39,7 +41,7 @@ use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
-pub use traffic::{Heaviest, Measured, TrafficDesk, TrafficNow};
+pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
 ///
@@ -51,6 +53,7 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(proof_doors())
         .and(work_doors())
         .and(key_doors())
+        .and(policy_doors())
         .and(people_doors())
         .and(program_doors())
         .and(access_doors())
@@ -211,6 +214,19 @@ fn key_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/keys/versions/{version}/keep", keys::keep)
         .guarded(post.clone(), "/keys/requests/{request}/approve", keys::approve)
         .guarded(post, "/keys/requests/{request}/cancel", keys::cancel)
+}
+
+/// Who may do what, and how that changes.
+fn policy_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/policies", policies::page)
+        .guarded(get, "/policies/files/{file}", policies::file)
+        .guarded(post.clone(), "/policies/files/{file}", policies::try_out)
+        .guarded(post.clone(), "/policies/propose", policies::propose)
+        .guarded(post.clone(), "/policies/roll-back", policies::roll_back)
+        .guarded(post.clone(), "/policies/{version}/approve", policies::approve)
+        .guarded(post, "/policies/{version}/refuse", policies::refuse)
 }
 
 /// Programs: their keys, and the accounts that nobody signs in to.

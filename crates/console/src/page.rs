@@ -84,6 +84,7 @@ const RAIL: &[(&str, &[Entry])] = &[
             ),
         ],
     ),
+    ("Rules", &[("/policies", "Policies", Act::ReadPolicy, "M6.5 4.5h11v15h-11zM9 8.5h6M9 12h6M9 15.5h3.5")]),
     (
         "House",
         &[
@@ -164,6 +165,10 @@ const DONE: &[(&str, &str)] = &[
     ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
     ("key-enabled", "The version is enabled."),
     ("paused", "The wrapping anew is paused."),
+    ("policy-proposed", "It is proposed; within three days a second security admin has to agree."),
+    ("policy-approved", "The policies are in force from the next request on."),
+    ("policy-refused", "The proposal is refused; nothing has changed."),
+    ("policy-back", "The earlier policies are in force again."),
     ("resumed", "The wrapping anew goes on."),
     ("revoked", "The role is taken away from the next request on."),
     ("rotated", "New writes use the new version from now on; the rest is wrapped anew meanwhile."),

@@ -162,7 +162,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), Trouble> {
 /// A resource as an answer.
 fn shown(desk: &Desk, status: StatusCode, one: &Provisioned, shape: &Shape) -> Response {
     let body = one.shown(&desk.scim());
-    let location = body["meta"]["location"].as_str().and_then(|at| HeaderValue::from_str(at).ok());
+    let location = body.pointer("/meta/location").and_then(Value::as_str);
+    let location = location.and_then(|at| HeaderValue::from_str(at).ok());
     let mut response = say(status, &shape.apply(body));
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::from_str(&etag(one.version())) {

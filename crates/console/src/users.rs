@@ -132,7 +132,7 @@ pub(crate) async fn list(
         }
     });
     let invites = invites.collect();
-    html(&List { shell, rows, invites, roles: roles(), invites_people })
+    html(&List { shell, rows, invites, roles: roles(&desk).await?, invites_people })
 }
 
 /// Whom to invite as what.
@@ -297,7 +297,7 @@ pub(crate) async fn one(
         shell,
         row: Row::from(&user),
         held,
-        roles: roles(),
+        roles: roles(&desk).await?,
         grants,
         disables,
         resets,

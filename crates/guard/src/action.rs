@@ -106,6 +106,8 @@ actions! {
     InviteUser, "iam.invite", "iam", [Tenant];
     /// Disable an account, which ends its sessions.
     DisableUser, "iam.disable", "iam", [Account];
+    /// Make a role of actions, change what it gives, or end it. Needs a fresh proof.
+    DefineRole, "iam.define-role", "iam", [Tenant];
     /// Grant a role to somebody else.
     GrantRole, "iam.grant-role", "iam", [Account];
     /// Take a role away.
@@ -136,6 +138,14 @@ actions! {
     /// one. Needs a fresh proof.
     ManageConnections, "connection.manage", "connection", [Tenant];
 
+    /// See the policies, their history, and why a decision falls as it does.
+    ReadPolicy, "policy.read", "policy", [Tenant];
+    /// Propose a change of the policies. Needs a fresh proof.
+    ProposePolicy, "policy.propose", "policy", [Tenant];
+    /// Agree to a change of the policies that somebody else proposed, or refuse it. Needs a fresh proof.
+    ApprovePolicy, "policy.approve", "policy", [Tenant];
+    /// Put an earlier version of the policies in force again. Needs a fresh proof.
+    RollBackPolicy, "policy.roll-back", "policy", [Tenant];
     /// See the people and groups that a directory has provisioned through its own connection.
     ReadDirectory, "directory.read", "directory", [Tenant];
     /// Provision people and groups through a connection, and take people out.

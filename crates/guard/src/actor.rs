@@ -115,13 +115,16 @@ pub enum ServiceName {
     Core,
     /// Runs bots and connectors.
     Engine,
+    /// Hands the audit record on to the enterprise's security desk.
+    Siem,
     /// Whoever can run commands beside the data directory.
     Operator,
 }
 
 impl ServiceName {
     /// All of them.
-    pub const ALL: &'static [ServiceName] = &[Self::Edge, Self::Core, Self::Engine, Self::Operator];
+    pub const ALL: &'static [ServiceName] =
+        &[Self::Edge, Self::Core, Self::Engine, Self::Siem, Self::Operator];
 
     /// The name in policies and audit records.
     pub const fn name(self) -> &'static str {
@@ -129,6 +132,7 @@ impl ServiceName {
             Self::Edge => "edge",
             Self::Core => "core",
             Self::Engine => "engine",
+            Self::Siem => "siem",
             Self::Operator => "operator",
         }
     }

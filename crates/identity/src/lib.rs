@@ -11,6 +11,7 @@
 pub mod access;
 pub mod api_keys;
 mod ceremony;
+mod custom;
 mod device;
 mod enrol;
 mod error;

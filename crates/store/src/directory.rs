@@ -10,6 +10,7 @@ use guard::{Action, Permit};
 use kernel::{ConnectionId, DirectoryEntryId, TenantId, Timestamp, UserId};
 use vault::Place;
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::users::{NewUser, UserState};
 use crate::words::{Keyed, states};
@@ -345,13 +346,16 @@ pub fn set_state(
     user: UserId,
     state: UserState,
 ) -> Result<(), StoreError> {
-    tx.execute_one(
-        "account",
-        "UPDATE users SET state = $4, epoch = epoch + 1 WHERE tenant = $1 AND id = $3
-           AND EXISTS (SELECT 1 FROM directory_entries e
-                       WHERE e.tenant = $1 AND e.connection = $2 AND e.account = users.id)",
-        params![permit.tenant(), own(permit)?, user, state],
-    )
+    let (tenant, connection) = (permit.tenant(), own(permit)?);
+    bound::change(tx, Bound::Users, params![tenant, user], |tx| {
+        tx.execute_one(
+            "account",
+            "UPDATE users SET state = $4, epoch = epoch + 1 WHERE tenant = $1 AND id = $3
+               AND EXISTS (SELECT 1 FROM directory_entries e
+                           WHERE e.tenant = $1 AND e.connection = $2 AND e.account = users.id)",
+            params![tenant, connection, user, state],
+        )
+    })
 }
 
 /// Writes the name and address of an account that hangs on an entry of the directory.
@@ -360,12 +364,15 @@ pub fn set_state(
 /// [`StoreError::Missing`] when no entry of this directory has the account, [`StoreError::Conflict`] when
 /// the address has another one.
 pub fn rename(tx: &mut Tx<'_>, permit: &Permit<ProvisionDirectory>, as_: &NewUser) -> Result<(), StoreError> {
-    let renamed = tx.execute(
-        "UPDATE users SET email_blind = $4, key_gen = $5, email = $6, name = $7 WHERE tenant = $1 AND id = $3
-           AND EXISTS (SELECT 1 FROM directory_entries e
-                       WHERE e.tenant = $1 AND e.connection = $2 AND e.account = users.id)",
-        params![permit.tenant(), own(permit)?, as_.id, as_.email_blind, as_.key_gen, as_.email, as_.name],
-    );
+    let (tenant, connection) = (permit.tenant(), own(permit)?);
+    let renamed = bound::change(tx, Bound::Users, params![tenant, as_.id], |tx| {
+        tx.execute(
+            "UPDATE users SET email_blind = $4, key_gen = $5, email = $6, name = $7 WHERE tenant = $1 AND id = $3
+               AND EXISTS (SELECT 1 FROM directory_entries e
+                           WHERE e.tenant = $1 AND e.connection = $2 AND e.account = users.id)",
+            params![tenant, connection, as_.id, as_.email_blind, as_.key_gen, as_.email, as_.name],
+        )
+    });
     match renamed.map_err(|error| error.named("address"))? {
         0 => Err(StoreError::Missing { what: "account" }),
         _ => Ok(()),

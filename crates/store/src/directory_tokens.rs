@@ -5,6 +5,7 @@ use guard::Permit;
 use guard::action::{ManageConnections, ReadConnections};
 use kernel::{ConnectionId, DirectoryTokenId, TenantId, Timestamp, UserId};
 
+use crate::bound::{self, Bound};
 use crate::{Read, Row, StoreError, Tx, params};
 
 /// A token, as stored.
@@ -54,7 +55,8 @@ pub fn create(
         "INSERT INTO directory_tokens (tenant, connection, id, hash, created_ms, created_by, expires_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
         params![token.tenant, token.connection, token.id, hash, token.created, permit.user(), token.expires],
-    )
+    )?;
+    bound::bind(tx, Bound::DirectoryTokens, params![token.tenant, token.id])
 }
 
 /// Revokes a token of a connection.
@@ -73,7 +75,8 @@ pub fn revoke(
         "UPDATE directory_tokens SET revoked_ms = $4
          WHERE tenant = $1 AND connection = $2 AND id = $3 AND revoked_ms IS NULL",
         params![permit.tenant(), connection, token, now],
-    )
+    )?;
+    bound::bind(tx, Bound::DirectoryTokens, params![permit.tenant(), token])
 }
 
 /// The tokens of a connection, the newest first.
@@ -98,11 +101,10 @@ pub fn of_connection(
     connection: ConnectionId,
 ) -> Result<Vec<Token>, StoreError> {
     let rows = tx.rows(
-        "SELECT tenant, connection, id, created_ms, created_by, expires_ms, used_ms, revoked_ms
-         FROM directory_tokens WHERE tenant = $1 AND connection = $2 ORDER BY created_ms DESC, id",
+        "SELECT * FROM directory_tokens WHERE tenant = $1 AND connection = $2 ORDER BY created_ms DESC, id",
         params![tenant, connection],
     )?;
-    rows.into_iter().map(token_of).collect()
+    bound::held(tx, Bound::DirectoryTokens, rows)?.into_iter().map(token_of).collect()
 }
 
 /// A token by its hash, live or not. No permit: the token is the proof.
@@ -110,13 +112,8 @@ pub fn of_connection(
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, hash: [u8; 32]) -> Result<Option<Token>, StoreError> {
-    tx.row(
-        "SELECT tenant, connection, id, created_ms, created_by, expires_ms, used_ms, revoked_ms
-         FROM directory_tokens WHERE hash = $1",
-        params![hash],
-    )?
-    .map(token_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM directory_tokens WHERE hash = $1", params![hash])?;
+    bound::held_one(tx, Bound::DirectoryTokens, row)?.map(token_of).transpose()
 }
 
 /// Remembers that a token was used. No permit: as for [`find`].
@@ -129,10 +126,12 @@ pub fn used(
     token: DirectoryTokenId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE directory_tokens SET used_ms = $3 WHERE tenant = $1 AND id = $2",
-        params![tenant, token, now],
-    )?;
+    bound::change(tx, Bound::DirectoryTokens, params![tenant, token], |tx| {
+        tx.execute(
+            "UPDATE directory_tokens SET used_ms = $3 WHERE tenant = $1 AND id = $2",
+            params![tenant, token, now],
+        )
+    })?;
     Ok(())
 }
 

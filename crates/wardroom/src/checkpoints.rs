@@ -81,7 +81,8 @@ pub(crate) async fn sign(base: &Foundation, signer: &Signer) -> Result<(), Failu
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error(
     "the audit log has {found} entries and does not hold the checkpoint over {kept} that was kept beside it: the \
-     database was put back to an earlier state, or another was put in its place; see `wardroom audit verify`"
+     database was put back to an earlier state, or another was put in its place; see `wardroom audit verify`. If you \
+     put it back yourself and mean to go on with it, remove `audit.checkpoint` from the data directory"
 )]
 pub(crate) struct RolledBack {
     kept: u64,

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
 mod access;
+mod policy;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
 use kernel::{BotName, ConversationId, KeyRequestId, Reason, SubjectId};
+pub(crate) use policy::PolicyCommand;
 
 /// The secure-by-default platform for an enterprise's chatbots.
 #[derive(Debug, Parser)]
@@ -100,6 +102,9 @@ pub(crate) enum Command {
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Policies: try, propose, agree, put back
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check firewall rules, and tell what they say of a request
     #[command(subcommand)]
     Waf(WafCommand),
@@ -253,6 +258,9 @@ pub(crate) enum AuditCommand {
         /// An earlier checkpoint of yours that the log must still agree with
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// The log alone, without the messages and other rows
+        #[arg(long)]
+        log_only: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -481,12 +489,37 @@ pub(crate) enum BackupCommand {
 pub(crate) enum RoleCommand {
     /// Show what each role may do
     List,
+    /// Show the roles that were made here, and what they give
+    Made {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a role of actions, or change what it gives; whoever holds it signs in anew
+    Define {
+        /// Its name, for example `night-desk`
+        name: String,
+        /// What it gives, for example `transcript.list`
+        #[arg(required = true)]
+        actions: Vec<Act>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End a role that was made here, and every grant of it
+    Retire {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Grant a role; it holds from the next sign-in on
     Grant {
         /// Address or id
         who: String,
-        /// The role
-        role: Role,
+        /// The role; one that was made here as `custom:NAME`
+        role: String,
         /// Where it holds: `tenant` or `bot:NAME`
         #[arg(long, default_value = "tenant")]
         scope: Scope,
@@ -503,8 +536,8 @@ pub(crate) enum RoleCommand {
     Revoke {
         /// Address or id
         who: String,
-        /// The role
-        role: Role,
+        /// The role; one that was made here as `custom:NAME`
+        role: String,
         /// Where it holds
         #[arg(long, default_value = "tenant")]
         scope: Scope,
@@ -554,9 +587,12 @@ impl RoleCommand {
     pub(crate) fn place(&self) -> Option<&Place> {
         match self {
             Self::List => None,
-            Self::Grant { place, .. } | Self::Revoke { place, .. } | Self::Explain { place, .. } => {
-                Some(place)
-            }
+            Self::Made { place, .. }
+            | Self::Define { place, .. }
+            | Self::Retire { place, .. }
+            | Self::Grant { place, .. }
+            | Self::Revoke { place, .. }
+            | Self::Explain { place, .. } => Some(place),
         }
     }
 }

@@ -17,6 +17,7 @@ mod firewall;
 mod keys;
 mod memory;
 mod people;
+mod policies;
 mod posture;
 mod programs;
 mod providers;
@@ -97,16 +98,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
         Command::Audit(command) => match command {
-            AuditCommand::Verify { place, export, key, since, json } => {
-                audit::verify(
-                    &place,
-                    &read(&place)?,
-                    export.as_deref(),
-                    key.as_deref(),
-                    since.as_deref(),
-                    json,
-                )
-                .await
+            AuditCommand::Verify { place, export, key, since, log_only, json } => {
+                let (export, key, since) = (export.as_deref(), key.as_deref(), since.as_deref());
+                let wish = audit::Wish { export, key, since, log_only, json };
+                audit::verify(&place, &read(&place)?, wish).await
             }
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
@@ -146,6 +141,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let data = place.map(|place| place.data.clone()).unwrap_or_default();
             let config = place.map(read).transpose()?.unwrap_or_default();
             people::role(command, &data, &config).await
+        }
+        Command::Policy(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            policies::run(command, &data, &config).await
         }
         Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
         Command::Waf(WafCommand::Explain { request, staff, place }) => {

@@ -7,6 +7,7 @@ use clap::Subcommand;
 use guard::Permit;
 use guard::action::{ManageConnections, ReadConnections};
 use identity::Identity;
+use identity::directory::Tally;
 use kernel::{ConnectionId, DirectoryTokenId};
 use store::Via;
 
@@ -82,39 +83,38 @@ async fn list(base: &Foundation, identity: &Identity, json: bool) -> Result<(), 
     let mut told = Vec::new();
     for view in identity.connections(&base.leave::<ReadConnections>()?).await? {
         let (tally, tokens) = identity.directory(base.leave()?, view.id).await?;
-        let tokens = tokens.iter().map(|token| {
-            serde_json::json!({
-                "id": token.id, "live": token.is_live(now), "made": token.created.rfc3339(),
-                "ends": token.expires.rfc3339(), "used": token.used.map(|at| at.rfc3339()),
-            })
-        });
-        told.push(serde_json::json!({
-            "connection": view.id, "name": view.name, "people": tally.people, "accounts": tally.accounts,
-            "active": tally.active, "groups": tally.groups, "tokens": tokens.collect::<Vec<_>>(),
-        }));
+        if json {
+            let tokens = tokens.iter().map(|token| {
+                serde_json::json!({
+                    "id": token.id, "live": token.is_live(now), "made": token.created.rfc3339(),
+                    "ends": token.expires.rfc3339(), "used": token.used.map(|at| at.rfc3339()),
+                })
+            });
+            told.push(serde_json::json!({
+                "connection": view.id, "name": view.name, "people": tally.people, "accounts": tally.accounts,
+                "active": tally.active, "groups": tally.groups, "tokens": tokens.collect::<Vec<_>>(),
+            }));
+            continue;
+        }
+        let Tally { people, accounts, groups, .. } = tally;
+        let mut lines = format!(
+            "{}  {}: {people} people, {accounts} with an account, {groups} groups",
+            view.id, view.name
+        );
+        for token in tokens {
+            let state = if token.is_live(now) { "live" } else { "ended" };
+            let used = token.used.map_or_else(|| "never".to_owned(), |at| at.rfc3339());
+            let ends = token.expires.rfc3339();
+            lines.push_str(&format!("\n  token {}  {state}, until {ends}, last used {used}", token.id));
+        }
+        told.push(lines.into());
     }
     if json {
         println!("{}", serde_json::Value::from(told));
-        return Ok(());
-    }
-    if told.is_empty() {
+    } else if told.is_empty() {
         println!("there is no connection; the console's page Sign-in makes one");
-    }
-    for one in told {
-        let text =
-            |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        let [id, name, people, accounts, groups] =
-            ["connection", "name", "people", "accounts", "groups"].map(|name| text(&one[name]));
-        println!("{id}  {name}: {people} people, {accounts} with an account, {groups} groups");
-        for token in one["tokens"].as_array().into_iter().flatten() {
-            let state = if token["live"] == true { "live" } else { "ended" };
-            let used = token["used"].as_str().unwrap_or("never");
-            println!(
-                "  token {}  {state}, until {}, last used {used}",
-                text(&token["id"]),
-                text(&token["ends"])
-            );
-        }
+    } else {
+        told.iter().filter_map(serde_json::Value::as_str).for_each(|lines| println!("{lines}"));
     }
     Ok(())
 }

@@ -11,8 +11,8 @@ use api::{Front, FrontParts, StaffApi, StaffParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shutdown, Tls,
-    TlsSource, Witness, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown,
+    Tls, TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -49,6 +49,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let stop = StopSignals::listen()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
+    // Nothing is served from a database that was put back: people would be answered by an older state.
+    if let Some(standing) = checkpoints::standing(&base, &signer).await? {
+        return Err(standing.into());
+    }
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
     let house = House::on(base.clone()).await?;
     if house.shelf.live(&config.bots.default).is_none() {
@@ -73,7 +77,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let (router, _) = api::doors(front)?;
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
-    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let admission = admission(&config, &base.world)?;
     let (programs, _) = api::staff_doors(staff_api(&house, identity.clone()))?;
     let desk = desk(
         &house,
@@ -93,6 +97,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     firewall.tell(ears);
     let summing = tokio::spawn(firewall.clone().watch(shutdown.clone()));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
+    let sharing = tokio::spawn(admission.clone().keep_together(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
     let edge = |door| {
         let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
@@ -122,6 +127,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
@@ -139,7 +145,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [signing, releases, reloading, watching, summing, tending, writing, access] {
+    for task in [signing, releases, reloading, watching, sharing, summing, tending, ruling, access, writing] {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;
@@ -169,10 +175,13 @@ async fn reload(mut asked: Signal, reread: Reread, admission: Admission, firewal
 }
 
 async fn take(config: Config, admission: &Admission, firewall: &Firewall) -> Result<(), Failure> {
-    // Large rule sets take a second to compile; meanwhile requests go on.
-    let (rules, firewall) = (config.waf.clone(), firewall.clone());
-    tokio::task::spawn_blocking(move || firewall.reload(&rules)).await??;
-    Ok(admission.reload(config.admission, &config.edge)?)
+    // Large rule sets take a second to compile, and files about places to read; meanwhile requests go on.
+    let (admission, firewall) = (admission.clone(), firewall.clone());
+    let taken = tokio::task::spawn_blocking(move || {
+        firewall.reload(&config.waf)?;
+        admission.reload(config.admission, &config.edge)
+    });
+    Ok(taken.await??)
 }
 
 /// What a person needs to know once the doors are open.
@@ -256,6 +265,15 @@ pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity
     Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
 }
 
+/// Who is served now; together with other edges where they share a store.
+fn admission(config: &Config, world: &kernel::World) -> Result<Admission, Failure> {
+    let (settings, access) = (config.admission.clone(), &config.edge);
+    Ok(match config.shared.fetched()? {
+        None => Admission::new(settings, access, world)?,
+        Some(shared) => Admission::together(settings, access, Shared::new(&shared, world)?, world)?,
+    })
+}
+
 /// The public doors' state.
 fn front(house: &House, config: &Config, identity: Identity, origin: String, shutdown: &Shutdown) -> Front {
     let base = &house.base;
@@ -323,6 +341,7 @@ fn desk(
         db: base.db.clone(),
         keys: base.keys.clone(),
         custody: base.custody.clone(),
+        rulebook: base.rulebook.clone(),
         identity,
         conversations: house.conversations.clone(),
         shelf: house.shelf.clone(),
@@ -451,6 +470,9 @@ fn logging() {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
+
+#[cfg(test)]
+mod sweep;
 
 #[cfg(test)]
 mod tests {

@@ -16,7 +16,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
-    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
+    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [on] [off] [haproxy] [tools]"),
     ("waf", "what inspecting a chat message costs: bench waf [CRS_FOLDER]; ../shared/crs if left out"),
     ("house", "start, size, send over TLS, idle streams"),
 ];

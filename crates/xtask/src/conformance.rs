@@ -1,8 +1,11 @@
 //! The judgement of other people's tools: graders, validators and a real browser, run against the real
 //! binary in a data directory of its own.
 
+mod authz;
 mod browser;
 pub(crate) mod kms;
+mod roots;
+mod shared;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -22,8 +25,14 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
     ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
+    (
+        "shared",
+        "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
+    ),
+    ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     ("crs", "the OWASP Core Rule Set's regression tests judge the firewall: crs [FOLDER]"),
     ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
@@ -32,7 +41,7 @@ const SUITES: &[(&str, &str)] = &[
 
 /// Those that `cargo xtask test` runs.
 pub(crate) const ALWAYS: &[&str] =
-    &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "scim", "browser"];
+    &["supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "scim", "shared", "browser"];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -42,10 +51,14 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["authz"] => authz::run(),
         ["kms"] => kms::run(),
+        ["roots"] => roots::run(&roots::ROOTS),
+        ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
         ["scim"] => scim(),
+        ["shared"] => shared::run(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),

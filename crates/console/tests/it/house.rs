@@ -218,6 +218,13 @@ impl House {
         let desk = Desk::new(DeskParts {
             tenant,
             custody: custody.clone(),
+            rulebook: rulebook::Rulebook::new(rulebook::RulebookParts {
+                tenant,
+                db: db.clone(),
+                keys: keys.clone(),
+                guard: guard.clone(),
+                world: world.clone(),
+            }),
             guard: guard.clone(),
             world: world.clone(),
             db: db.clone(),

@@ -7,6 +7,7 @@ mod doorstep;
 mod house;
 mod keys;
 mod pages;
+mod policies;
 mod roles;
 mod traffic;
 mod transcripts;

@@ -60,6 +60,9 @@ pub(super) const DECLARED: [Fields; 27] = [
 /// every shape, and filters that look like SQL. All of it is data, which is sealed when it is kept and
 /// escaped when it is shown; the room's own reader refuses what is of bad form.
 const DIRECTORY: &[&str] = &["/^json/", "filter", "attributes", "excludedAttributes", "sortBy"];
+/// The most values of one body that are told apart: more than fit into what is inspected of it. A group
+/// comes with all its members.
+const MEMBERS: usize = 20_000;
 /// The Core Rule Set's lists of methods and of media types, which know no `PATCH` and no SCIM.
 const UNKNOWN_TO_CRS: [u32; 2] = [911_100, 920_420];
 
@@ -95,6 +98,7 @@ impl Fields {
         if self.sealed == DIRECTORY {
             // Entra puts paths with filters in the place of names.
             policy.exclusions.push(Exclusion::ids(1..=u32::MAX).of_target("ARGS_NAMES:/^json/")?);
+            policy.body.args = MEMBERS;
             policy.exclusions.extend(UNKNOWN_TO_CRS.map(|id| Exclusion::ids(id..=id)));
         }
         Ok(policy)

@@ -10,6 +10,7 @@ mod chat;
 mod config;
 mod edge;
 mod keys;
+mod policy;
 mod samples;
 mod system;
 
@@ -32,14 +33,15 @@ pub use chat::{
 };
 pub use config::ConfigChanged;
 pub use edge::{
-    Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficDecided, TrafficLimited, TrafficState,
-    TrafficUnlimited,
+    ChallengeAnswered, Method, RequestBlocked, RequestRefused, SuspiciousText, TrafficDecided,
+    TrafficLimited, TrafficState, TrafficUnlimited,
 };
 pub use keys::{
     KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
     KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
     RootUsed,
 };
+pub use policy::{PolicyApproved, PolicyProposed, PolicyRefused, PolicyRolledBack, RoleDefined, RoleRetired};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 
@@ -58,6 +60,7 @@ pub fn catalogue() -> Vec<EventInfo> {
         edge::EVENTS,
         system::EVENTS,
         config::EVENTS,
+        policy::EVENTS,
     ]
     .concat();
     all.sort_by_key(|info| info.code);
@@ -77,6 +80,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
         edge::EVENTS,
         system::EVENTS,
         config::EVENTS,
+        policy::EVENTS,
     ]
     .into_iter()
     .flatten()

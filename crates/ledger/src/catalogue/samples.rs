@@ -187,11 +187,19 @@ fn machine(all: &mut Samples) {
     });
     all.add(&TrafficUnlimited { dimension: "agent", value: agent, block: None, seconds: 42 });
     all.add(&TrafficDecided { block: Pseudonym::from_mac([5; 16]), decision: "deny", seconds: 3600 });
+    all.add(&ChallengeAnswered { accepted: 12, refused: 3, bits: 17 });
     backups(all);
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+    all.add(&PolicyProposed { version: 1, policies_sha256: root, changes: 3 });
+    all.add(&PolicyApproved { version: 1, policies_sha256: root });
+    all.add(&PolicyRefused { version: 2 });
+    all.add(&PolicyRolledBack { version: 3, restores: 0, policies_sha256: root });
+    let role = Token::lossy("custom:night-desk/transcript.list/overview.read");
+    all.add(&RoleDefined { role: role.clone(), holders: 0 });
+    all.add(&RoleRetired { role, holders: 2 });
 }
 
 fn custody(all: &mut Samples) {

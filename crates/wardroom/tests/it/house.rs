@@ -33,6 +33,7 @@ pub(crate) struct Refusal {
 }
 
 fn command(data: &Path, environment: &[(&str, &Path)]) -> Command {
+    crate::root::settle(data);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardroom"));
     command
         .args(["up", "--json", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data"])
@@ -105,15 +106,22 @@ impl House {
 
     /// Ctrl-C, and the exit status. What it says of a bad end is shown.
     #[expect(clippy::print_stdout, reason = "shown with the test that fails")]
-    pub(crate) fn interrupt(mut self) -> i32 {
+    pub(crate) fn interrupt(self) -> i32 {
+        let (status, said) = self.interrupt_and_tell();
+        if status != 0 {
+            println!("{said}");
+        }
+        status
+    }
+
+    /// The same, with all that it logged.
+    pub(crate) fn interrupt_and_tell(mut self) -> (i32, String) {
         let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(interrupted.is_ok_and(|status| status.success()));
         for _ in 0..300 {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                if !status.success() {
-                    println!("{}", self.said.recv_timeout(Duration::from_secs(5)).unwrap_or_default());
-                }
-                return status.code().unwrap_or(-1);
+                let said = self.said.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
+                return (status.code().unwrap_or(-1), said);
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -142,9 +150,19 @@ pub(crate) fn wardroom(args: &[&str]) -> (i32, String, String) {
 
 /// The same with something on standard input.
 pub(crate) fn wardroom_with(args: &[&str], input: &str) -> (i32, String, String) {
+    wardroom_in(args, input, &[])
+}
+
+/// The same with more in its environment.
+pub(crate) fn wardroom_in(
+    args: &[&str],
+    input: &str,
+    environment: &[(&str, &Path)],
+) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
         .args(args)
         .env_remove("WARDROOM_DATA")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

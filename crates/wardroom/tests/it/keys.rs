@@ -14,6 +14,7 @@ use store::{Db, DbUrl, keys, tenants};
 use vault::{CachePolicy, FileRoot, KeyChain, Keyring, PassphraseRoot, Purpose, TwoRoots};
 
 use crate::house::{House, wardroom};
+use crate::root;
 
 /// Loops of the kill test.
 const KILLS: u64 = 40;
@@ -84,7 +85,7 @@ fn the_keys_are_looked_after_beside_a_running_deployment() {
 }
 
 /// The rows of a deployment, looked at beside the binary.
-struct Rows {
+pub(crate) struct Rows {
     db: Db,
     keyring: Arc<Keyring>,
     tenant: TenantId,
@@ -92,7 +93,7 @@ struct Rows {
 }
 
 impl Rows {
-    async fn open(data: &Path) -> Self {
+    pub(crate) async fn open(data: &Path) -> Self {
         let world = World::real();
         let db = Db::open(&DbUrl::sqlite(data.join("wardroom.db")), &world).unwrap();
         let tenant = db.read(tenants::list).await.unwrap()[0];
@@ -114,7 +115,7 @@ impl Rows {
     }
 
     /// A key custodian agrees to a request, as the console's page of keys does.
-    async fn agree(&self, request: &str) {
+    pub(crate) async fn agree(&self, request: &str) {
         let custodian = Actor::Staff(Staff {
             user: self.world.id(),
             tenant: self.tenant,
@@ -181,6 +182,7 @@ impl Rows {
 async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lost() {
     let room = tempfile::tempdir().unwrap();
     let data = room.path().join("data");
+    root::own(&data);
     assert_eq!(House::start(&data).interrupt(), 0);
     let rows = Rows::open(&data).await;
     rows.seed(DATA_KEYS).await;
@@ -259,6 +261,7 @@ async fn killed_after(data: &Path, command: &[&str], millis: u64) -> bool {
 async fn killed_at_any_moment_of_a_move_to_another_root_key_it_goes_on() {
     let room = tempfile::tempdir().unwrap();
     let data = room.path().join("data");
+    root::own(&data);
     assert_eq!(House::start(&data).interrupt(), 0);
     let secret = room.path().join("passphrase");
     std::fs::write(&secret, PASSPHRASE).unwrap();
