@@ -165,6 +165,7 @@ pub(crate) fn release(greeting: &str) -> Release {
             handoff: Handoff { enabled: true, message: "A person will come.".to_owned() },
             confidence: Confidence { intent: 0.5, knowledge: 0.5 },
             allowed_origins: Vec::new(),
+            people: Default::default(),
             retention_days: None,
         },
         passages: Vec::new(),

@@ -31,9 +31,13 @@ const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg",
 
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 26] = [
+pub(super) const DECLARED: [Fields; 23] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
+    words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
+    words(Door::Staff, "/api-keys", &["name", REASON]),
+    words(Door::Staff, "/service-accounts", &["name", REASON]),
+    sealed(Door::Public, "/chat/v1/conversations", &["json.site_token"]),
     words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
     both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
     both("/connections/saml", &["name", "address", REASON], &["metadata"]),
