@@ -22,15 +22,24 @@ pub(super) struct Fields {
 /// A reason may be stated on every form of the console.
 const REASON: &str = "reason";
 
+/// What a connection's people are: names of claims and of factors are addresses as often as not.
+const PEOPLE: &[&str] =
+    &["name", "mapping", "email_claim", "name_claim", "groups_claim", "assurance", REASON];
+
+/// A logout message of a provider; what it wants back is its own affair.
+const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
+
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 23] = [
+pub(super) const DECLARED: [Fields; 26] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
     words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
     both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
-    sealed(Door::Staff, "/connections/saml", &["metadata"]),
-    words(Door::Staff, "/connections/{connection}", &["name", "mapping", REASON]),
+    both("/connections/saml", &["name", "address", REASON], &["metadata"]),
+    words(Door::Staff, "/connections/{connection}", PEOPLE),
+    both("/connections/{connection}/metadata", &["address", REASON], &["metadata"]),
+    words(Door::Staff, "/connections/{connection}/saml", &["subject_attribute", REASON]),
     sealed(Door::Staff, "/connections/{connection}/secret", &["secret"]),
     sealed(Door::Staff, "/sign-in", &["password"]),
     sealed(Door::Staff, "/sign-in/code", &["code"]),
@@ -38,6 +47,7 @@ pub(super) const DECLARED: [Fields; 23] = [
     sealed(Door::Staff, "/enrol/password", &["password", "again"]),
     sealed(Door::Staff, "/step-up/code", &["code"]),
     sealed(Door::Staff, "/sso/saml/{connection}/acs", &["SAMLResponse"]),
+    sealed(Door::Staff, "/sso/saml/{connection}/logout", LOGOUT),
     // Providers may stand inside the house, and say in words what went wrong. These come in the query,
     // where the engine knows no conversation text.
     sealed(Door::Staff, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),

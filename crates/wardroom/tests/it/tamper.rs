@@ -117,6 +117,7 @@ async fn told(house: &House, visitor: &Visitor) -> Vec<(String, String)> {
     events.into_iter().map(|event| (event.id, event.kind)).collect()
 }
 
+#[expect(clippy::print_stdout, reason = "the count is what the test shows")]
 async fn messages(postgres: bool) {
     let stage = Stage::new(postgres);
     let house = stage.start();
