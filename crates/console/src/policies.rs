@@ -228,12 +228,14 @@ pub(crate) async fn try_out(
     html(&Tried { shell, name, text, lines, invariants: INVARIANTS.len(), holds, changes, more, trial })
 }
 
-/// A change of one file, proposed.
+/// A change of one file, proposed. The reason is read by the door and is in the permit.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Proposal {
     file: String,
     text: String,
+    #[serde(rename = "reason")]
+    _reason: String,
 }
 
 /// `POST /policies/propose`
@@ -241,7 +243,7 @@ pub(crate) async fn propose(
     leave: Authorized<ProposePolicy>,
     State(desk): State<Desk>,
     ByDoor(via): ByDoor,
-    Form(Proposal { file, text }): Form<Proposal>,
+    Form(Proposal { file, text, .. }): Form<Proposal>,
 ) -> Answer {
     let permit = leave.into_permit();
     let now = Circumstances::at(desk.world.now());
@@ -283,11 +285,13 @@ pub(crate) async fn refuse(
     see("/policies?done=policy-refused")
 }
 
-/// Which version to put in force again.
+/// Which version to put in force again. The reason is read by the door and is in the permit.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Back {
     to: u64,
+    #[serde(rename = "reason")]
+    _reason: String,
 }
 
 /// `POST /policies/roll-back`
@@ -295,7 +299,7 @@ pub(crate) async fn roll_back(
     leave: Authorized<RollBackPolicy>,
     State(desk): State<Desk>,
     ByDoor(via): ByDoor,
-    Form(Back { to }): Form<Back>,
+    Form(Back { to, .. }): Form<Back>,
 ) -> Answer {
     desk.rulebook.roll_back(leave.into_permit(), Some(to), &via).await?;
     see("/policies?done=policy-back")
