@@ -33,7 +33,7 @@ impl Haproxy {
         std::fs::write(home.path().join("own.pem"), pem)?;
         let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let config = format!(
-            "global\n  nbthread 1\n  maxconn 20000\n  ssl-default-bind-options ssl-min-ver TLSv1.3\n\
+            "global\n  nbthread 1\n  maxconn 8000\n  ssl-default-bind-options ssl-min-ver TLSv1.3\n\
              defaults\n  mode http\n  timeout connect 1s\n  timeout client 30s\n  timeout server 30s\n  timeout queue 1s\n  timeout http-request 5s\n\
              frontend public\n  bind 127.0.0.1:{port} ssl crt {pem} alpn http/1.1\n\
              \x20 tcp-request connection expect-proxy layer4 if {{ src {PROXY} }}\n\
@@ -48,8 +48,11 @@ impl Haproxy {
         std::fs::write(&file, config)?;
         let mut command = HOUSE.command(program.as_ref());
         command.arg("-db").arg("-f").arg(file).stdout(Stdio::null());
-        let child = command.spawn()?;
+        let mut child = command.spawn()?;
         std::thread::sleep(std::time::Duration::from_secs(1));
+        if child.try_wait()?.is_some() {
+            return Err("haproxy did not start".into());
+        }
         Ok(Self { child, port, home })
     }
 
