@@ -506,7 +506,7 @@ if (visitor && process.env.ATTACKS) {
     for (const [at, { id, token, expires }] of conversations.entries()) {
       await attacker.page.evaluate(
         ([key, kept]) => sessionStorage.setItem(key, kept),
-        [`wardroom:1:${new URL(door).host}:${bot}`, JSON.stringify({ session: { id, token, expires }, outbox: [], open: true })],
+        [`wardroom:1:${door}:${bot}`, JSON.stringify({ session: { id, token, expires }, outbox: [], open: true })],
       );
       await attacker.page.reload();
       const shown = await until("fifty lines", async () => {
