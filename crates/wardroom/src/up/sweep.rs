@@ -16,7 +16,7 @@ use kernel::{BotName, ConversationId, DisplayName, Email, Reason, ReleaseId, Tim
 use store::sessions::{self, Session};
 use store::users::{self, GrantRow, NewUser};
 use vault::Purpose;
-use wire::release::{Confidence, Handoff, Manifest, Release};
+use wire::release::{Confidence, Handoff, Manifest, People, Release};
 
 use super::*;
 
@@ -76,6 +76,7 @@ fn small_release() -> Release {
             confidence: Confidence { intent: 0.5, knowledge: 0.5 },
             allowed_origins: Vec::new(),
             retention_days: None,
+            people: People::Anybody,
         },
         passages: Vec::new(),
         intents: Vec::new(),
@@ -97,8 +98,9 @@ impl Doorway {
         }
         let certificates = Certificates::open(&dir, &config, &base).await.unwrap();
         let (_trigger, shutdown) = Shutdown::new();
-        let public = api::doors(front(&house, &config, ORIGIN.to_owned(), &shutdown)).unwrap();
         let identity = identity(&base, ORIGIN).await.unwrap();
+        let public =
+            api::doors(front(&house, &config, identity.clone(), ORIGIN.to_owned(), &shutdown)).unwrap();
         let programs = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
