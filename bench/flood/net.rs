@@ -60,7 +60,7 @@ impl Target {
     }
 
     /// A TCP connection from an address of our choice.
-    async fn dial(&self, at: At, from: IpAddr) -> Result<TcpStream, Failure> {
+    pub(crate) async fn dial(&self, at: At, from: IpAddr) -> Result<TcpStream, Failure> {
         let socket = TcpSocket::new_v4()?;
         socket.set_reuseaddr(true)?;
         socket.bind(SocketAddr::new(from, 0))?;
@@ -68,6 +68,15 @@ impl Target {
         let stream = timeout(Duration::from_secs(5), socket.connect(to)).await??;
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    /// What a client says first, without a connection.
+    pub(crate) fn hello(&self) -> Result<Vec<u8>, Failure> {
+        let name = ServerName::try_from(HOST)?;
+        let mut client = rustls::ClientConnection::new(Arc::clone(&self.fresh), name)?;
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello)?;
+        Ok(hello)
     }
 
     /// A TLS connection. An IPv6 client comes by the proxy.

@@ -171,6 +171,7 @@ impl Row {
             "calm_p99_ms": self.calm.all_p99_ms, "aside_p99_ms": self.aside.all_p99_ms, "p99_ms": self.attack.p99_ms,
             "p99_ratio": self.ratio(), "p50_ms": self.attack.p50_ms,
             "young_p99_ms": self.attack.young_p99_ms, "served_per_s": self.per_second(self.gained("served")),
+            "handshakes_per_s": self.per_second(self.gained("handshakes")),
             "refused": { "budget": self.gained("refused_budget"), "shed": self.gained("shed"),
                 "connections": self.gained("refused_connections"), "handshakes": self.gained("handshake_failures") },
             "asked_per_s": self.per_second(self.gained("requests") + self.gained("refused_connections")),

@@ -130,10 +130,12 @@ const look = (who) => (name) => inspect(who.page, who.watch, out, name);
 const invitations = {};
 
 let visitor;
+let visitorWatch;
 if (process.env.PUBLIC_URL) {
   await check("somebody asks the bot a question", async () => {
     const { browser, close } = await openBrowser([ca]);
     opened.push(close);
+    visitorWatch = await Watch.over(browser, [new URL(process.env.PUBLIC_URL).origin]);
     visitor = await browser.newPage();
     await visitor.goto(process.env.PUBLIC_URL);
     await ask(visitor, "What is Wardroom?");
@@ -412,6 +414,13 @@ await check("the owner looks over people, sessions, groups and the access review
 });
 
 await check("the auditor sees who tried to sign in, and why it failed", async () => {
+  const stranger = await person("stranger");
+  await go(stranger, "/sign-in");
+  await stranger.page.fill("#login", stranger.email);
+  await stranger.page.fill("#password", "not the password");
+  await stranger.watch.expecting(() =>
+    Promise.all([stranger.page.waitForResponse((r) => r.request().method() === "POST"), press(stranger, "Go on")]));
+  await stranger.page.getByRole("alert").first().waitFor();
   await go(auditor, "/sign-ins?show=refused");
   expect((await auditor.page.locator("tbody tr").count()) >= 1, "no refusal is shown");
   await go(auditor, "/sign-ins");
@@ -531,6 +540,28 @@ if (visitor && process.env.ATTACKS) {
     const found = texts.filter((text) => text.length >= 12 && exported.includes(JSON.stringify(text).slice(1, -1)));
     expect(found.length === 0, found.join("\n"));
     clean(auditor);
+  });
+}
+
+if (visitor) {
+  await check("the visitor sees what is kept of them, copies it, and has it destroyed", async () => {
+    await visitor.getByRole("link", { name: "See, copy or erase what is kept of you." }).click();
+    await visitor.getByText("There is one conversation.").waitFor();
+    await inspect(visitor, visitorWatch, out, "mine");
+    const [download] = await Promise.all([visitor.waitForEvent("download"), visitor.getByRole("button", { name: "Download a copy" }).click()]);
+    const copy = JSON.parse(readFileSync(await download.path(), "utf8"));
+    expect(copy.conversations[0].lines.some((line) => line.text === "What is Wardroom?"), "the question is not in the copy");
+    await visitor.getByRole("button", { name: "Erase all of it" }).click();
+    await visitor.locator("dialog[open]").getByRole("button", { name: "Keep it" }).click();
+    await visitor.getByRole("button", { name: "Erase all of it" }).click();
+    await visitor.locator("dialog[open]").waitFor();
+    await inspect(visitor, visitorWatch, out, "mine-sure");
+    await visitor.locator("dialog[open]").getByRole("button", { name: "Erase it" }).click();
+    await visitor.getByText("It is erased. Nobody can read it any more.").waitFor();
+    await visitor.reload();
+    await visitor.getByText("This tab keeps no conversation of yours.").waitFor();
+    const faults = visitorWatch.take();
+    expect(faults.length === 0, faults.join("\n"));
   });
 }
 

@@ -90,6 +90,15 @@ for (const [figure, dialogue] of [["entra", entra], ["okta", okta]]) {
   }
 }
 
+await checks.check("a group of thousands comes in one request", async () => {
+  const ids = Array.from({ length: 2500 }, (_, n) => ({ value: `01a20686-e9ac-7144-bbde-${String(n).padStart(12, "0")}`, display: `person ${n}` }));
+  const made = await ask("POST", "/Groups", { displayName: "All", members: ids });
+  expect(made.status === 201 && made.body.members === undefined, `${made.status}: ${made.text.slice(0, 200)}`);
+  const bare = await ask("PATCH", `/Groups/${made.body.id}`, { Operations: [{ op: "Add", path: "members", value: ids.slice(0, 1500).map(({ value }) => ({ value })) }] });
+  expect(bare.status === 200, `${bare.status}: ${bare.text.slice(0, 200)}`);
+  expect((await ask("DELETE", `/Groups/${made.body.id}`)).status === 204, "not deleted");
+});
+
 // Somebody leaves. --------------------------------------------------------------------------------
 
 const person = (name, more = {}) => ({ userName: `${name}@corp.example`, displayName: name, active: true, emails: [{ value: `${name}@corp.example`, primary: true }], ...more });

@@ -6,13 +6,14 @@ mod cors;
 mod front;
 mod health;
 mod pages;
+mod person;
 mod staff;
 mod via;
 
 use doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
-pub use front::{Front, FrontParts};
+pub use front::{Erased, Front, FrontParts};
 pub use staff::{StaffApi, StaffParts, is_staff_api, staff_doors};
 
 /// Hangs the public doors.
@@ -42,8 +43,12 @@ pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
             "an expired token of ours may be exchanged for a while; the handler asks the guard for `chat.read-own`",
             chat::renew::renew,
         )
-        .guarded(post, "/chat/v1/conversations/{id}/messages", chat::post::post)
-        .guarded(get, "/chat/v1/conversations/{id}/events", chat::events::events);
+        .guarded(post.clone(), "/chat/v1/conversations/{id}/messages", chat::post::post)
+        .guarded(get.clone(), "/chat/v1/conversations/{id}/events", chat::events::events)
+        .guarded(get.clone(), "/chat/v1/conversations/{id}/person", person::conversations)
+        .guarded(get.clone(), "/chat/v1/conversations/{id}/person/export", person::export)
+        .guarded(post, "/chat/v1/conversations/{id}/person/erase", person::erase)
+        .public(get, "/mine", "a page without data; its script shows the token that the browser keeps", pages::mine);
     let (router, table) = doors.hang(front.clone(), Flavour::Page)?;
     let router = router.layer(axum::middleware::from_fn_with_state(front, cors::cors));
     Ok((router, table))

@@ -15,6 +15,11 @@ pub(crate) async fn chat(State(front): State<Front>) -> Result<Response, Refusal
     file(&front, "chat.html", "no-store")
 }
 
+/// `GET /mine`: a person's own page.
+pub(crate) async fn mine(State(front): State<Front>) -> Result<Response, Refusal> {
+    file(&front, "mine.html", "no-store")
+}
+
 /// `GET /widget.js`: may be loaded by any page; what it can do there is decided by `allowed_origins`.
 pub(crate) async fn widget(State(front): State<Front>) -> Result<Response, Refusal> {
     let mut response = file(&front, "widget.js", "public, max-age=300")?;

@@ -25,6 +25,7 @@ mod programs;
 mod provisioning;
 mod refusal;
 mod review;
+mod saml;
 mod scim;
 mod sessions;
 mod sign_in;
@@ -95,25 +96,18 @@ fn doorstep_doors() -> Doors<Desk> {
 fn provider_doors() -> Doors<Desk> {
     let (get, post) = (Method::GET, Method::POST);
     let answer = "the ceremony's cookie and the provider's answer are the proof";
+    let signed = "the provider's signature is the proof";
     Doors::new()
         .public(get.clone(), "/sso/oidc/start", "sends somebody to their provider", sso::start)
         .public(get.clone(), "/sso/oidc/callback", answer, sso::callback)
         .public(get.clone(), "/sso/oidc/callback/{connection}", answer, sso::own_callback)
-        .public(
-            post.clone(),
-            "/sso/oidc/backchannel",
-            "the provider's signature is the proof",
-            sso::back_channel,
-        )
+        .public(post.clone(), "/sso/oidc/backchannel", signed, sso::back_channel)
         .public(get.clone(), "/sso/saml/start", "sends somebody to their provider", sso::start)
-        .public(
-            post.clone(),
-            "/sso/saml/{connection}/acs",
-            "the provider's signature is the proof",
-            sso::saml_form,
-        )
+        .public(post.clone(), "/sso/saml/{connection}/acs", signed, sso::saml_form)
         .public(get.clone(), "/sso/saml/finish", answer, sso::saml_finish)
-        .public(get, "/sso/saml/{connection}/metadata", "addresses and a certificate", sso::saml_metadata)
+        .public(get.clone(), "/sso/saml/{connection}/logout", signed, sso::saml_logout)
+        .public(post.clone(), "/sso/saml/{connection}/logout", signed, sso::saml_logout_form)
+        .public(get, "/sso/saml/{connection}/metadata", "addresses and certificates", sso::saml_metadata)
         .public(post, "/sign-in/find", "says which provider vouches for a domain", sso::find)
 }
 
@@ -134,10 +128,12 @@ fn connection_doors() -> Doors<Desk> {
     Doors::new()
         .guarded(get.clone(), "/connections", connections::list)
         .guarded(post.clone(), "/connections/oidc", connections::make_oidc)
-        .guarded(post.clone(), "/connections/saml", connections::make_saml)
+        .guarded(post.clone(), "/connections/saml", saml::make)
         .guarded(get.clone(), "/connections/{connection}", connections::one)
         .guarded(post.clone(), "/connections/{connection}", connections::set)
         .guarded(post.clone(), "/connections/{connection}/secret", connections::secret)
+        .guarded(post.clone(), "/connections/{connection}/saml", saml::set)
+        .guarded(post.clone(), "/connections/{connection}/metadata", saml::metadata)
         .guarded(post.clone(), "/connections/{connection}/switch", connections::switch)
         .guarded(post.clone(), "/connections/{connection}/domains", connections::domains)
         .guarded(post.clone(), "/connections/{connection}/domains/prove", connections::prove)

@@ -80,7 +80,7 @@ pub(crate) async fn list(
         Ok(found)
     });
     let mut found: Vec<Leaf> = found.await?;
-    found.sort_by(|a, b| b.index.cmp(&a.index));
+    found.sort_by_key(|one| std::cmp::Reverse(one.index));
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
     let show = if refused_only { "show=refused&" } else { "" };

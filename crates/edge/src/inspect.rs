@@ -387,6 +387,9 @@ mod tests {
             let target = format!("/scim/v2/Groups?excludedAttributes=members&filter={filter}");
             assert!(!refused("GET", &target, &[], ""), "{filter}");
         }
+        let members = vec![r#"{"value":"01a20686"}"#; 2500].join(",");
+        let group = format!(r#"{{"displayName": "All", "members": [{members}]}}"#);
+        assert!(!refused("PUT", "/scim/v2/Groups/0198", &scim, &group));
         assert!(refused("GET", "/scim/v2/Users?other=%27+UNION+SELECT+password+FROM+users--", &[], ""));
         assert!(refused("GET", "/scim/v2/Users", &[("user-agent", "() { :;}; /bin/cat /etc/passwd")], ""));
     }

@@ -70,6 +70,11 @@ actions! {
     /// Read one's own conversation, live or again.
     ReadOwnConversation, "chat.read-own", "chat", [Conversation];
 
+    /// See which conversations one has had here, and take a copy of all that was said in them.
+    ReadOwnData, "chat.export-own", "chat", [Conversation];
+    /// Be erased: have one's own keys destroyed, for good.
+    EraseOwnData, "chat.erase-own", "chat", [Conversation];
+
     /// See which conversations there are: times, states, sizes and who answers, never content.
     ListConversations, "transcript.list", "transcript", [Tenant, Bot, Conversation];
     /// Open what was said in a conversation. Needs a stated reason.

@@ -23,6 +23,7 @@ mod roles;
 mod session;
 mod sign_in;
 mod sign_in_passkey;
+pub mod site_token;
 mod staff;
 mod step_up;
 mod throttle;
@@ -124,6 +125,24 @@ impl Identity {
             revoked,
             refusals: api_keys::Refusals::default(),
         }))
+    }
+
+    /// The person whom a bot's site names so, from the first time on the same one. Only a keyed hash of the
+    /// name is kept.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn site_person(
+        &self,
+        bot: &kernel::BotName,
+        person: &site_token::SitePerson,
+    ) -> Result<kernel::SubjectId, IdentityError> {
+        let inner = &self.0;
+        let name = format!("{bot}\0{}", person.as_str());
+        let blind = inner.index().await?.blind_index("end-user", name.as_bytes())?;
+        let (tenant, now, fresh) = (inner.tenant, inner.world.now(), inner.world.id());
+        let bot = bot.clone();
+        Ok(inner.db.write(move |tx| store::end_users::seen(tx, tenant, blind, &bot, fresh, now)).await?)
     }
 
     /// The tenant whose staff sign in here.

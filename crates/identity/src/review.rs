@@ -151,7 +151,7 @@ impl Identity {
             let name = inner.who(&user).await?.name;
             all.extend(theirs.into_iter().map(|session| Sitting { session, name: name.clone() }));
         }
-        all.sort_by_key(|b| std::cmp::Reverse(b.session.last_seen));
+        all.sort_by_key(|one| std::cmp::Reverse(one.session.last_seen));
         Ok(all)
     }
 

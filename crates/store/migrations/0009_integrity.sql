@@ -13,4 +13,5 @@ ALTER TABLE connection_domains ADD COLUMN bound BLOB; -- hash: keyed, of this ro
 ALTER TABLE identities ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE break_glass ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE directory_tokens ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE key_requests ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE sign_in_rules ADD COLUMN bound BLOB; -- hash: keyed, of this row

@@ -43,6 +43,7 @@ pub mod custom_roles;
 pub mod directory;
 pub mod directory_tokens;
 pub mod dump;
+pub mod end_users;
 pub mod identities;
 pub mod key_requests;
 pub mod keys;
@@ -55,7 +56,7 @@ pub mod tenants;
 pub mod tickets;
 pub mod users;
 
-pub use access::{Lists, Opens, Reads, Writes};
+pub use access::{Erases, Lists, Opens, Owns, Reads, Writes};
 pub use additions::Addition;
 
 pub use address::DbUrl;

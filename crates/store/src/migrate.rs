@@ -38,6 +38,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     5 "0005_api_keys",
     6 "0006_policies",
     7 "0007_access_requests",
+    8 "0008_end_users",
     9 "0009_integrity",
 };
 

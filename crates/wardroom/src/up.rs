@@ -67,14 +67,14 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let address = public.local_addr()?;
     let origin =
         config.public.origin.clone().unwrap_or_else(|| format!("https://localhost:{}", address.port()));
-    let front = front(&house, &config, origin.clone(), &shutdown);
-    let (router, _) = api::doors(front)?;
     let staff = listen(config.console.listen).await?;
     let staff_port = staff.local_addr()?.port();
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
     let identity = identity(&base, &staff_origin).await?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
+    let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+    let (router, _) = api::doors(front)?;
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
     let admission = admission(&config, &base.world)?;
@@ -275,7 +275,7 @@ fn admission(config: &Config, world: &kernel::World) -> Result<Admission, Failur
 }
 
 /// The public doors' state.
-fn front(house: &House, config: &Config, origin: String, shutdown: &Shutdown) -> Front {
+fn front(house: &House, config: &Config, identity: Identity, origin: String, shutdown: &Shutdown) -> Front {
     let base = &house.base;
     Front::new(FrontParts {
         tenant: base.tenant,
@@ -284,11 +284,27 @@ fn front(house: &House, config: &Config, origin: String, shutdown: &Shutdown) ->
         db: base.db.clone(),
         keys: base.keys.clone(),
         conversations: house.conversations.clone(),
+        identity,
         shelf: house.shelf.clone(),
         default_bot: config.bots.default.clone(),
         origin,
         ending: shutdown.receiver(),
+        erased: keeps_the_list(base),
         assets: samples::asset,
+    })
+}
+
+/// Somebody erased themselves: the list beside the backups is written anew, as `wardroom erase` does.
+fn keeps_the_list(base: &Foundation) -> api::Erased {
+    let base = base.clone();
+    Arc::new(move || {
+        let base = base.clone();
+        Box::pin(async move {
+            let list = crate::erase::list(&base.data);
+            if let Err(error) = list.keep(&base.db, &base.keys, base.tenant).await {
+                tracing::error!(%error, "the list of erasures could not be written; run `wardroom erase` once more");
+            }
+        })
     })
 }
 
@@ -472,8 +488,9 @@ mod tests {
         let certificates = Certificates::open(&dir, &config, &base).await.unwrap();
         let origin = "https://localhost".to_owned();
         let (_trigger, shutdown) = Shutdown::new();
-        let (_, public) = api::doors(front(&house, &config, origin.clone(), &shutdown)).unwrap();
         let identity = identity(&base, &origin).await.unwrap();
+        let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+        let (_, public) = api::doors(front).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();

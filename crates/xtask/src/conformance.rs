@@ -25,6 +25,7 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("webauthn", "Chromium's virtual authenticator and one of ours that lies, at the real console"),
     ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
     ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
@@ -40,8 +41,10 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] =
-    &["supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "scim", "shared", "browser"];
+pub(crate) const ALWAYS: &[&str] = &[
+    "supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "webauthn", "scim", "shared",
+    "browser",
+];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -57,6 +60,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
+        ["webauthn"] => webauthn(),
         ["scim"] => scim(),
         ["shared"] => shared::run(),
         ["browser"] => browser::run(),
@@ -228,14 +232,25 @@ fn oidc() -> Outcome {
 
 fn saml() -> Outcome {
     let folder = crate::root().join("conformance/saml");
-    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
     let python = python("pysaml2", "pysaml2==7.5.5")?;
     let pip = shown(&python.join("bin/pip"));
     call(&pip, &["install", "--quiet", "--disable-pip-version-check", "lxml"])?;
     call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-federation", "--examples"])?;
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
-    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
+    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?), &shown(&binary()?)])
+}
+
+fn webauthn() -> Outcome {
+    let folder = crate::root().join("conformance/browser");
+    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["webauthn.mjs", &shown(&binary()?), &shown(&workshop("webauthn")?)])
 }
 
 fn scim() -> Outcome {

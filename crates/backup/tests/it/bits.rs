@@ -10,7 +10,7 @@ use backup::Report;
 use store::{Value, connections, conversations, credentials, dump, identities, messages, sessions, users};
 
 use crate::house::{House, sql};
-use crate::unbound::UNBOUND;
+use crate::unbound::{UNBOUND, UNTRIED, WORDS};
 
 /// The tables that no dump carries: columns, the key first.
 const LEFT_OUT: [(&str, &[&str], usize); 4] = [
@@ -196,6 +196,9 @@ async fn flip_everything(house: &mut House, bits: usize) -> Tally {
         ));
         let rows = house.db.read(move |tx| tx.rows(select, &[])).await.unwrap();
         let rows: Vec<_> = rows.into_iter().map(store::Row::into_values).collect();
+        if UNTRIED.contains(&table.name.as_str()) {
+            continue;
+        }
         assert!(!rows.is_empty(), "{} has a row", table.name);
         let step = rows.len().div_ceil(3);
         for row in rows.iter().step_by(step) {
@@ -266,6 +269,7 @@ fn rounds(default: usize) -> usize {
     std::env::var("WARDROOM_FLIPS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+#[expect(clippy::print_stdout, reason = "the count is what the test shows")]
 fn hold_against_the_list(tally: &Tally, engine: &str) {
     let known: BTreeSet<&str> = UNBOUND.iter().copied().collect();
     let missed: BTreeSet<&str> = tally.missed.keys().map(String::as_str).collect();
@@ -300,6 +304,9 @@ async fn a_bit_flipped_in_any_column_of_postgresql_is_noticed_or_the_column_is_l
 fn the_list_of_columns_that_nothing_vouches_for_stands_in_the_page() {
     let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/encryption.md");
     let page = std::fs::read_to_string(page).unwrap();
-    let missing: Vec<_> = UNBOUND.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    let missing: Vec<_> =
+        UNBOUND.iter().chain(WORDS).filter(|name| !page.contains(&format!("`{name}`"))).collect();
     assert!(missing.is_empty(), "docs/encryption.md does not name {missing:?}");
+    let silent: Vec<_> = UNTRIED.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(silent.is_empty(), "docs/encryption.md does not name {silent:?}");
 }

@@ -15,8 +15,8 @@ use ledger::catalogue::{KeyCreated, MessageAccepted};
 use ledger::{SignedCheckpoint, Signer, Token};
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{
-    Db, DbUrl, Keychain, StoreError, ToValue, Value, Via, audit, bots, connections, conversations,
-    credentials, directory, identities, keys, params, sessions, settings, tenants, tickets, users,
+    Db, DbUrl, Keychain, StoreError, Value, Via, audit, bots, connections, conversations, credentials,
+    directory, identities, keys, params, sessions, settings, tenants, tickets, users,
 };
 use tempfile::TempDir;
 use testkit::Cluster;
@@ -103,6 +103,8 @@ impl House {
 
     /// What `wardroom audit verify` does.
     pub(crate) async fn check(&self) -> Result<Report, backup::BackupError> {
+        // As in a process that has just begun: no key is kept from before.
+        self.keys.keyring().forget_all();
         let permits = Arc::new(vec![self.leave::<VerifyAudit>()]);
         backup::check(&self.db, &self.keys, &permits, &[], &Progress::default()).await
     }
@@ -421,7 +423,9 @@ impl House {
         let tenant = self.tenant;
         self.run("INSERT INTO key_policies VALUES ($1, 90, 30, 1000, $2)", params![tenant, now]).await;
         self.run(
-            "INSERT INTO key_requests VALUES ($1, $2, 'destroy', 1, 7, 'file', 'approved', $3, $4, $5, $6, $7)",
+            "INSERT INTO key_requests (tenant, id, kind, version, days, root, state, requested_by, requested_ms, expires_ms,
+                                       decided_by, decided_ms)
+             VALUES ($1, $2, 'destroy', 1, 7, 'file', 'approved', $3, $4, $5, $6, $7)",
             params![tenant, request, self.user, now, late, self.user, now],
         )
         .await;

@@ -9,5 +9,6 @@ mod keys;
 mod pages;
 mod policies;
 mod roles;
+mod sessions;
 mod traffic;
 mod transcripts;

@@ -39,7 +39,8 @@ async fn a_form_without_the_sessions_token_is_refused_everywhere() {
     let owner = house.staff("owner", &[Role::Owner]).await;
     // What a provider or a browser on its way from one sends comes from elsewhere and has no token of
     // ours; its signature is the proof, and these have none.
-    const SIGNED: [&str; 2] = ["/sso/oidc/backchannel", "/sso/saml/{connection}/acs"];
+    const SIGNED: [&str; 3] =
+        ["/sso/oidc/backchannel", "/sso/saml/{connection}/acs", "/sso/saml/{connection}/logout"];
     for (_, path, way) in house.table.routes().filter(|(method, ..)| **method == Method::POST) {
         if SIGNED.contains(&path) {
             let unsigned = house.post_with(&address(path), &owner.cookie(), &[("csrf_token", "AAAA")]).await;

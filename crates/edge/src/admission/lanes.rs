@@ -34,7 +34,7 @@ impl Lanes {
         Self {
             all: lane(config.concurrency, config.concurrency.min(4), config.concurrency_most),
             newcomers: lane(config.concurrency.min(4), config.concurrency.min(4), config.concurrency_most),
-            logins: lane(config.logins_at_once, config.logins_at_once, config.logins_at_once),
+            logins: lane(config.logins_at_once.min(4), config.logins_at_once.min(4), config.logins_at_once),
             costly: lane(config.costly_at_once.min(4), config.costly_at_once.min(4), config.costly_at_once),
         }
     }

@@ -139,15 +139,15 @@ pub struct AdmissionConfig {
     pub logins: Rate,
     /// Seconds after which somebody known here counts as established.
     pub established_after: u64,
-    /// Requests that may run at once on each door, at the start; then it follows latency. For
-    /// those who came lately it is four at the start.
+    /// Requests that may run at once on each door, at the start; then it follows latency. Of those who came
+    /// lately it is four at the start.
     pub concurrency: usize,
     /// And at most.
     pub concurrency_most: usize,
-    /// Sign-ins that may run at once, on each door: each one costs a password hash.
+    /// Sign-ins that may run at once, on each door, at most: each one costs a password hash.
     pub logins_at_once: usize,
-    /// Dear requests that may run at once, on each door, at most: four at the start, and then as
-    /// latency lets it.
+    /// Dear requests that may run at once, on each door, at most: four at the start, and then as latency
+    /// lets it.
     pub costly_at_once: usize,
     /// Whether abnormal traffic is found and limited by itself.
     pub detect: bool,

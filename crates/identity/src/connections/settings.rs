@@ -96,22 +96,6 @@ pub struct GroupRole {
     pub grant: Grant,
 }
 
-/// The private key and the certificate of a SAML connection.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SamlSecret {
-    /// PKCS #8.
-    pub(crate) key: Vec<u8>,
-    /// DER.
-    pub(crate) certificate: Vec<u8>,
-}
-
-impl Drop for SamlSecret {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.key);
-    }
-}
-
 impl Default for People {
     /// Nobody gets an account by themselves, and no group means anything.
     fn default() -> Self {

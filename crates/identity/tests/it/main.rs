@@ -16,6 +16,8 @@ mod house;
 mod keys;
 mod privacy;
 mod provider;
+mod saml;
+mod saml_idp;
 mod sessions;
 mod sign_in;
 mod staff;

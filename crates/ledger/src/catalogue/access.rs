@@ -2,9 +2,9 @@
 
 use kernel::{AccessRequestId, ApiKeyId, SessionId, Timestamp, UserId};
 
-use super::{by_uid, events};
+use super::{by_name, by_uid, events};
 use crate::jcs::Json;
-use crate::words::Token;
+use crate::words::{Pseudonym, Token};
 
 events! {
     /// An API key was made.
@@ -133,4 +133,15 @@ events! {
         format: Token,
     }
     shape |e| { "resources": Json::List(vec![by_uid(format!("access-review.{}", e.format))]) };
+
+    /// A person who chats took a copy of all that was said in their conversations.
+    "CHAT-1040I" "person.exported" PersonExported: Datastore 1, Info, Success, Accountability {
+        /// The person.
+        subject: Pseudonym,
+        /// How many conversations are in it.
+        conversations: u64,
+        /// How many lines.
+        lines: u64,
+    }
+    shape |_e| { "table": by_name("messages"), "type_id": Json::whole(3) };
 }

@@ -16,7 +16,7 @@ mod system;
 
 pub use access::{
     AccessApproved, AccessEnded, AccessRefused, AccessRequested, AccessReviewExported, AccessWithdrawn,
-    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, ServiceAccountMade,
+    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, PersonExported, ServiceAccountMade,
 };
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{

@@ -115,6 +115,7 @@ fn auth(all: &mut Samples) {
     all.add(&AccessWithdrawn { request, user });
     all.add(&AccessEnded { request, user, role, scope, why: "expired" });
     all.add(&BreakGlassReviewed { user, session });
+    all.add(&PersonExported { subject: Pseudonym::from_mac([0xaa; 16]), conversations: 2, lines: 14 });
     all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
     let (connection, entry) = (id(23), id(24));
     all.add(&UserEnabled { user, connection });

@@ -59,7 +59,7 @@ fn entrust(data: &Path) -> String {
 async fn no_canary_is_in_the_clear_in_the_data_directory() {
     let temp = tempfile::tempdir().unwrap();
     let (data, scratch) = rooms(temp.path());
-    let house = House::start_with(&data, &[("TMPDIR", scratch.as_path())]);
+    let house = House::start_with(&data, &[("TMPDIR", scratch.as_path()), ("RUST_LOG", Path::new("debug"))]);
     plant(&house).await;
     entrust(&data);
     carry_away(&data, temp.path());
@@ -121,7 +121,7 @@ async fn no_canary_is_in_the_clear_in_the_files_or_a_dump_of_postgresql() {
     fs::write(&url, cluster.url(&database)).unwrap();
     fs::write(data.join("wardroom.toml"), format!("[database]\nurl = {{ file = {url:?} }}\n")).unwrap();
 
-    let house = House::start_with(&data, &[("TMPDIR", scratch.as_path())]);
+    let house = House::start_with(&data, &[("TMPDIR", scratch.as_path()), ("RUST_LOG", Path::new("debug"))]);
     let mut canaries = plant(&house).await;
     canaries.push(entrust(&data));
     carry_away(&data, temp.path());

@@ -18,6 +18,7 @@ mod firewall;
 mod house;
 mod keys;
 mod kill;
+mod own;
 mod people;
 mod policies;
 mod programs;

@@ -83,7 +83,7 @@ impl Place {
             Self::Moto { server, ca } => {
                 let secret = ca.with_file_name("secret");
                 format!(
-                    "[keys]\nprovider = \"aws-kms\"\n[keys.aws_kms]\nregion = \"eu-west-1\"\nkey = \"{}\"\n\
+                    "[keys]\nprovider = \"aws-kms\"\n[keys.aws-kms]\nregion = \"eu-west-1\"\nkey = \"{}\"\n\
                      access_key_id = \"AKIDEXAMPLE\"\nsecret_access_key = {{ file = {secret:?} }}\n\
                      endpoint = \"{}\"\nnetwork = {{ internal = true, ca = {ca:?} }}\n",
                     made_by_moto(server.origin(), ca.clone()),

@@ -141,20 +141,21 @@ async fn talk(visitor: &Visitor, phase: &AtomicU8, met: &Mutex<Met>) {
         let answer = visitor.post(&json!({ "text": format!("word {number}") })).await;
         let took = begun.elapsed();
         let mut wait = Duration::from_millis(20);
-        let mut met = met.lock().unwrap();
-        match answer {
-            Ok(answer) if answer.status() == 202 && phase_then == MOVING => met.moving.push(took),
-            Ok(answer) if answer.status() == 202 => met.calm.push(took),
-            Ok(answer) if answer.status() == 429 => {
-                met.told_to_wait += 1;
-                let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
-                let seconds: u64 = after.and_then(|after| after.parse().ok()).unwrap_or(1);
-                wait = Duration::from_millis(300).min(Duration::from_secs(seconds));
+        {
+            let mut met = met.lock().unwrap();
+            match answer {
+                Ok(answer) if answer.status() == 202 && phase_then == MOVING => met.moving.push(took),
+                Ok(answer) if answer.status() == 202 => met.calm.push(took),
+                Ok(answer) if answer.status() == 429 => {
+                    met.told_to_wait += 1;
+                    let after = answer.headers().get("retry-after").and_then(|after| after.to_str().ok());
+                    let seconds: u64 = after.and_then(|after| after.parse().ok()).unwrap_or(1);
+                    wait = Duration::from_millis(300).min(Duration::from_secs(seconds));
+                }
+                Ok(answer) => met.failed.push(answer.status().to_string()),
+                Err(error) => met.failed.push(error.to_string()),
             }
-            Ok(answer) => met.failed.push(answer.status().to_string()),
-            Err(error) => met.failed.push(error.to_string()),
         }
-        drop(met);
         tokio::time::sleep(wait).await;
     }
 }
