@@ -374,7 +374,11 @@ fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static 
         Actor::Anonymous { .. } => rule("strangers", act != Act::OpenConversation),
         Actor::Visitor(_) => rule(
             "own-conversation",
-            whose != Whose::Own || !matches!(act, Act::PostMessage | Act::ReadOwnConversation),
+            whose != Whose::Own
+                || !matches!(
+                    act,
+                    Act::PostMessage | Act::ReadOwnConversation | Act::ReadOwnData | Act::EraseOwnData
+                ),
         ),
         Actor::Service { .. } | Actor::Directory { .. } => rule("services", transcript),
         Actor::ApiKey(_) => {

@@ -113,6 +113,7 @@ pub(crate) const UNTRIED: &[&str] = &[
     "break_glass_uses",
     "custom_roles",
     "decision_shapes",
+    "end_users",
     "policy_versions",
     "service_accounts",
 ];

@@ -10,7 +10,7 @@ use guard::action::ApproveKeyRequest;
 use guard::{Actor, Circumstances, Grant, Guard, Permit, Resource, Role, Staff};
 use kernel::{ConversationId, Id, TenantId, World};
 use serde_json::Value;
-use store::{Db, DbUrl, keys, tenants};
+use store::{Db, DbUrl, Keychain, keys, tenants};
 use vault::{CachePolicy, FileRoot, KeyChain, Keyring, PassphraseRoot, Purpose, TwoRoots};
 
 use crate::house::{House, wardroom};
@@ -99,7 +99,13 @@ impl Rows {
         let tenant = db.read(tenants::list).await.unwrap()[0];
         let root = FileRoot::open(data.join("keys/root.key"), world.clone()).unwrap();
         let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
-        Self { db, keyring, tenant, world }
+        Self { db, keyring, tenant, world }.bound()
+    }
+
+    /// Rows that say who may do what are bound anew when they are changed, as the program does it.
+    fn bound(self) -> Self {
+        let _ = Keychain::new(self.db.clone(), Arc::clone(&self.keyring), self.world.clone());
+        self
     }
 
     /// The same with the root key of the passphrase beside the file's.
@@ -111,7 +117,7 @@ impl Rows {
         let file = FileRoot::open(data.join("keys/root.key"), rows.world.clone()).unwrap();
         let both = TwoRoots::new(Arc::new(file), Arc::new(other));
         let keyring = Arc::new(Keyring::new(Arc::new(both), rows.world.clone(), CachePolicy::default()));
-        Self { keyring, ..rows }
+        Self { keyring, ..rows }.bound()
     }
 
     /// A key custodian agrees to a request, as the console's page of keys does.
