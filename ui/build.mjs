@@ -40,11 +40,11 @@ const common = {
   logLevel: "warning",
 };
 
-async function script(entry) {
+async function script(entry, format = "iife") {
   const { outputFiles } = await esbuild.build({
     ...common,
     entryPoints: [path(entry)],
-    format: "iife",
+    format,
     plugins: [styles],
   });
   return outputFiles[0].contents;
@@ -62,6 +62,9 @@ async function everything() {
     "console.css": await stylesheet("console/console.css"),
     "console.js": await script("src/console.ts"),
     "mark.svg": await readFile(path("pages/mark.svg")),
+    "mine.html": await readFile(path("pages/mine.html")),
+    "mine.js": await script("src/mine.ts"),
+    "proof.js": await script("src/proof.ts", "esm"),
     "widget.js": await script("src/widget.ts"),
   };
 }

@@ -3,43 +3,49 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::runtime::Builder;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
-use crate::Failure;
-use crate::people::People;
-use crate::stage::Stage;
+use crate::net::{At, Target};
+use crate::people::{PEOPLE, crowd};
+use crate::{Failure, part};
 
 pub(crate) const ALL: [&str; 9] = ["A1", "A2", "A3", "A4", "A5", "A6", "A7", "A8", "A9"];
 
 /// What a script sends.
 const SCRIPT: [(&str, &str); 2] = [("accept", "*/*"), ("user-agent", "python-requests/2.32")];
 
-/// Begins an attack.
-pub(crate) fn begin(name: &str, stage: &Stage) -> Result<JoinHandle<()>, Failure> {
-    let stage = stage.clone();
-    let attack = match name {
-        "A1" => tokio::spawn(one_address(stage)),
-        "A2" => tokio::spawn(botnet(stage)),
-        "A3" => tokio::spawn(slow(stage)),
-        "A4" => tokio::spawn(frames(stage)),
-        "A5" => tokio::spawn(handshakes(stage)),
-        "A6" => tokio::spawn(dear(stage)),
-        "A7" => tokio::spawn(stuffing(stage)),
-        "A8" => tokio::spawn(crowd(stage)),
-        "A9" => tokio::spawn(async move {
+/// Runs the part: an attack, until nobody listens any more.
+pub(crate) fn run(name: &str, target: &[&str]) -> Result<(), Failure> {
+    let target = Target::named(target)?;
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let _there = runtime.enter();
+    match name {
+        "A1" => runtime.spawn(one_address(target)),
+        "A2" => runtime.spawn(botnet(target)),
+        "A3" => runtime.spawn(slow(target)),
+        "A4" => runtime.spawn(frames(target)),
+        "A5" => runtime.spawn(handshakes(target)),
+        "A6" => runtime.spawn(dear(target)),
+        "A7" => runtime.spawn(stuffing(target)),
+        "A8" => runtime.spawn(crowd(target, PEOPLE * 9)),
+        "A9" => runtime.spawn(async move {
             tokio::join!(
-                crowd(stage.clone()),
-                one_address(stage.clone()),
-                botnet(stage.clone()),
-                slow(stage.clone()),
-                stuffing(stage)
+                crowd(target.clone(), PEOPLE * 9),
+                one_address(target.clone()),
+                botnet(target.clone()),
+                slow(target.clone()),
+                stuffing(target)
             );
         }),
         other => return Err(format!("there is no attack `{other}`").into()),
     };
-    Ok(attack)
+    part::serve(&json!({}), |_| json!({}))?;
+    runtime.shutdown_background();
+    Ok(())
 }
 
 async fn all(mut tasks: JoinSet<()>) {
@@ -47,18 +53,18 @@ async fn all(mut tasks: JoinSet<()>) {
 }
 
 /// A1: one address, 128 connections, as many requests as ten times the capacity.
-async fn one_address(stage: Stage) {
+async fn one_address(target: Target) {
     let from = IpAddr::V4(Ipv4Addr::new(127, 200, 0, 1));
     let mut tasks = JoinSet::new();
     for _ in 0..128 {
-        tasks.spawn(ask_often(stage.clone(), from, Duration::from_millis(32)));
+        tasks.spawn(ask_often(target.clone(), from, Duration::from_millis(32)));
     }
     all(tasks).await;
 }
 
 /// A2: a thousand sources, four requests each second of each: below any limit by address. One in four has
 /// an IPv6 /64 of its own.
-async fn botnet(stage: Stage) {
+async fn botnet(target: Target) {
     let mut tasks = JoinSet::new();
     for i in 0..1000u16 {
         let [high, low] = i.to_be_bytes();
@@ -66,7 +72,7 @@ async fn botnet(stage: Stage) {
             0 => IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, i, 1, 0, 0, 0, 9)),
             _ => IpAddr::V4(Ipv4Addr::new(127, 210 + high, low, 7)),
         };
-        tasks.spawn(ask_often(stage.clone(), from, Duration::from_millis(250)));
+        tasks.spawn(ask_often(target.clone(), from, Duration::from_millis(250)));
         if i % 50 == 0 {
             sleep(Duration::from_millis(20)).await;
         }
@@ -74,11 +80,11 @@ async fn botnet(stage: Stage) {
     all(tasks).await;
 }
 
-async fn ask_often(stage: Stage, from: IpAddr, every: Duration) {
+async fn ask_often(target: Target, from: IpAddr, every: Duration) {
     let mut beat = interval(every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
-        let Ok(mut client) = stage.client(from).await else {
+        let Ok(mut client) = target.client(At::Public, from).await else {
             sleep(Duration::from_millis(500)).await;
             continue;
         };
@@ -93,15 +99,15 @@ async fn ask_often(stage: Stage, from: IpAddr, every: Duration) {
 }
 
 /// A3: heads that never end, bodies that trickle, and answers that are not read.
-async fn slow(stage: Stage) {
+async fn slow(target: Target) {
     let mut tasks = JoinSet::new();
     for i in 0..450u16 {
         let [high, low] = i.to_be_bytes();
         let from = IpAddr::V4(Ipv4Addr::new(127, 220 + high, low, 1));
-        let stage = stage.clone();
+        let target = target.clone();
         tasks.spawn(async move {
             loop {
-                let Ok(mut stream) = stage.connect(from, true, b"").await else {
+                let Ok(mut stream) = target.connect(At::Public, from, true, b"").await else {
                     sleep(Duration::from_secs(1)).await;
                     continue;
                 };
@@ -135,15 +141,15 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A4: HTTP/2 requests that are cancelled at once, and PING and SETTINGS without end.
-async fn frames(stage: Stage) {
+async fn frames(target: Target) {
     let mut tasks = JoinSet::new();
     for i in 0..30u8 {
         let from = IpAddr::V4(Ipv4Addr::new(127, 230, i, 1));
-        let stage = stage.clone();
+        let target = target.clone();
         tasks.spawn(async move {
             let mut beat = interval(Duration::from_millis(20));
             loop {
-                let Ok(stream) = stage.connect(from, true, b"h2").await else {
+                let Ok(stream) = target.connect(At::Public, from, true, b"h2").await else {
                     sleep(Duration::from_millis(300)).await;
                     continue;
                 };
@@ -177,17 +183,25 @@ async fn frames(stage: Stage) {
     all(tasks).await;
 }
 
-/// A5: full handshakes and nothing else.
-async fn handshakes(stage: Stage) {
+/// A5: half of a handshake and nothing else: one hello, made once, costs us its signature each time and
+/// the attacker nothing.
+async fn handshakes(target: Target) {
+    let Ok(hello) = target.hello() else { return };
     let mut tasks = JoinSet::new();
     for i in 0..200u8 {
         let from = IpAddr::V4(Ipv4Addr::new(127, 235, i, 1));
-        let stage = stage.clone();
+        let (target, hello) = (target.clone(), hello.clone());
         tasks.spawn(async move {
             let mut beat = interval(Duration::from_millis(100));
+            beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
             loop {
                 beat.tick().await;
-                drop(stage.connect(from, false, b"").await);
+                let Ok(mut stream) = target.dial(At::Public, from).await else { continue };
+                if stream.write_all(&hello).await.is_ok() {
+                    // The answer has been signed when it begins.
+                    let mut first = [0; 64];
+                    let _ = timeout(Duration::from_millis(500), stream.read(&mut first)).await;
+                }
             }
         });
     }
@@ -195,13 +209,13 @@ async fn handshakes(stage: Stage) {
 }
 
 /// A6: twenty conversations that ask for dear things as fast as they can.
-async fn dear(stage: Stage) {
+async fn dear(target: Target) {
     let mut tasks = JoinSet::new();
     for i in 0..20u8 {
         let from = IpAddr::V4(Ipv4Addr::new(127, 240, i, 1));
-        let stage = stage.clone();
+        let target = target.clone();
         tasks.spawn(async move {
-            let Ok(mut client) = stage.client(from).await else { return };
+            let Ok(mut client) = target.client(At::Public, from).await else { return };
             let Ok((201, token)) = client.send("POST", "/chat/v1/conversations", &SCRIPT, "{}").await else {
                 return;
             };
@@ -212,7 +226,7 @@ async fn dear(stage: Stage) {
                 beat.tick().await;
                 let fields = [("accept", "*/*"), ("authorization", bearer.as_str())];
                 if client.send("POST", "/v1/chat/completions", &fields, "{}").await.is_err() {
-                    let Ok(again) = stage.client(from).await else { return };
+                    let Ok(again) = target.client(At::Public, from).await else { return };
                     client = again;
                 }
             }
@@ -222,16 +236,16 @@ async fn dear(stage: Stage) {
 }
 
 /// A7: sign-ins with guessed passwords from five hundred sources.
-async fn stuffing(stage: Stage) {
+async fn stuffing(target: Target) {
     let mut tasks = JoinSet::new();
     for i in 0..500u16 {
         let [high, low] = i.to_be_bytes();
         let from = IpAddr::V4(Ipv4Addr::new(127, 245 + high, low, 1));
-        let stage = stage.clone();
+        let target = target.clone();
         tasks.spawn(async move {
             let mut beat = interval(Duration::from_millis(500));
             loop {
-                let Ok(mut client) = stage.client(from).await else {
+                let Ok(mut client) = target.client(At::Staff, from).await else {
                     sleep(Duration::from_secs(1)).await;
                     continue;
                 };
@@ -245,11 +259,4 @@ async fn stuffing(stage: Stage) {
         });
     }
     all(tasks).await;
-}
-
-/// A8: nine times as many people as usual, all honest.
-async fn crowd(stage: Stage) {
-    let people = People::come(&stage, crate::PEOPLE * 9);
-    sleep(Duration::from_secs(120)).await;
-    people.leave();
 }

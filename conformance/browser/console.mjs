@@ -4,11 +4,13 @@
 //
 // ENROL_LINK is the first owner's invitation. PUBLIC_URL, when set, is the public door: one question is
 // asked there first, so that there is a conversation to open; otherwise one must be there. BOT (default
-// front-desk) must be live. Screenshots go to OUT_DIR. The last line is "N passed, N failed".
+// front-desk) must be live. ATTACKS, when set with PUBLIC_URL, is a folder of attack strings: 500 of them
+// are said in conversations and looked at. Screenshots go to OUT_DIR. The last line is "N passed, N failed".
 
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { addAuthenticator, totp } from "./lib/authenticator.mjs";
+import { Ears, sayAll, servePlanted, strings } from "./lib/attack.mjs";
 import { openBrowser } from "./lib/browser.mjs";
 import { ask, lines, notice } from "./lib/chat.mjs";
 import { Checks, expect, until } from "./lib/checks.mjs";
@@ -34,7 +36,8 @@ async function person(name, options = {}) {
   const { browser, close } = await openBrowser([ca], options);
   opened.push(close);
   const watch = await Watch.over(browser, [base]);
-  return { name, email: `${name}@desk.example`, browser, watch, page: await browser.newPage() };
+  const ears = await Ears.over(browser);
+  return { name, email: `${name}@desk.example`, browser, watch, ears, page: await browser.newPage() };
 }
 
 const at = (who) => new URL(who.page.url()).pathname;
@@ -118,7 +121,7 @@ async function invite(owner, role, email = "") {
 }
 
 const clean = (who) => {
-  const faults = who.watch.take();
+  const faults = [...who.watch.take(), ...who.ears.heard.splice(0)];
   expect(faults.length === 0, `${who.name}: ${faults.join("\n")}`);
 };
 
@@ -127,10 +130,12 @@ const look = (who) => (name) => inspect(who.page, who.watch, out, name);
 const invitations = {};
 
 let visitor;
+let visitorWatch;
 if (process.env.PUBLIC_URL) {
   await check("somebody asks the bot a question", async () => {
     const { browser, close } = await openBrowser([ca]);
     opened.push(close);
+    visitorWatch = await Watch.over(browser, [new URL(process.env.PUBLIC_URL).origin]);
     visitor = await browser.newPage();
     await visitor.goto(process.env.PUBLIC_URL);
     await ask(visitor, "What is Wardroom?");
@@ -334,6 +339,231 @@ await check("two key custodians rotate, and end a version together", async () =>
   await go(two, "/");
   expect((await two.page.locator(".rail a[href='/conversations']").count()) === 0, "the link is shown");
 });
+
+/** Proves again who it is, when the page asks for it. */
+async function prove(who, path) {
+  await go(who, path);
+  const link = who.page.getByRole("link", { name: "Confirm that it is you" });
+  if ((await link.count()) === 0) return;
+  await link.click();
+  if (who.authenticator) {
+    await press(who, "Use a passkey");
+  } else {
+    await who.page.fill("#code", totp(who.seed));
+    await press(who, "Go on");
+  }
+  await took(who, path);
+}
+
+await check("the manager makes a key for a program, and ends it", async () => {
+  await prove(manager, "/api-keys");
+  await look(manager)("api-keys-none");
+  await manager.page.fill("#key-name", "night report");
+  await manager.page.check("#may-list");
+  await manager.page.fill("#key-sources", "192.0.2.0/24");
+  await press(manager, "Make the key");
+  const key = await manager.page.locator("#api-key").innerText();
+  expect(/^wrk1_[0-9a-f]{8}_[0-9a-f]{64}_[0-9a-f]{8}$/.test(key), key);
+  await look(manager)("api-key-made");
+  await go(manager, "/api-keys");
+  expect(!(await manager.page.content()).includes(key), "the key is shown again");
+  await look(manager)("api-keys");
+  await manager.page.getByRole("button", { name: /^End the key night report/ }).click();
+  await manager.page.getByText("The key opens nothing").waitFor();
+});
+
+await check("the manager asks for a role, and the owner agrees", async () => {
+  await go(manager, "/access");
+  await look(manager)("access-ask");
+  await manager.page.selectOption("#role", "privacy_officer");
+  await manager.page.fill("#hours", "2");
+  await manager.page.fill("#reason", "somebody asked to be forgotten");
+  await press(manager, "Ask");
+  await manager.page.getByText("It is asked for").first().waitFor();
+  await prove(owner, "/access");
+  await look(owner)("access-waiting");
+  await owner.page.getByRole("button", { name: /^Agree: manager/ }).click();
+  await owner.page.getByText("They hold the role").waitFor();
+  await look(owner)("access");
+  // A session never changes its powers: they sign in anew.
+  await go(manager, "/access");
+  expect(at(manager) === "/sign-in", "the old session goes on");
+  await press(manager, "Use a passkey");
+  await took(manager, "/access");
+  await manager.page.getByRole("button", { name: /^Give the role back/ }).waitFor();
+});
+
+await check("the owner looks over people, sessions, groups and the access review", async () => {
+  await go(owner, "/sessions");
+  expect((await owner.page.locator("tbody tr").count()) >= 4, "sessions are missing");
+  await look(owner)("sessions");
+  await go(owner, "/groups");
+  await look(owner)("groups");
+  await go(owner, "/access-review?days=1");
+  await look(owner)("access-review");
+  for (const [button, end] of [["Download CSV", "csv"], ["Download JSON", "json"]]) {
+    const [download] = await Promise.all([owner.page.waitForEvent("download"), press(owner, button)]);
+    const text = readFileSync(await download.path(), "utf8");
+    expect(download.suggestedFilename() === `access-review.${end}`, download.suggestedFilename());
+    expect(text.includes("manager@desk.example") && text.includes("privacy_officer"), text);
+  }
+  await go(owner, "/users");
+  await owner.page.getByRole("link", { name: "manager", exact: true }).click();
+  expect((await owner.page.locator("main").innerText()).includes("asked for; agreed by owner"), "the source is missing");
+  await look(owner)("user-sources");
+});
+
+await check("the auditor sees who tried to sign in, and why it failed", async () => {
+  const stranger = await person("stranger");
+  await go(stranger, "/sign-in");
+  await stranger.page.fill("#login", stranger.email);
+  await stranger.page.fill("#password", "not the password");
+  await stranger.watch.expecting(() =>
+    Promise.all([stranger.page.waitForResponse((r) => r.request().method() === "POST"), press(stranger, "Go on")]));
+  await stranger.page.getByRole("alert").first().waitFor();
+  await go(auditor, "/sign-ins?show=refused");
+  expect((await auditor.page.locator("tbody tr").count()) >= 1, "no refusal is shown");
+  await go(auditor, "/sign-ins");
+  await look(auditor)("sign-ins");
+});
+await check("the owner watches traffic, shuts a block out and takes that back", async () => {
+  await go(owner, "/traffic");
+  await owner.page.locator("#heaviest").waitFor();
+  await look(owner)("traffic");
+  await owner.page.fill("#block", "192.0.2.0/24");
+  await press(owner, "Shut out");
+  await took(owner, "/traffic");
+  const decided = owner.page.locator("section[aria-labelledby=decided]");
+  await decided.getByText("shut out", { exact: true }).waitFor();
+  await look(owner)("traffic-decided");
+  await decided.getByRole("button", { name: "Take back" }).click();
+  await took(owner, "/traffic");
+  expect((await decided.getByText("192.0.2.0/24", { exact: true }).count()) === 0, "it still holds");
+  // One click on who comes most.
+  const heavy = owner.page.locator("section[aria-labelledby=heaviest] tr", { hasText: "127.0.0.1/32" });
+  await heavy.getByRole("button", { name: "Let in" }).click();
+  await decided.getByText("let in", { exact: true }).waitFor();
+  await decided.getByRole("button", { name: "Take back" }).click();
+  await took(owner, "/traffic");
+});
+
+if (visitor) {
+  await check("a refused visitor reads a reference, and the owner finds what it was", async () => {
+    const refusal = await visitor.goto(`${new URL(process.env.PUBLIC_URL).origin}/?q=<script>alert(1)</script>`);
+    expect(refusal.status() === 403, `it was answered ${refusal.status()}`);
+    const reference = (await refusal.json()).instance;
+    expect(reference.endsWith(refusal.headers()["x-request-id"]), reference);
+    const found = owner.page.locator("#refusal");
+    await until("the refusal to be recorded", async () => {
+      await go(owner, "/traffic");
+      await owner.page.fill("#reference", reference);
+      await press(owner, "Look up");
+      return (await found.count()) > 0;
+    });
+    const told = await found.innerText();
+    expect(/Rules\s+[0-9]{6}/.test(told) && told.includes("GET, page"), told);
+    expect(!(await owner.page.content()).includes("alert(1)"), "what matched is shown");
+    await look(owner)("traffic-refusal");
+    await owner.page.fill("#reference", "0198c0de-1234-7abc-8def-0123456789ab");
+    await press(owner, "Look up");
+    await owner.page.getByText("No refusal is recorded").waitFor();
+    await owner.page.fill("#reference", "his request");
+    await press(owner, "Look up");
+    await owner.page.getByText("That is no reference").waitFor();
+    await visitor.goto(process.env.PUBLIC_URL);
+  });
+}
+
+if (visitor && process.env.ATTACKS) {
+  const texts = strings(process.env.ATTACKS, 500);
+  const fifties = Array.from({ length: 10 }, (_, at) => texts.slice(50 * at, 50 * (at + 1)));
+  const attacker = await person("attacker");
+  const door = new URL(process.env.PUBLIC_URL).origin;
+  attacker.watch.also(door);
+  let conversations = [];
+
+  await check("a planted script is noticed where it runs and where it is forbidden", async () => {
+    const planted = await servePlanted();
+    attacker.watch.also(planted.origin);
+    await attacker.page.goto(`${planted.origin}/open`);
+    await until("both scripts to be noticed", async () => attacker.ears.heard.length >= 2);
+    attacker.ears.heard.splice(0);
+    await attacker.page.goto(`${planted.origin}/strict`);
+    await until("the violations to be noticed", async () => attacker.watch.faults.filter((f) => f.includes("policy violation")).length >= 2);
+    expect(attacker.ears.heard.length === 0, "it ran in spite of its policy");
+    attacker.watch.take();
+    await planted.close();
+  });
+
+  await check("500 attack strings are taken as what somebody says, and none is refused", async () => {
+    await attacker.page.goto(`${door}/`);
+    conversations = await Promise.all(fifties.map((fifty) => sayAll(attacker.page, bot, fifty)));
+    const refused = conversations.flatMap((conversation) => conversation.refused);
+    expect(refused.length === 0, `${refused.length} refused: ${refused.slice(0, 3).join("\n")}`);
+  }, { seconds: 120 });
+
+  await check("the widget shows all of them as text", async () => {
+    for (const [at, { id, token, expires }] of conversations.entries()) {
+      await attacker.page.evaluate(
+        ([key, kept]) => sessionStorage.setItem(key, kept),
+        [`wardroom:1:${door}:${bot}`, JSON.stringify({ session: { id, token, expires }, outbox: [], open: true })],
+      );
+      await attacker.page.reload();
+      const shown = await until("fifty lines", async () => {
+        const mine = (await lines(attacker.page)).filter((line) => line.role === "user");
+        return mine.length >= 50 && mine;
+      }, 30_000);
+      const other = shown.findIndex((line, nth) => line.text !== fifties[at][nth]);
+      expect(other < 0, `${JSON.stringify(shown[other]?.text)} is shown for ${JSON.stringify(fifties[at][other])}`);
+    }
+    await attacker.page.screenshot({ path: join(out, "attacks-widget.png") });
+    clean(attacker);
+  }, { seconds: 180 });
+
+  await check("the console shows all of them as text", async () => {
+    for (const [at, { id }] of conversations.entries()) {
+      await go(manager, `/conversations/${id}`);
+      await manager.page.fill("#reason", "ticket 4711");
+      await press(manager, "Open the transcript");
+      await manager.page.locator(".line").first().waitFor();
+      const shown = await manager.page.locator(".line[data-role=user] .text").evaluateAll((all) => all.map((p) => p.textContent));
+      expect(JSON.stringify(shown) === JSON.stringify(fifties[at]), `conversation ${at}: ${shown.length} lines, or another text`);
+    }
+    await manager.page.screenshot({ path: join(out, "attacks-console.png") });
+    clean(manager);
+  }, { seconds: 120 });
+
+  await check("the audit log's export holds none of them", async () => {
+    await go(auditor, "/audit");
+    const [download] = await Promise.all([auditor.page.waitForEvent("download"), press(auditor, "Export")]);
+    const exported = readFileSync(await download.path(), "utf8");
+    const found = texts.filter((text) => text.length >= 12 && exported.includes(JSON.stringify(text).slice(1, -1)));
+    expect(found.length === 0, found.join("\n"));
+    clean(auditor);
+  });
+}
+
+if (visitor) {
+  await check("the visitor sees what is kept of them, copies it, and has it destroyed", async () => {
+    await visitor.getByRole("link", { name: "See, copy or erase what is kept of you." }).click();
+    await visitor.getByText("There is one conversation.").waitFor();
+    await inspect(visitor, visitorWatch, out, "mine");
+    const [download] = await Promise.all([visitor.waitForEvent("download"), visitor.getByRole("button", { name: "Download a copy" }).click()]);
+    const copy = JSON.parse(readFileSync(await download.path(), "utf8"));
+    expect(copy.conversations[0].lines.some((line) => line.text === "What is Wardroom?"), "the question is not in the copy");
+    await visitor.getByRole("button", { name: "Erase all of it" }).click();
+    await visitor.locator("dialog[open]").getByRole("button", { name: "Keep it" }).click();
+    await visitor.getByRole("button", { name: "Erase all of it" }).click();
+    await visitor.locator("dialog[open]").waitFor();
+    await inspect(visitor, visitorWatch, out, "mine-sure");
+    await visitor.locator("dialog[open]").getByRole("button", { name: "Erase it" }).click();
+    await visitor.getByText("It is erased. Nobody can read it any more.").waitFor();
+    await visitor.reload();
+    await visitor.getByText("This tab keeps no conversation of yours.").waitFor();
+    const faults = visitorWatch.take();
+    expect(faults.length === 0, faults.join("\n"));
+  });
+}
 
 await check("the owner sees a person and ends nothing by mistake", async () => {
   await go(owner, "/users");

@@ -8,6 +8,7 @@
 // answer each with citations and allow the origin http://localhost:18780 (HOST_PORT).
 // Screenshots go to OUT_DIR. The last line is "N passed, N failed".
 
+import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { findings } from "./lib/axe.mjs";
@@ -217,6 +218,74 @@ try {
   });
   await check("no error and no violation after the breaks", clean);
 
+  // ---- a crowd at the door ----
+
+  const challenged = (where) =>
+    watch.expecting(async () => {
+      const token = "A".repeat(71);
+      const proofs = [];
+      const workers = [];
+      const count = (worker) => workers.push(worker.url());
+      page.on("worker", count);
+      await page.route(/\/chat\/v1\/conversations$/, (route) => {
+        const request = route.request();
+        if (request.method() !== "POST") return route.continue();
+        proofs.push(request.headers()["wardroom-proof"] ?? null);
+        if (proofs.length > 1) return route.continue();
+        const headers = {
+          "retry-after": "20",
+          "wardroom-challenge": `17.${token}`,
+          "access-control-allow-origin": "*",
+          "access-control-expose-headers": "retry-after, wardroom-challenge",
+        };
+        return route.fulfill({ status: 429, headers, body: "{}" });
+      });
+      await page.evaluate(() => {
+        const seen = (window.noticed = new Set());
+        const root = document.querySelector("wardroom-chat").shadowRoot;
+        document.addEventListener("securitypolicyviolation", (e) => seen.add(`violation of ${e.effectiveDirective}`));
+        new MutationObserver(() => seen.add(root.querySelector(".notice").textContent)).observe(root, { subtree: true, childList: true });
+      });
+      await ask(page, questions[0].question);
+      page.off("worker", count);
+      await page.unroute(/\/chat\/v1\/conversations$/);
+      expect(proofs.length === 2 && proofs[0] === null && proofs[1]?.startsWith(`${token}.`), JSON.stringify(proofs));
+      const sum = createHash("sha256").update(proofs[1]).digest();
+      expect(sum.readUInt32BE(0) >>> 15 === 0, `not 17 zero bits: ${sum.toString("hex")}`);
+      const noticed = await page.evaluate(() => [...window.noticed]);
+      expect(noticed.includes("Checking, one moment."), `the notices were ${JSON.stringify(noticed)}`);
+      expect(!noticed.some((text) => text.startsWith("violation")), noticed.join());
+      expect((workers.length > 0) === (where === "ours"), `workers: ${workers.join(" ")}`);
+    });
+
+  await check("a challenge is answered in a worker, while the person reads one calm line", async () => {
+    await page.evaluate(() => sessionStorage.clear());
+    await page.goto(`${base}/`);
+    await composer(page).waitFor();
+    await challenged("ours");
+  });
+
+  await check("a busy server is waited for: the text stays, and is sent by itself", () =>
+    watch.expecting(async () => {
+      const before = (await lines(page)).length;
+      let posts = 0;
+      await page.route("**/messages", (route) => {
+        posts++;
+        if (posts > 2) return route.continue();
+        return route.fulfill({ status: 503, headers: { "retry-after": "2", "content-type": "application/problem+json" }, body: "{}" });
+      });
+      await composer(page).fill(questions[0].question);
+      await composer(page).press("Enter");
+      await until("the busy notice", async () => (await notice(page)).includes("Busy"));
+      expect((await lines(page)).slice(before).some((l) => l.role === "user" && l.text === questions[0].question), "the text is gone");
+      await page.screenshot({ path: join(out, "busy.png") });
+      await until("an answer", async () => (await lines(page)).length > before && answered(await lines(page)), 20_000);
+      expect(posts === 3, `${posts} posts`);
+      await until("the notice to go", async () => (await notice(page)) === "");
+      await page.unroute("**/messages");
+    }),
+  );
+
   // ---- another organisation's page ----
 
   const launcher = page.locator("wardroom-chat .launcher");
@@ -242,6 +311,12 @@ try {
     await page.reload();
     await until("the same lines", async () => JSON.stringify(said(await lines(page))) === JSON.stringify(before));
     await composer(page).waitFor({ state: "visible" });
+  });
+  await check("a challenge is answered on a foreign page too, without a worker", async () => {
+    await page.evaluate(() => sessionStorage.clear());
+    await page.reload();
+    await launcher.click();
+    await challenged("theirs");
   });
   await check("the embedded chat has no serious accessibility finding", () => accessible("embedded", "wardroom-chat"));
   await check("screenshots of the embedded chat", () => shots("host"));

@@ -11,9 +11,11 @@ import { createInterface } from "node:readline";
 import { totp } from "../browser/lib/authenticator.mjs";
 import { openBrowser } from "../browser/lib/browser.mjs";
 import { Checks, expect, until } from "../browser/lib/checks.mjs";
+import { WIDE } from "../browser/lib/desk.mjs";
 import { loopbackCertificate } from "../browser/lib/tls.mjs";
 import { Visitor, listen } from "./http.mjs";
 import { CLIENT as HOSTILE, ANSWERS, DOCUMENTS, Hostile, TOKENS } from "./hostile.mjs";
+import { CLIENT as PROFILE_CLIENT, PROFILES, Profiles } from "./profiles.mjs";
 import { CLIENT, next, open, people } from "./provider.mjs";
 
 const [binary, work] = process.argv.slice(2);
@@ -34,11 +36,15 @@ const tls = loopbackCertificate(join(work, "tls"));
 const certified = await listen(tls);
 const hostilePlace = await listen(tls);
 const hostile = new Hostile(hostilePlace);
+const profilePlace = await listen(tls);
+const profiles = new Profiles(profilePlace);
 const data = join(work, "data");
 const config = join(work, "wardroom.toml");
 writeFileSync(
   config,
-  `[sign_in]\ndomains = ["corp.example"]\ninternal_providers = ["${certified.origin}", "${hostilePlace.origin}"]\nprovider_ca = "${tls.ca}"\n`,
+  `[sign_in]\ndomains = ${JSON.stringify(["corp.example", ...PROFILES.map(({ domain }) => domain)])}\n` +
+    `internal_providers = ${JSON.stringify([certified, hostilePlace, profilePlace].map(({ origin }) => origin))}\nprovider_ca = "${tls.ca}"\n` +
+    `[admission]\n${WIDE}`,
 );
 
 async function start() {
@@ -413,6 +419,43 @@ await refused("the same logout token again", async () => {
   reasons.push("sso.replayed");
 });
 
+// The large providers, by the shape of what they say. ---------------------------------------------
+
+for (const profile of PROFILES) {
+  let connection;
+  await accepted(`${profile.name}: the owner adds it, and says what its groups mean`, async () => {
+    const text = await add(profile.name, profiles.issuer(profile), PROFILE_CLIENT);
+    expect(path(owner).startsWith("/connections/"), text.slice(0, 300));
+    connection = path(owner).split("/").at(-1);
+    const { page } = owner;
+    await page.check("#create");
+    await page.fill("#groups_claim", profile.groups);
+    await page.fill("#mapping", profile.mapping);
+    if (profile.default) await page.selectOption("#default", profile.default);
+    await press(owner, "Save");
+    await page.getByText("The change applies").waitFor();
+    await page.fill("#domains", profile.domain);
+    await press(owner, "Save the domains");
+    await page.getByText("The change applies").waitFor();
+    await switchOn();
+  });
+  for (const [name, change, outcome, header = {}] of profile.cases) {
+    const inside = !/^(sso|oidc)\./.test(outcome);
+    await (inside ? accepted : refused)(`${profile.name}: ${name}`, async () => {
+      const visitor = new Visitor(ready.ca);
+      Object.assign(profiles, { claims: change, header });
+      const left = await visitor.get(`${desk}/sso/oidc/start?connection=${connection}`);
+      expect(left.status === 303, `${left.status} ${left.text.slice(0, 200)}`);
+      const answer = await visitor.get(profiles.authorize(profile, left.headers.location));
+      if (!inside) return nobody(visitor, answer, outcome);
+      expect(answer.status === 303, `status ${answer.status}`);
+      if (outcome === "second factor") return expect(answer.headers.location.startsWith("/step-up"), answer.headers.location);
+      const home = await visitor.get(`${desk}/`);
+      return expect(home.text.includes(outcome), `no ${outcome} in ${home.status}`);
+    });
+  }
+}
+
 // What the audit log says of all that. --------------------------------------------------------------
 
 for (const close of opened) await close();
@@ -420,6 +463,7 @@ child.kill("SIGINT");
 await new Promise((done) => child.once("exit", done));
 certified.close();
 hostilePlace.close();
+profilePlace.close();
 await checks.check("every refusal is in the audit log, with its own reason and in its order", async () => {
   const out = join(work, "export");
   execFileSync(binary, ["audit", "export", "--data", data, "--config", config, out], { stdio: "pipe" });

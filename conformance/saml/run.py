@@ -1,8 +1,9 @@
 """Signs in at real SAML providers, has every answer judged, and prints the figures.
 
-usage: run.py JUDGE WORK
+usage: run.py JUDGE WORK WARDROOM
 
-JUDGE is the example `saml_conformance` of crates/federation; WORK is a folder that may be thrown away.
+JUDGE is the example `saml_conformance` of crates/federation; WORK is a folder that may be thrown away;
+WARDROOM is the binary, through which a browser signs in.
 """
 
 import base64
@@ -26,7 +27,7 @@ from pathlib import Path
 import c14n
 
 HERE = Path(__file__).resolve().parent
-JUDGE, WORK = Path(sys.argv[1]).resolve(), Path(sys.argv[2]).resolve()
+JUDGE, WORK, WARDROOM = (Path(word).resolve() for word in sys.argv[1:4])
 SP = "http://127.0.0.1:9"
 ENTITY, ACS, SLO = f"{SP}/sso/saml/7", f"{SP}/sso/saml/7/acs", f"{SP}/sso/saml/7/slo"
 
@@ -271,6 +272,34 @@ def with_samlp(name, what):
         return received(folder, page)
 
 
+def profiles(figures, codes, faults):
+    """The large providers by the shape of their messages, signed with a key of the run."""
+    for name, verdict in judge("profiles").items():
+        for figure in ("refused", "accepted", "unchanged", "total"):
+            figures[figure] += verdict[figure]
+        figures["genuine"] += 1
+        figures["genuine_accepted"] += verdict["subject"] is not None
+        faults += [] if verdict["subject"] is not None else [f"{name}: genuine, and refused as {verdict['code']}"]
+        for code, count in verdict["codes"].items():
+            codes[code] = codes.get(code, 0) + count
+        print(f"{'like ' + name:<26}{(verdict['subject'] or '')[:9]:<10}{verdict['total']:>9}{verdict['refused']:>9}"
+              f"{verdict['accepted']:>9}", flush=True)
+
+
+def browser(faults):
+    """Chromium signs in through the binary; its own figures are told apart."""
+    command = ["node", str(HERE / "browser.mjs"), str(WARDROOM), str(WORK / "browser")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in process.stdout:
+        last = line
+        if not line.startswith("{"):
+            print(line, end="", flush=True)
+    if process.wait() != 0:
+        faults.append("the browser was not signed in as it should be")
+    return json.loads(last)["figures"] if last.startswith("{") else {}
+
+
 # What a provider sends in earnest, and what we do not take.
 REFUSED = {"simplesamlphp-cbc": "saml.content_cipher"}
 
@@ -314,12 +343,14 @@ def main():
             codes[code] = codes.get(code, 0) + count
         print(f"{name:<26}{verdict['subject'][:9]:<10}{verdict['total']:>9}{verdict['refused']:>9}"
               f"{verdict['accepted']:>9}  {oracles} {verdict.get('logout') or ''}", flush=True)
+    profiles(figures, codes, faults)
     for code, count in sorted(codes.items()):
         print(f"  {code:<32}{count:>8}")
     compared = c14n.compare(WORK, judge)
     figures.update(compared)
     faults += [f"{figures['accepted']} forgeries were believed"] if figures["accepted"] else []
     faults += [f"{compared['c14n_differ']} canonical forms differ"] if compared["c14n_differ"] else []
+    figures.update({f"browser_{name}": figure for name, figure in browser(faults).items()})
     for fault in faults:
         print(f"  {fault}")
     print(json.dumps({"name": "saml", "figures": {**figures, "reasons": len(codes)}}))

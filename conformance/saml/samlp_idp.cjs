@@ -10,7 +10,7 @@ const read = (name) => fs.readFileSync(`${folder}/${name}`);
 const alice = {
   id: "alice",
   displayName: "Alice",
-  emails: [{ value: "alice@corp.example" }],
+  emails: [{ value: process.env.EMAIL ?? "alice@corp.example" }],
   name: { givenName: "Alice", familyName: "Ångström & <Co>" },
 };
 const common = { issuer: `${own}/idp`, cert: read("idp.crt"), key: read("idp.key") };

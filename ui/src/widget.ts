@@ -19,6 +19,8 @@ const world: World = {
   uuid,
   random: () => Math.random(),
   online: () => navigator.onLine,
+  // Fetched when it is needed: hardly anybody ever needs it.
+  prove: (challenge) => import(`${base}/proof.js`).then((proof: typeof import("./proof")) => proof.prove(challenge)),
   wait: (ms, signal) =>
     new Promise((done) => {
       const timer = setTimeout(done, ms);

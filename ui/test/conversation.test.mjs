@@ -31,7 +31,7 @@ class Server {
   async fetch(url, init) {
     const path = url.replace("https://h/chat/v1/conversations", "");
     const headers = new Headers(init.headers);
-    const request = { path, body: init.body ? JSON.parse(init.body) : null, auth: headers.get("authorization"), resume: headers.get("last-event-id"), signal: init.signal };
+    const request = { path, body: init.body ? JSON.parse(init.body) : null, auth: headers.get("authorization"), proof: headers.get("wardroom-proof"), resume: headers.get("last-event-id"), signal: init.signal };
     this.requests.push(request);
     const answer = this.before(request) ?? this.answer(request);
     this.after(request);
@@ -97,6 +97,7 @@ function open(server, place = storage()) {
     uuid: () => `id-${Math.random()}`,
     random: () => 0.5,
     online: () => world.on,
+    prove: async (challenge) => `proof of ${challenge}`,
     wait: (ms, signal) => {
       world.waits.push(ms);
       // A wait passes in one turn of the loop, unless the network is away: then only a nudge ends it.
@@ -349,4 +350,58 @@ test("storage that is forbidden or spoiled breaks nothing", () => {
     assert.deepEqual(keep.read(), { session: null, outbox: [], open: false });
     keep.write({ session: null, outbox: [], open: true });
   }
+});
+
+test("a challenge is answered once, and the message arrives", async () => {
+  const server = new Server();
+  const { c } = open(server);
+  const links = [];
+  server.before = ({ path, proof }) => {
+    links.push(c.link.kind);
+    if (path !== "" || proof) return undefined;
+    const headers = { "retry-after": "20", "wardroom-challenge": "16.abc" };
+    return new Response(JSON.stringify({ detail: "many ask" }), { status: 429, headers });
+  };
+  c.send("hello");
+  await settle();
+  assert.deepEqual(server.requests.filter((r) => r.path === "").map((r) => r.proof), [null, "proof of 16.abc"]);
+  assert.equal(links[1], "checking");
+  assert.deepEqual(c.thread.lines.map((l) => [l.text, l.delivery]), [["hello", "sent"]]);
+  c.stop();
+});
+
+test("a challenge that cannot be answered is waited out", async () => {
+  const server = new Server();
+  const { c, world } = open(server);
+  world.prove = () => Promise.reject(new Error("no module"));
+  let refusals = 3;
+  server.before = ({ path }) => {
+    if (path !== "" || refusals-- <= 0) return undefined;
+    return new Response("{}", { status: 429, headers: { "retry-after": "20", "wardroom-challenge": "16.abc" } });
+  };
+  c.send("hello");
+  await settle();
+  assert.deepEqual(c.thread.lines.map((l) => l.delivery), ["sent"]);
+  c.stop();
+});
+
+test("a busy server is asked again for as long as it is busy, and the text stays", async () => {
+  const server = new Server();
+  const { c, world } = open(server);
+  const kinds = new Set();
+  let refusals = 20;
+  server.before = ({ path }) => {
+    kinds.add(c.link.kind);
+    if (!path.endsWith("/messages") || refusals-- <= 0) return undefined;
+    return new Response("{}", { status: 503, headers: { "retry-after": "3" } });
+  };
+  c.send("keep me");
+  await settle();
+  await settle();
+  assert.equal(refusals, -1);
+  assert.ok(kinds.has("busy"), [...kinds].join());
+  assert.ok(world.waits.filter((ms) => ms >= 3000).length >= 20, "it waited as it was told to");
+  assert.deepEqual(c.thread.lines.map((l) => [l.text, l.delivery]), [["keep me", "sent"]]);
+  assert.equal(c.link.kind, "live");
+  c.stop();
 });

@@ -8,3 +8,4 @@ export * from "../src/chat/sse";
 export * from "../src/chat/thread";
 export * from "../src/chat/words";
 export * from "../src/console/webauthn";
+export * from "../src/proof";

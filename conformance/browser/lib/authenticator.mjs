@@ -22,6 +22,16 @@ export async function addAuthenticator(page, { userVerified = true } = {}) {
     credentials: async () => (await cdp.send("WebAuthn.getCredentials", { authenticatorId })).credentials,
     /** From now on the user does (or does not) verify. */
     verify: (isUserVerified) => cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified }),
+    /** From now on its answers have these faults: `isBogusSignature`, `isBadUV`, `isBadUP`; none of those left out. */
+    lie: ({ isBogusSignature = false, isBadUV = false, isBadUP = false }) =>
+      cdp.send("WebAuthn.setResponseOverrideBits", { authenticatorId, isBogusSignature, isBadUV, isBadUP }),
+    /** It holds this credential, in place of one with the same id. */
+    put: async (credential) => {
+      const held = (await cdp.send("WebAuthn.getCredentials", { authenticatorId })).credentials;
+      const { credentialId } = credential;
+      if (held.some((one) => one.credentialId === credentialId)) await cdp.send("WebAuthn.removeCredential", { authenticatorId, credentialId });
+      await cdp.send("WebAuthn.addCredential", { authenticatorId, credential });
+    },
     remove: () => cdp.send("WebAuthn.removeVirtualAuthenticator", { authenticatorId }),
   };
 }

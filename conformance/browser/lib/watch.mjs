@@ -35,6 +35,11 @@ export class Watch {
     if (this.#quiet === 0) this.faults.push(fault);
   }
 
+  /** One more origin that pages may speak to. */
+  also(origin) {
+    this.#origins.add(origin);
+  }
+
   /** Faults that `body` causes on purpose (a network cut, an injected test script) are not written down. */
   async expecting(body) {
     this.#quiet++;

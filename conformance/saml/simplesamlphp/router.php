@@ -3,6 +3,12 @@
 // names, with the rest of the path as PATH_INFO.
 $public = '/usr/share/simplesamlphp/www';
 $path = preg_replace('#^/simplesaml#', '', parse_url($_SERVER['REQUEST_URI'], PHP_URL_PATH));
+// The script that sends a form on by itself; the page asks for it under an address that repeats the base.
+if (preg_match('#/resources/([a-z]+\.js)$#', $path, $parts) && is_file("$public/resources/$parts[1]")) {
+    header('content-type: text/javascript');
+    readfile("$public/resources/$parts[1]");
+    return true;
+}
 if (!preg_match('#^(/[A-Za-z0-9/_-]+\.php)(/.*)?$#', $path, $parts) || !is_file($public . $parts[1])) {
     http_response_code(404);
     return true;

@@ -30,9 +30,12 @@ pub(crate) async fn cors(State(front): State<Front>, request: Request, next: Nex
     }
     if let (Some(origin), true) = (origin, allowed) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-request-id, retry-after"));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static("x-request-id, retry-after, wardroom-challenge"),
+        );
         if preflight {
-            let (methods, sent) = ("GET, POST", "authorization, content-type, last-event-id");
+            let (methods, sent) = ("GET, POST", "authorization, content-type, last-event-id, wardroom-proof");
             headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
             headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(sent));
             headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));

@@ -1,5 +1,6 @@
 //! What the public doors know: who comes with which token, and what a conversation is.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use bots::Shelf;
@@ -8,14 +9,17 @@ use conversations::token::TokenRefused;
 use doors::{Arrival, Decision, Entrance, ResourceNeed};
 use guard::{Actor, Guard, Resource};
 use http::request::Parts;
+use identity::Identity;
 use kernel::{BotName, ConversationId, Problem, ProblemKind, TenantId, World};
 use ledger::Token;
 use ledger::catalogue::AccessDenied;
 use store::{Db, Keychain, Via};
 use tokio::sync::watch;
 
+/// What follows an erasure. It cannot undo it, so it answers nothing; what fails is logged.
+pub type Erased = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
 /// The parts of the house that the public doors stand before.
-#[derive(Debug)]
 pub struct FrontParts {
     /// The tenant of this door.
     pub tenant: TenantId,
@@ -29,6 +33,8 @@ pub struct FrontParts {
     pub keys: Keychain,
     /// The room.
     pub conversations: Conversations,
+    /// Whom a site vouches for.
+    pub identity: Identity,
     /// The live bots.
     pub shelf: Shelf,
     /// The bot of the page at `/`.
@@ -37,13 +43,21 @@ pub struct FrontParts {
     pub origin: String,
     /// Turns true when the process is about to end: streams then close.
     pub ending: watch::Receiver<bool>,
+    /// Somebody was erased at this door: whoever keeps the list beside the backups writes it anew.
+    pub erased: Erased,
     /// The chat page, the widget and the rest of `ui/dist`.
     pub assets: fn(&str) -> Option<&'static [u8]>,
 }
 
 /// The state behind the public doors.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Front(Arc<FrontParts>);
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Front")
+    }
+}
 
 impl Front {
     /// The state from its parts.

@@ -15,10 +15,25 @@ pub(crate) async fn chat(State(front): State<Front>) -> Result<Response, Refusal
     file(&front, "chat.html", "no-store")
 }
 
+/// `GET /mine`: a person's own page.
+pub(crate) async fn mine(State(front): State<Front>) -> Result<Response, Refusal> {
+    file(&front, "mine.html", "no-store")
+}
+
 /// `GET /widget.js`: may be loaded by any page; what it can do there is decided by `allowed_origins`.
 pub(crate) async fn widget(State(front): State<Front>) -> Result<Response, Refusal> {
     let mut response = file(&front, "widget.js", "public, max-age=300")?;
     response.headers_mut().insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    Ok(response)
+}
+
+/// `GET /proof.js`: a module that the widget loads when it is challenged, on whatever page it stands;
+/// modules are fetched as by any script (CORS), without credentials, so every origin may read it.
+pub(crate) async fn proof(State(front): State<Front>) -> Result<Response, Refusal> {
+    let mut response = file(&front, "proof.js", "public, max-age=300")?;
+    let headers = response.headers_mut();
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("cross-origin"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     Ok(response)
 }
 

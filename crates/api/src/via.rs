@@ -5,14 +5,19 @@ use http::request::Parts;
 use kernel::RequestId;
 use store::{Source, Via};
 
-/// The way of the request.
+/// The way of a request.
+pub(crate) fn way(parts: &Parts) -> Via {
+    let source = parts.extensions.get::<Source>().map(|Source(address)| address.clone());
+    Via { request: parts.extensions.get::<RequestId>().copied(), source }
+}
+
+/// The way of the request, for a handler.
 pub(crate) struct ByDoor(pub(crate) Via);
 
 impl<S: Send + Sync> FromRequestParts<S> for ByDoor {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let source = parts.extensions.get::<Source>().map(|Source(address)| address.clone());
-        Ok(Self(Via { request: parts.extensions.get::<RequestId>().copied(), source }))
+        Ok(Self(way(parts)))
     }
 }

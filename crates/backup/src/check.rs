@@ -1,29 +1,32 @@
 //! Checking a database, record by record: every key unwraps, every sealed record opens in its place,
-//! every conversation's chain holds, the audit log is the one that was signed, and every message that
-//! the log speaks of is there.
+//! every bound row is as this program left it, every conversation's chain holds, the audit log is the one
+//! that was signed, and every message that the log speaks of is there.
 //!
 //! It goes on after a fault, so that a report names all that is broken and not the first only. Memory
 //! is bounded: pages of rows, and the keyring's own bound of keys.
+//!
+//! The database may be in use meanwhile. Each conversation, and the log, are looked at in one state each;
+//! what is seen of other rows may be a moment apart from the keys that open them, so whoever checks a
+//! database at work and finds something looks twice ([`Report::both`]).
 
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use guard::Permit;
-use kernel::{ConversationId, MessageId, SubjectId, TenantId};
-use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
-use ledger::{Signer, VerifierKey};
-use store::audit::{self, Walks};
+use kernel::{ConversationId, SubjectId, TenantId};
+use ledger::VerifierKey;
+use ledger::verify::VerifyReport;
+use store::audit::Walks;
 use store::dump::{self, Dumps, Table};
 use store::messages::{self, Message};
-use store::{Db, Keychain, StoreError, Value, bots, conversations, keys, settings};
+use store::{Db, Keychain, StoreError, Value, bots, bound, conversations, keys};
 use vault::{DataKey, Purpose, Sealed, VaultError};
 
 use crate::records::{CHAINED, KeyOf, View, home};
 use crate::{BackupError, Progress};
 
 /// Rows that are read at once.
-const PAGE: u32 = 200;
+pub(crate) const PAGE: u32 = 200;
 /// Faults that a report names one by one.
 const NAMED: usize = 100;
 
@@ -84,7 +87,17 @@ impl Report {
         }
     }
 
-    fn fault(&mut self, table: &str, row: impl Into<String>, what: impl Into<String>) {
+    /// What this report and a second one of the same database both found: not what was under way while
+    /// one of them was made.
+    #[must_use]
+    pub fn both(mut self, second: &Self) -> Self {
+        self.faults.retain(|fault| second.faults.contains(fault));
+        let unnamed = self.count.min(second.count).saturating_sub(NAMED as u64);
+        self.count = self.faults.len() as u64 + unnamed;
+        self
+    }
+
+    pub(crate) fn fault(&mut self, table: &str, row: impl Into<String>, what: impl Into<String>) {
         self.count += 1;
         if self.faults.len() < NAMED {
             self.faults.push(Fault { table: table.to_owned(), row: row.into(), what: what.into() });
@@ -106,21 +119,24 @@ pub async fn check<A: Dumps + Walks>(
 ) -> Result<Report, BackupError> {
     let inside = Arc::clone(permits);
     db.read(move |tx| dump::covers(tx, &inside)).await?;
-    let report = Report::default();
-    let mut checker = Checker { db, keychain, permits, progress, report, erased: HashSet::new() };
+    let (report, erased, binding) = (Report::default(), HashSet::new(), HashSet::new());
+    let mut checker = Checker { db, keychain, permits, progress, report, erased, binding };
     for at in 0..permits.len() {
         checker.tenant(at, known).await?;
     }
     Ok(checker.report)
 }
 
-struct Checker<'a, A: Dumps + Walks> {
-    db: &'a Db,
-    keychain: &'a Keychain,
-    permits: &'a Arc<Vec<Permit<A>>>,
+pub(crate) struct Checker<'a, A: Dumps + Walks> {
+    pub(crate) db: &'a Db,
+    pub(crate) keychain: &'a Keychain,
+    pub(crate) permits: &'a Arc<Vec<Permit<A>>>,
     progress: &'a Progress,
-    report: Report,
+    pub(crate) report: Report,
     erased: HashSet<(TenantId, SubjectId)>,
+    /// The tenants that have a key which binds their rows; one whose database was made before there was
+    /// such a key has none until the program has opened it.
+    binding: HashSet<TenantId>,
 }
 
 /// What came of asking for a key.
@@ -135,7 +151,13 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         let tenant = self.permit(at)?.tenant();
         let erased = self.db.read(move |tx| keys::erasures(tx, tenant)).await?;
         self.erased.extend(erased.into_iter().map(|(subject, _)| (tenant, subject)));
+        let house = keys::house_of(tenant);
+        let rows = self.db.read(move |tx| keys::next_generation(tx, tenant, Purpose::Rows, house)).await?;
+        if rows > 1 {
+            self.binding.insert(tenant);
+        }
         if at == 0 {
+            self.left_out().await?;
             // Tables are walked once, whosever rows they are.
             for table in dump::tables(dump::schema()) {
                 self.table(table).await?;
@@ -144,7 +166,7 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         self.log(at, known).await
     }
 
-    fn permit(&self, at: usize) -> Result<&Permit<A>, BackupError> {
+    pub(crate) fn permit(&self, at: usize) -> Result<&Permit<A>, BackupError> {
         Ok(self.permits.get(at).ok_or(StoreError::Missing { what: "leave for every tenant" })?)
     }
 
@@ -186,8 +208,11 @@ impl<A: Dumps + Walks> Checker<'_, A> {
             CHAINED => return Ok(()),
             "tenant_keys" | "subject_keys" | "data_keys" => return self.key(view).await,
             "conversations" => self.conversation(view).await?,
-            "ledger_leaves" => self.detail_hash(view),
+            "ledger_leaves" => self.leaf(view),
             _ => {}
+        }
+        if bound::is_bound(view.table.name()) && view.raw("bound").is_some() {
+            self.bound(view).await?;
         }
         for column in view.table.columns().iter().filter(|column| column.class == "sealed") {
             match view.raw(&column.name) {
@@ -204,6 +229,42 @@ impl<A: Dumps + Walks> Checker<'_, A> {
                     self.report.fault(view.table.name(), view.name(), "a sealed column holds no bytes")
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// One bound row: its MAC is true.
+    async fn bound(&mut self, view: View<'_>) -> Result<(), BackupError> {
+        let Some(tenant) = view.get::<TenantId>("tenant") else {
+            self.report.fault(view.table.name(), view.name(), "it is nobody's");
+            return Ok(());
+        };
+        if !self.binding.contains(&tenant) && matches!(view.raw("bound"), Some(Value::Null)) {
+            return Ok(());
+        }
+        let (table, values) = (view.table, view.values.to_vec());
+        let checked = self.db.read(move |tx| {
+            let columns = table.columns().iter().map(|column| column.name.as_str()).zip(&values);
+            bound::check(tx, table.name(), tenant, columns)
+        });
+        if let Err(error) = checked.await {
+            let what = said(error)?;
+            self.report.fault(view.table.name(), view.name(), what);
+        }
+        Ok(())
+    }
+
+    /// Bound rows that no dump carries: sessions and the like.
+    async fn left_out(&mut self) -> Result<(), BackupError> {
+        let inside = Arc::clone(self.permits);
+        let broken = self.db.read(move |tx| bound::check_left_out(tx, &inside));
+        for error in broken.await? {
+            let (table, row) = match &error {
+                StoreError::Tampered { table, row } => (*table, row.clone()),
+                _ => ("sessions", "a row".to_owned()),
+            };
+            let what = said(error)?;
+            self.report.fault(table, row, what);
         }
         Ok(())
     }
@@ -252,7 +313,6 @@ impl<A: Dumps + Walks> Checker<'_, A> {
     /// One conversation: its key is its person's, its chain holds to its head, its messages open.
     async fn conversation(&mut self, view: View<'_>) -> Result<(), BackupError> {
         let ids = (|| Some((view.get::<TenantId>("tenant")?, view.get::<ConversationId>("id")?)))();
-        let end = (|| Some((view.get::<u64>("last_seq")?, view.get::<[u8; 32]>("head")?)))();
         let (Some((tenant, id)), Some(subject)) = (ids, view.get::<SubjectId>("subject")) else {
             self.report.fault("conversations", view.name(), "it names no tenant, itself or person");
             return Ok(());
@@ -275,14 +335,16 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         }
         self.report.conversations += 1;
         let (mut seq, mut head) = (0, conversations::first_head(tenant, id));
-        loop {
+        let end = loop {
             let inside = Arc::clone(self.permits);
+            // The end is read with the last page, in one state of the database.
             let page = self.db.read(move |tx| {
                 let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
-                messages::walk(tx, permit, id, seq, PAGE)
+                let end = conversations::facts(tx, tenant, id)?.map(|row| (row.last_seq, row.head));
+                Ok((messages::walk(tx, permit, id, seq, PAGE)?, end))
             });
-            let page = match page.await {
-                Ok(page) => page,
+            let (page, end) = match page.await {
+                Ok(found) => found,
                 Err(error) => {
                     let what = said(error)?;
                     self.report.fault(CHAINED, format!("{id}/after {seq}"), what);
@@ -295,9 +357,9 @@ impl<A: Dumps + Walks> Checker<'_, A> {
                 (seq, head) = (message.seq, message.row_hash);
             }
             if count < PAGE as usize {
-                break;
+                break end;
             }
-        }
+        };
         if end != Some((seq, head)) {
             self.report.fault("conversations", view.name(), "its messages do not end where it says");
         }
@@ -438,134 +500,6 @@ impl<A: Dumps + Walks> Checker<'_, A> {
             Err(error) => Ok(Found::Not(said(error)?)),
         }
     }
-
-    /// The sealed detail of an entry is the one whose hash the entry has.
-    fn detail_hash(&mut self, view: View<'_>) {
-        let (detail, json) = (view.get::<Option<Vec<u8>>>("detail"), view.get::<Option<Vec<u8>>>("json"));
-        let (Some(detail), Some(Some(json))) = (detail, json) else { return };
-        let said: Option<serde_json::Value> = serde_json::from_slice(&json).ok();
-        let said = said.as_ref().and_then(|json| json.pointer("/unmapped/detail_sha256")?.as_str());
-        let is =
-            detail.map(|detail| hex::encode(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &detail)));
-        if said != is.as_deref() {
-            self.report.fault("ledger_leaves", view.name(), "its sealed detail is not the one it names");
-        }
-    }
-
-    /// The audit log: signed, whole, and every message it speaks of is there.
-    async fn log(&mut self, at: usize, known: &[VerifierKey]) -> Result<(), BackupError> {
-        let tenant = self.permit(at)?.tenant();
-        let mut trusted = known.to_vec();
-        match self.log_key(tenant).await? {
-            Ok(key) if trusted.is_empty() || trusted.contains(&key) => trusted.push(key),
-            Ok(_) => {
-                self.report.fault("settings", audit::SEED, "the log's key is not the one that was noted")
-            }
-            Err(what) => self.report.fault("settings", audit::SEED, what),
-        }
-        let mut expect = Expect::signed_by(trusted);
-        expect.tenant = Some(tenant);
-        let inside = Arc::clone(self.permits);
-        let walked = self.db.read(move |tx| {
-            let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
-            let checkpoints = audit::checkpoints(tx, permit)?.into_iter().map(|(_, note)| Ok(note));
-            let (mut from, mut failed, mut lost) = (0, None, Vec::new());
-            let mut page = Vec::new().into_iter();
-            let leaves = std::iter::from_fn(|| {
-                loop {
-                    if let Some(leaf) = page.next() {
-                        return Some(Ok::<StoredLeaf, Infallible>(leaf));
-                    }
-                    let next = audit::walk(tx, permit, from, PAGE).and_then(|leaves| {
-                        for leaf in &leaves {
-                            lost.extend(spoken_of(tx, permit, leaf)?);
-                        }
-                        Ok(leaves)
-                    });
-                    match next {
-                        Ok(leaves) if leaves.is_empty() => return None,
-                        Ok(leaves) => {
-                            from = leaves.last().map_or(from, |leaf| leaf.index + 1);
-                            page = leaves.into_iter().map(StoredLeaf::from).collect::<Vec<_>>().into_iter();
-                        }
-                        Err(error) => {
-                            failed = Some(error);
-                            return None;
-                        }
-                    }
-                }
-            });
-            let Ok(report) = verify::stored(leaves, checkpoints, &expect);
-            match failed {
-                Some(error) => Err(error),
-                None => Ok((report, audit::frontier(tx, permit.tenant())?, lost)),
-            }
-        });
-        match walked.await {
-            Ok((report, frontier, lost)) => {
-                if let Some(failure) = &report.failure {
-                    let row = failure.index.map_or_else(|| "the log".to_owned(), |index| index.to_string());
-                    self.report.fault("ledger_leaves", row, format!("{:?}", failure.fault));
-                } else if (frontier.size(), hex::encode(frontier.root()))
-                    != (report.leaves, report.root.clone())
-                {
-                    self.report.fault("ledger_trees", "its only row", "its edge is not that of the leaves");
-                }
-                for row in lost {
-                    self.report.fault(CHAINED, row, "the audit log speaks of it, and it is not there");
-                }
-                self.report.logs.push((tenant, report));
-            }
-            Err(error) => {
-                let what = said(error)?;
-                self.report.fault("ledger_leaves", "the log", what);
-            }
-        }
-        Ok(())
-    }
-
-    /// The log's public key, out of its sealed seed.
-    async fn log_key(&self, tenant: TenantId) -> Result<Result<VerifierKey, String>, BackupError> {
-        let row = match self.db.read(move |tx| settings::get(tx, tenant, audit::SEED)).await {
-            Ok(Some(row)) => row,
-            Ok(None) => return Ok(Err("the seed of the log's key is missing".to_owned())),
-            Err(error) => return Ok(Err(said(error)?)),
-        };
-        let key = match self.keychain.tenant_data_key_at(tenant, Purpose::Secrets, row.1).await {
-            Ok(key) => key,
-            Err(error) => return Ok(Err(said(error)?)),
-        };
-        let place = settings::value_place(tenant, audit::SEED);
-        let seed = key.open(&place, &row.0).map_err(|error| error.to_string());
-        Ok(seed.and_then(|seed| {
-            let seed = <[u8; 32]>::try_from(seed.as_slice()).map_err(|_| "it is no seed".to_owned())?;
-            let signer = Signer::from_seed(&audit::origin(tenant), &kernel::Secret::new(seed));
-            signer.map(|signer| signer.verifier_key().clone()).map_err(|error| error.to_string())
-        }))
-    }
-}
-
-/// The message that an entry speaks of, if it is not where the entry says.
-fn spoken_of<A: Dumps>(
-    tx: &mut store::Read<'_>,
-    permit: &Permit<A>,
-    leaf: &audit::Leaf,
-) -> Result<Option<String>, StoreError> {
-    if !matches!(leaf.code.as_str(), "CHAT-1001I" | "CHAT-1002I") {
-        return Ok(None);
-    }
-    let said: Option<serde_json::Value> =
-        leaf.json.as_deref().and_then(|json| serde_json::from_slice(json).ok());
-    let Some(said) = said.as_ref().and_then(|json| json.get("unmapped")) else { return Ok(None) };
-    let text = |name: &str| said.get(name).and_then(serde_json::Value::as_str);
-    let conversation: Option<ConversationId> = text("conversation").and_then(|text| text.parse().ok());
-    let message: Option<MessageId> = text("message").and_then(|text| text.parse().ok());
-    let seq = said.get("seq").and_then(serde_json::Value::as_u64);
-    let (Some(conversation), Some(message), Some(seq)) = (conversation, message, seq) else {
-        return Ok(None);
-    };
-    let there = messages::is_there(tx, permit, conversation, message, seq)?;
-    Ok((!there).then(|| format!("{conversation}/{seq}")))
 }
 
 /// One key after the other, of those that may have sealed a record.
@@ -579,7 +513,7 @@ fn alternatives(key: KeyOf) -> Vec<KeyOf> {
 }
 
 /// What a fault of the data says; an error of the moment is passed on.
-fn said(error: StoreError) -> Result<String, BackupError> {
+pub(crate) fn said(error: StoreError) -> Result<String, BackupError> {
     if let Some(refused) = error.refusal::<VaultError>() {
         return match refused {
             VaultError::Provider(vault::ProviderError::Unavailable { .. }) => Err(error.into()),
@@ -588,9 +522,11 @@ fn said(error: StoreError) -> Result<String, BackupError> {
     }
     match error {
         StoreError::Column(column) => Ok(column.to_string()),
-        StoreError::Missing { .. } | StoreError::Malformed { .. } | StoreError::Corrupt => {
-            Ok(error.to_string())
-        }
+        StoreError::Missing { .. }
+        | StoreError::Malformed { .. }
+        | StoreError::Corrupt
+        | StoreError::KeyClosed { .. }
+        | StoreError::Tampered { .. } => Ok(error.to_string()),
         other => Err(other.into()),
     }
 }

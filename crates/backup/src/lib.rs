@@ -19,6 +19,7 @@ mod create;
 mod erasures;
 mod error;
 mod header;
+mod log;
 mod records;
 mod restore;
 

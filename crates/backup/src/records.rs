@@ -4,7 +4,10 @@
 use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, UserId};
 use store::dump::Table;
 use store::{FromValue, Value};
-use store::{audit, bots, connections, conversations, credentials, identities, settings, tickets, users};
+use store::{
+    access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, identities,
+    policies, settings, tickets, users,
+};
 use vault::{Place, Purpose};
 
 use crate::BackupError;
@@ -125,6 +128,27 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
             let place = identities::subject_place(tenant, row.get("subject_blind")?);
             Some((place, KeyOf::Tenant(STAFF, row.get("key_gen")?)))
         },
+        ("policy_versions", "files") => |row, tenant| {
+            let place = policies::files_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
+        },
+        ("policy_versions", "reason") => |row, tenant| {
+            let place = policies::reason_place(tenant, row.get("id")?);
+            Some((place, KeyOf::Tenant(&[Purpose::Settings], row.get("key_gen")?)))
+        },
+        ("access_requests", "reason") => {
+            |row, tenant| identity(row, access_requests::reason_place(tenant, row.get("id")?))
+        }
+        ("break_glass_uses", "finding") => {
+            |row, tenant| identity(row, access_requests::finding_place(tenant, row.get("session")?))
+        }
+        ("api_keys", "name") => |row, tenant| identity(row, api_keys::name_place(tenant, row.get("id")?)),
+        ("api_keys", "sources") => {
+            |row, tenant| identity(row, api_keys::sources_place(tenant, row.get("id")?))
+        }
+        ("directory_entries", "record") => {
+            |row, tenant| identity(row, directory::record_place(tenant, row.get("id")?))
+        }
         ("ledger_leaves", "detail") => |row, tenant| {
             let event: EventId = row.get("event")?;
             let key = KeyOf::Tenant(&[Purpose::Ledger], row.get("detail_gen")?);

@@ -1,7 +1,7 @@
 //! `bot.toml`: who the bot is and what it may do.
 
 use kernel::BotName;
-use wire::release::{Confidence, Handoff, Manifest};
+use wire::release::{Confidence, Handoff, Manifest, People};
 
 use crate::fields::{Fields, Page, Shape, Text};
 use crate::knowledge::{FolderUrl, UrlRules, check_url};
@@ -50,6 +50,7 @@ pub(crate) fn read(page: &Page<'_>, fields: Fields<'_, '_>) -> Option<Read> {
         handoff: fields.table("handoff").map_or(Handoff { enabled: false, message: String::new() }, handoff),
         confidence: fields.table("confidence").map_or(CONFIDENCE, |table| confidence(page, table)),
         allowed_origins: origins(page, &fields),
+        people: people(page, &fields),
         retention_days: fields.whole("retention_days", 1, 36_500),
         name: name.clone().or_else(|| BotName::new("unnamed").ok())?,
     };
@@ -123,6 +124,20 @@ fn confidence(page: &Page<'_>, fields: Fields<'_, '_>) -> Confidence {
     };
     fields.finish();
     confidence
+}
+
+/// Who may chat: anybody, or whom the embedding site vouches for.
+fn people(page: &Page<'_>, fields: &Fields<'_, '_>) -> People {
+    let Some(people) = fields.text("people") else { return People::Anybody };
+    match people.value.as_str() {
+        "anybody" => People::Anybody,
+        "site-token" => People::SiteToken,
+        other => {
+            let what = format!("`{other}` does not say who may chat");
+            page.error(people.span, what, meant(other, &["anybody", "site-token"]));
+            People::Anybody
+        }
+    }
 }
 
 fn origins(page: &Page<'_>, fields: &Fields<'_, '_>) -> Vec<String> {

@@ -20,6 +20,8 @@ use crate::Desk;
 use crate::desk::roles;
 use crate::doorstep::Crumbs;
 use crate::page::{Shell, When, html, may, see, shell};
+use crate::provisioning::Directory;
+use crate::saml::SamlWords;
 use crate::sso::depart;
 use crate::trouble::{Answer, Trouble, invalid, sentence};
 use crate::users::in_words;
@@ -136,26 +138,6 @@ pub(crate) async fn make_oidc(
     see(&format!("/connections/{id}?done=made"))
 }
 
-/// A provider that speaks SAML.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SamlMetadata {
-    name: String,
-    metadata: String,
-}
-
-/// `POST /connections/saml`
-pub(crate) async fn make_saml(
-    leave: Authorized<ManageConnections>,
-    State(desk): State<Desk>,
-    ByDoor(via): ByDoor,
-    Form(SamlMetadata { name, metadata }): Form<SamlMetadata>,
-) -> Answer {
-    let provider = DraftProvider::Saml { metadata: metadata.into_bytes() };
-    let id = desk.identity.make_connection(leave.into_permit(), Draft { name, provider }, &via).await?;
-    see(&format!("/connections/{id}?done=made"))
-}
-
 #[derive(Template)]
 #[template(path = "connection.html")]
 struct OnePage {
@@ -166,7 +148,7 @@ struct OnePage {
     manages: bool,
     answers: String,
     logouts: Option<String>,
-    metadata: Option<String>,
+    saml: Option<SamlWords>,
     signatures: String,
     client: Option<String>,
     created: When,
@@ -175,6 +157,7 @@ struct OnePage {
     roles: Vec<(&'static str, &'static str)>,
     domains: Vec<(String, Option<When>, String)>,
     domains_text: String,
+    directory: Directory,
 }
 
 /// What people are here, as the form shows it.
@@ -243,13 +226,16 @@ pub(crate) async fn one(
         };
         domains.push((row.domain.clone(), row.proved.map(When), word));
     }
-    let (signatures, client, metadata) = match &view.settings.provider {
+    let now = leave.permit().decided_at();
+    let (signatures, client, saml) = match &view.settings.provider {
         Provider::Oidc(oidc) => {
             let names: Vec<&str> = oidc.algorithms.iter().map(|algorithm| algorithm.name()).collect();
             (names.join(", "), Some(oidc.client.clone()), None)
         }
-        Provider::Saml(saml) => ("the pinned certificates".to_owned(), None, Some(saml.entity_id.clone())),
+        Provider::Saml(saml) => ("the pinned certificates".to_owned(), None, Some(SamlWords::new(saml, now))),
     };
+    let provisioned = desk.identity.directory(leave.into_permit(), connection).await?;
+    let directory = Directory::new(&desk.origin, provisioned, desk.world.now());
     html(&OnePage {
         shell,
         row: Row::new(&view),
@@ -258,15 +244,16 @@ pub(crate) async fn one(
         manages,
         answers: view.answers.clone(),
         logouts: view.logouts.clone(),
-        metadata,
+        saml,
         signatures,
         client,
         created: When(view.created),
         changed: When(view.changed),
         people: PeopleWords::new(&view.settings.people),
-        roles: roles().into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
+        roles: roles(&desk).await?.into_iter().filter(|(name, _)| *name != Role::Owner.name()).collect(),
         domains_text: view.domains.iter().map(|row| row.domain.clone()).collect::<Vec<_>>().join(" "),
         domains,
+        directory,
     })
 }
 
@@ -353,8 +340,8 @@ pub(crate) async fn set(
     ByDoor(via): ByDoor,
     Form(form): Form<PeopleForm>,
 ) -> Answer {
-    let provider = desk.identity.provider_of(leave.permit(), connection).await?;
-    let settings = Settings { provider, people: form.people()? };
+    let (_, settings) = desk.identity.settings_of(leave.permit(), connection).await?;
+    let settings = Settings { people: form.people()?, ..settings };
     desk.identity.set_connection(leave.into_permit(), connection, &form.name, settings, &via).await?;
     see(&format!("/connections/{connection}?done=saved"))
 }

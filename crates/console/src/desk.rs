@@ -16,11 +16,13 @@ use identity::Identity;
 use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, Timestamp, UserId, World};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
+use rulebook::Rulebook;
 use store::{Db, Keychain, StoreError, Via};
 use wire::turn::EngineService;
 
 use crate::enrol::Codes;
-use crate::trouble::{nothing, of_store};
+use crate::page::may_to;
+use crate::trouble::{Trouble, nothing, of_store};
 
 /// The parts of the house that the staff doors stand before.
 pub struct DeskParts {
@@ -36,6 +38,8 @@ pub struct DeskParts {
     pub keys: Keychain,
     /// The life of the keys.
     pub custody: Custody,
+    /// The policies as they change.
+    pub rulebook: Rulebook,
     /// Who is who.
     pub identity: Identity,
     /// What was said.
@@ -149,6 +153,9 @@ impl Entrance for Desk {
     }
 
     async fn arrival(&self, parts: &Parts) -> Result<Arrival, Problem> {
+        if crate::scim::is_ours(parts.uri.path()) {
+            return crate::scim::arrival(self, parts).await;
+        }
         let Some(secret) = SessionSecret::of_request(&parts.headers) else {
             return Ok(Arrival::unknown(self.tenant));
         };
@@ -187,10 +194,33 @@ impl Entrance for Desk {
                     self.db.read(move |tx| store::bots::release(tx, tenant, id)).await.map_err(found)?;
                 row.filter(|row| row.bot == bot).map(|row| row.resource()).ok_or_else(nothing)
             }
-            Act::ManageOwnAccount => {
-                let user = actor.staff().map(|staff| staff.user).ok_or_else(nothing)?;
+            Act::ReadApiKeys => {
+                let all = Resource::Tenant(tenant);
+                if may_to(self, actor, Act::ReadApiKeys, &all) { Ok(all) } else { own_account(tenant, actor) }
+            }
+            Act::RevokeApiKey => {
+                let owner = self.identity.owner_of_key(need.parse("key")?).await;
+                let owner = owner.map_err(|error| Problem::from(&error))?.ok_or_else(nothing)?;
+                let account = Resource::Account { tenant, user: owner };
+                // Or a key of a service account that they answer for, which the room looks into.
+                let rules = may_to(self, actor, Act::RevokeApiKey, &account);
+                if rules { Ok(account) } else { own_account(tenant, actor) }
+            }
+            Act::ReadAccess => {
+                let all = Resource::Tenant(tenant);
+                if may_to(self, actor, Act::ReadAccess, &all) { Ok(all) } else { own_account(tenant, actor) }
+            }
+            Act::DecideAccess => {
+                let user = self.identity.subject_of_request(need.parse("request")?).await;
+                let user = user.map_err(|error| Problem::from(&error))?.ok_or_else(nothing)?;
                 Ok(Resource::Account { tenant, user })
             }
+            Act::ReviewBreakGlass => {
+                let user = self.identity.subject_of_glass(need.parse("session")?).await;
+                let user = user.map_err(|error| Problem::from(&error))?.ok_or_else(nothing)?;
+                Ok(Resource::Account { tenant, user })
+            }
+            Act::RequestAccess | Act::MakeApiKey | Act::ManageOwnAccount => own_account(tenant, actor),
             Act::ReadUsers if need.path("id").is_none() => Ok(Resource::Tenant(tenant)),
             Act::ReadUsers | Act::DisableUser | Act::GrantRole | Act::RevokeRole | Act::ResetFactors => {
                 let user: UserId = need.parse("id")?;
@@ -203,6 +233,8 @@ impl Entrance for Desk {
     }
 
     async fn record(&self, decision: &Decision<'_>) -> Result<(), Problem> {
+        let moment = (self.world.now(), decision.reason.is_some());
+        self.rulebook.note(decision.act, decision.actor, decision.resource, moment, decision.outcome);
         // What somebody may do is recorded by the act itself; here only what they may not.
         let Err(denied) = decision.outcome else { return Ok(()) };
         let event = AccessDenied {
@@ -229,6 +261,11 @@ impl DeskParts {
     }
 }
 
+fn own_account(tenant: TenantId, actor: &Actor) -> Result<Resource, Problem> {
+    let user = actor.account().ok_or_else(nothing)?;
+    Ok(Resource::Account { tenant, user })
+}
+
 /// The bot that somebody's grants are confined to, when they are confined to one: their lists are lists
 /// of it.
 fn only_bot(actor: &Actor) -> Option<BotName> {
@@ -243,7 +280,9 @@ fn only_bot(actor: &Actor) -> Option<BotName> {
     }
 }
 
-/// Every role with its name and what it is for, for the forms that give one.
-pub(crate) fn roles() -> Vec<(&'static str, &'static str)> {
-    Role::ALL.iter().map(|role| (role.name(), role.display())).collect()
+/// Every role with its name and what it is for, for the forms that give one: those that ship, and those
+/// that the tenant made of actions.
+pub(crate) async fn roles(desk: &Desk) -> Result<Vec<(&'static str, &'static str)>, Trouble> {
+    let made = desk.identity.made_roles().await?.into_iter().map(|made| Role::Custom(made.role));
+    Ok(Role::ALL.iter().copied().chain(made).map(|role| (role.name(), role.display())).collect())
 }

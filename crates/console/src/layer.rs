@@ -1,5 +1,5 @@
-//! The outermost layer: people read problems as pages, programs as JSON, and whoever is signed out is
-//! led to the sign-in page.
+//! The outermost layer: people read problems as pages, programs as JSON, directories as SCIM, and whoever
+//! is signed out is led to the sign-in page.
 
 use askama::Template;
 use axum::body::Body;
@@ -33,11 +33,13 @@ pub(crate) async fn pages(request: Request, next: Next) -> Response {
     // A page is somewhere to come back to; a form is not.
     let way_back = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
     let from = page_of_form(request.headers());
+    let directory = crate::scim::is_ours(request.uri().path());
     let mut response = next.run(request).await;
     // The frame's `no-referrer` makes browsers send `origin: null` with every form (Fetch, "append a
     // request Origin header"), and a form without an origin is refused. This tells other sites as little.
     response.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     match problem_of(&response) {
+        Some(problem) if directory => crate::scim::told(&problem.clone(), response),
         Some(problem) if person => shown(problem.clone(), response, way_back, from),
         _ => response,
     }

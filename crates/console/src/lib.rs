@@ -5,6 +5,7 @@
 //! is recorded (`AUTH-1010W`). Nobody is told more about a thing they may not see than that there is
 //! nothing here.
 
+mod access;
 mod account;
 mod answer;
 mod assets;
@@ -19,7 +20,16 @@ mod keys;
 mod layer;
 mod overview;
 mod page;
+mod policies;
+mod programs;
+mod provisioning;
+mod refusal;
+mod review;
+mod saml;
+mod scim;
+mod sessions;
 mod sign_in;
+mod sign_ins;
 mod sso;
 mod step_up;
 mod tickets;
@@ -32,7 +42,7 @@ use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
 pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
-pub use traffic::{Heaviest, Measured, TrafficDesk, TrafficNow};
+pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
 ///
@@ -44,8 +54,13 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(proof_doors())
         .and(work_doors())
         .and(key_doors())
+        .and(policy_doors())
         .and(people_doors())
-        .and(connection_doors());
+        .and(program_doors())
+        .and(access_doors())
+        .and(review_doors())
+        .and(connection_doors())
+        .and(scim_doors());
     let (router, table) = doors.hang(desk, Flavour::Page)?;
     Ok((router.layer(axum::middleware::from_fn(layer::pages)), table))
 }
@@ -81,25 +96,18 @@ fn doorstep_doors() -> Doors<Desk> {
 fn provider_doors() -> Doors<Desk> {
     let (get, post) = (Method::GET, Method::POST);
     let answer = "the ceremony's cookie and the provider's answer are the proof";
+    let signed = "the provider's signature is the proof";
     Doors::new()
         .public(get.clone(), "/sso/oidc/start", "sends somebody to their provider", sso::start)
         .public(get.clone(), "/sso/oidc/callback", answer, sso::callback)
         .public(get.clone(), "/sso/oidc/callback/{connection}", answer, sso::own_callback)
-        .public(
-            post.clone(),
-            "/sso/oidc/backchannel",
-            "the provider's signature is the proof",
-            sso::back_channel,
-        )
+        .public(post.clone(), "/sso/oidc/backchannel", signed, sso::back_channel)
         .public(get.clone(), "/sso/saml/start", "sends somebody to their provider", sso::start)
-        .public(
-            post.clone(),
-            "/sso/saml/{connection}/acs",
-            "the provider's signature is the proof",
-            sso::saml_form,
-        )
+        .public(post.clone(), "/sso/saml/{connection}/acs", signed, sso::saml_form)
         .public(get.clone(), "/sso/saml/finish", answer, sso::saml_finish)
-        .public(get, "/sso/saml/{connection}/metadata", "addresses and a certificate", sso::saml_metadata)
+        .public(get.clone(), "/sso/saml/{connection}/logout", signed, sso::saml_logout)
+        .public(post.clone(), "/sso/saml/{connection}/logout", signed, sso::saml_logout_form)
+        .public(get, "/sso/saml/{connection}/metadata", "addresses and certificates", sso::saml_metadata)
         .public(post, "/sign-in/find", "says which provider vouches for a domain", sso::find)
 }
 
@@ -120,17 +128,48 @@ fn connection_doors() -> Doors<Desk> {
     Doors::new()
         .guarded(get.clone(), "/connections", connections::list)
         .guarded(post.clone(), "/connections/oidc", connections::make_oidc)
-        .guarded(post.clone(), "/connections/saml", connections::make_saml)
+        .guarded(post.clone(), "/connections/saml", saml::make)
         .guarded(get.clone(), "/connections/{connection}", connections::one)
         .guarded(post.clone(), "/connections/{connection}", connections::set)
         .guarded(post.clone(), "/connections/{connection}/secret", connections::secret)
+        .guarded(post.clone(), "/connections/{connection}/saml", saml::set)
+        .guarded(post.clone(), "/connections/{connection}/metadata", saml::metadata)
         .guarded(post.clone(), "/connections/{connection}/switch", connections::switch)
         .guarded(post.clone(), "/connections/{connection}/domains", connections::domains)
         .guarded(post.clone(), "/connections/{connection}/domains/prove", connections::prove)
         .guarded(get.clone(), "/connections/{connection}/try", connections::begin_trial)
         .guarded(get, "/connections/{connection}/trial", connections::trial)
+        .guarded(post.clone(), "/connections/{connection}/tokens", provisioning::make_token)
+        .guarded(post.clone(), "/connections/{connection}/tokens/{token}/revoke", provisioning::revoke_token)
         .guarded(post.clone(), "/sign-in-rule", connections::rule)
         .guarded(post, "/break-glass", connections::glass)
+}
+
+/// What a directory provisions, with the token of a connection.
+fn scim_doors() -> Doors<Desk> {
+    let (get, post, put, patch) = (Method::GET, Method::POST, Method::PUT, Method::PATCH);
+    let both = |doors: Doors<Desk>, all: &'static str, search: &'static str, one: &'static str| {
+        doors
+            .guarded(get.clone(), all, scim::list)
+            .guarded(post.clone(), all, scim::create)
+            .guarded(post.clone(), search, scim::search)
+            .guarded(get.clone(), one, scim::one)
+            .guarded(put.clone(), one, scim::replace)
+            .guarded(patch.clone(), one, scim::patch)
+            .guarded(Method::DELETE, one, scim::delete)
+    };
+    let doors = Doors::new()
+        .reading_up_to(scim::LARGEST)
+        .guarded(get.clone(), "/scim/v2/ServiceProviderConfig", scim::discover)
+        .guarded(get.clone(), "/scim/v2/ResourceTypes", scim::discover)
+        .guarded(get.clone(), "/scim/v2/ResourceTypes/{id}", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Schemas", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Schemas/{id}", scim::discover)
+        .guarded(get.clone(), "/scim/v2/Me", scim::not_done)
+        .guarded(post.clone(), "/scim/v2/Bulk", scim::not_done)
+        .guarded(post.clone(), "/scim/v2/.search", scim::search);
+    let doors = both(doors, "/scim/v2/Users", "/scim/v2/Users/.search", "/scim/v2/Users/{id}");
+    both(doors, "/scim/v2/Groups", "/scim/v2/Groups/.search", "/scim/v2/Groups/{id}")
 }
 
 /// Conversations, bots and the audit log.
@@ -171,6 +210,54 @@ fn key_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/keys/versions/{version}/keep", keys::keep)
         .guarded(post.clone(), "/keys/requests/{request}/approve", keys::approve)
         .guarded(post, "/keys/requests/{request}/cancel", keys::cancel)
+}
+
+/// Who may do what, and how that changes.
+fn policy_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/policies", policies::page)
+        .guarded(get, "/policies/files/{file}", policies::file)
+        .guarded(post.clone(), "/policies/files/{file}", policies::try_out)
+        .guarded(post.clone(), "/policies/propose", policies::propose)
+        .guarded(post.clone(), "/policies/roll-back", policies::roll_back)
+        .guarded(post.clone(), "/policies/{version}/approve", policies::approve)
+        .guarded(post, "/policies/{version}/refuse", policies::refuse)
+}
+
+/// Programs: their keys, and the accounts that nobody signs in to.
+fn program_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get, "/api-keys", programs::list)
+        .guarded(post.clone(), "/api-keys", programs::make)
+        .guarded(post.clone(), "/api-keys/{key}/rotate", programs::rotate)
+        .guarded(post.clone(), "/api-keys/{key}/revoke", programs::revoke)
+        .guarded(post, "/service-accounts", programs::make_service)
+}
+
+/// Roles for a while, and the reviews of break-glass accounts.
+fn access_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get, "/access", access::page)
+        .guarded(post.clone(), "/access", access::ask)
+        .guarded(post.clone(), "/access/{request}/approve", access::approve)
+        .guarded(post.clone(), "/access/{request}/refuse", access::refuse)
+        .guarded(post.clone(), "/access/{request}/withdraw", access::withdraw)
+        .guarded(post, "/break-glass/{session}/review", access::review)
+}
+
+/// Looking over what people hold, where they are signed in, and how they tried to.
+fn review_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/access-review", review::page)
+        .guarded(post.clone(), "/access-review/export", review::export)
+        .guarded(get.clone(), "/groups", review::groups)
+        .guarded(get.clone(), "/sessions", sessions::list)
+        .guarded(post, "/users/{id}/sessions/{session}/end", sessions::end)
+        .guarded(get, "/sign-ins", sign_ins::list)
 }
 
 /// People, and one's own account.

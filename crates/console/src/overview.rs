@@ -44,7 +44,25 @@ pub(crate) async fn overview(leave: Authorized<ReadOverview>, State(desk): State
     cards.extend(people(&desk, &actor).await?);
     cards.push(live_bots(&desk, &actor).await?);
     cards.push(talks(&desk, leave.into_permit()).await?);
-    html(&Overview { shell, cards, findings: posture.findings })
+    let mut findings = posture.findings;
+    findings.extend(unreviewed(&desk).await?);
+    html(&Overview { shell, cards, findings })
+}
+
+/// That a break-glass account was used and nobody has looked into it. Everybody sees it until somebody has.
+async fn unreviewed(desk: &Desk) -> Result<Option<Finding>, Trouble> {
+    let (open, overdue) = desk.identity.glass_open().await?;
+    let what = match (open, overdue) {
+        (0, _) => return Ok(None),
+        (1, 0) => "A break-glass account was used, and nobody has looked into it yet.".to_owned(),
+        (open, 0) => {
+            format!("Break-glass accounts were used {open} times, and nobody has looked into it yet.")
+        }
+        (_, overdue) => format!("The review of a break-glass account is overdue ({overdue})."),
+    };
+    let mend = "An owner or security admin who is not the one that used it writes down, under Access, what it was \
+                used for.";
+    Ok(Some(Finding { what, mend: mend.to_owned() }))
 }
 
 /// Leave for somebody to look at the tenant as a whole, if they have it.

@@ -71,6 +71,12 @@ const RAIL: &[(&str, &[Entry])] = &[
                 "M13 5h6v14h-6M4 12h10M10.5 8.5L14 12l-3.5 3.5",
             ),
             (
+                "/sign-ins",
+                "Sign-in attempts",
+                Act::ReadAudit,
+                "M12 4.5v7l4 2.5M4.5 12a7.5 7.5 0 1 1 2.2 5.3M4.5 20v-3.5H8",
+            ),
+            (
                 "/keys",
                 "Keys",
                 Act::ReadKeys,
@@ -78,14 +84,20 @@ const RAIL: &[(&str, &[Entry])] = &[
             ),
         ],
     ),
+    ("Rules", &[("/policies", "Policies", Act::ReadPolicy, "M6.5 4.5h11v15h-11zM9 8.5h6M9 12h6M9 15.5h3.5")]),
     (
         "House",
-        &[(
-            "/users",
-            "People",
-            Act::ReadUsers,
-            "M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM3.5 19c.5-3 2.5-4.5 5.5-4.5s5 1.5 5.5 4.5M16 5.5a3 3 0 0 1 0 5.5",
-        )],
+        &[
+            (
+                "/users",
+                "People",
+                Act::ReadUsers,
+                "M9 11a3 3 0 1 0 0-6 3 3 0 0 0 0 6ZM3.5 19c.5-3 2.5-4.5 5.5-4.5s5 1.5 5.5 4.5M16 5.5a3 3 0 0 1 0 5.5",
+            ),
+            ("/groups", "Groups", Act::ReadConnections, "M5 5h6v6H5zM13 13h6v6h-6zM11 8h5v5M8 11v5h5"),
+            ("/sessions", "Sessions", Act::ReadUsers, "M4.5 5.5h15v10h-15zM9 19.5h6M12 15.5v4"),
+            ("/access-review", "Access review", Act::ReadUsers, "M6 4.5h12v15H6zM9 9l1.5 1.5L14 7.5M9 14h6"),
+        ],
     ),
 ];
 
@@ -142,13 +154,25 @@ const DONE: &[(&str, &str)] = &[
     ("made", "The connection is made. Try it, then switch it on."),
     ("saved", "The change applies from the next sign-in on."),
     ("switched", "The connection is switched."),
+    ("access-asked", "It is asked for; within a day a second person must agree."),
+    ("access-approved", "They hold the role from their next sign-in on, until its end."),
+    ("access-refused", "The request is refused."),
+    ("access-back", "It is taken back."),
+    ("reviewed", "The review is recorded."),
+    ("key-ended", "The key opens nothing from the next request on."),
+    ("service-made", "The service account is made. Grant it the roles that its keys may use."),
     ("kept", "The version is kept; nothing will destroy it unless two people decide so."),
     ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
     ("key-enabled", "The version is enabled."),
     ("paused", "The wrapping anew is paused."),
+    ("policy-proposed", "It is proposed; within three days a second security admin has to agree."),
+    ("policy-approved", "The policies are in force from the next request on."),
+    ("policy-refused", "The proposal is refused; nothing has changed."),
+    ("policy-back", "The earlier policies are in force again."),
     ("resumed", "The wrapping anew goes on."),
     ("revoked", "The role is taken away from the next request on."),
     ("rotated", "New writes use the new version from now on; the rest is wrapped anew meanwhile."),
+    ("token-revoked", "The token opens nothing any more."),
     ("withdrawn", "The invitation can no longer be used."),
 ];
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use doors::cookie::SessionSecret;
 use doors::{Form, Path, Query};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use identity::connections::{Finished, Offer, Wish};
+use identity::connections::{Finished, LogoutMessage, Offer, Parted, Wish};
 use identity::{IdentityError, Refused};
 use kernel::{ConnectionId, Secret};
 use serde::Deserialize;
@@ -143,6 +143,55 @@ pub(crate) async fn saml_metadata(State(desk): State<Desk>, Path(connection): Pa
     let metadata = desk.identity.saml_metadata(connection).await?;
     let kind = HeaderValue::from_static("application/samlmetadata+xml");
     Ok(([(header::CONTENT_TYPE, kind)], metadata).into_response())
+}
+
+/// `GET /sso/saml/{connection}/logout`: a logout message in the query.
+pub(crate) async fn saml_logout(
+    State(desk): State<Desk>,
+    Path(connection): Path<ConnectionId>,
+    ByDoor(via): ByDoor,
+    RawQuery(query): RawQuery,
+) -> Answer {
+    let message = LogoutMessage::Query(query.unwrap_or_default());
+    part(desk.identity.saml_logout(connection, &message, &via).await)
+}
+
+/// A logout message that a provider makes the browser post.
+#[derive(Deserialize)]
+pub(crate) struct SamlLogoutForm {
+    #[serde(rename = "SAMLRequest")]
+    request: Option<String>,
+    #[serde(rename = "SAMLResponse")]
+    response: Option<String>,
+    #[serde(rename = "RelayState")]
+    relay_state: Option<String>,
+}
+
+/// `POST /sso/saml/{connection}/logout`
+pub(crate) async fn saml_logout_form(
+    State(desk): State<Desk>,
+    Path(connection): Path<ConnectionId>,
+    ByDoor(via): ByDoor,
+    Form(SamlLogoutForm { request, response, relay_state }): Form<SamlLogoutForm>,
+) -> Answer {
+    let message = LogoutMessage::Form { request, response, relay_state };
+    part(desk.identity.saml_logout(connection, &message, &via).await)
+}
+
+#[derive(Template)]
+#[template(path = "sso_parted.html")]
+struct PartedPage {
+    everywhere: bool,
+}
+
+/// What the browser is shown after a logout message.
+fn part(outcome: Result<Parted, IdentityError>) -> Answer {
+    match outcome {
+        Ok(Parted::Asked { back: Some(back), .. }) => see(back.expose()),
+        Ok(Parted::Asked { back: None, .. }) => html(&PartedPage { everywhere: true }),
+        Ok(Parted::Answered { success }) => html(&PartedPage { everywhere: success }),
+        Err(error) => arrive(Err(error)),
+    }
 }
 
 /// A provider's word.

@@ -12,7 +12,8 @@ use ledger::catalogue::TrafficDecided;
 use serde::Deserialize;
 
 use crate::Desk;
-use crate::page::{Shell, When, html, may, see, shell};
+use crate::page::{Shell, When, chosen, html, may, see, shell};
+use crate::refusal::{self, Found};
 use crate::trouble::{Answer, invalid};
 use crate::via::ByDoor;
 
@@ -61,8 +62,33 @@ pub struct TrafficNow {
     pub heaviest: Vec<Heaviest>,
     /// What is limited.
     pub measures: Vec<Measured>,
+    /// The store that edges share, if there is one.
+    pub shared: Option<SharedNow>,
+    /// The files that know where addresses are: what each calls itself, and when it was made.
+    pub places: Vec<(String, Timestamp)>,
     /// What was decided by hand: block, let in, until.
     pub decided: Vec<(String, bool, Timestamp)>,
+}
+
+/// The store that edges share.
+#[derive(Debug, Clone)]
+pub struct SharedNow {
+    /// Where it is.
+    pub place: String,
+    /// Whether limits are one with those of other edges now.
+    pub together: bool,
+    /// Since when it is so.
+    pub since: Timestamp,
+    /// Why it is away.
+    pub why: String,
+    /// Requests for which it was asked.
+    pub asked: u64,
+    /// Of them, those that it did not answer in time.
+    pub unanswered: u64,
+    /// Messages told to other edges.
+    pub told: u64,
+    /// Messages heard from them.
+    pub heard: u64,
 }
 
 /// One of the heaviest.
@@ -72,6 +98,8 @@ pub struct Heaviest {
     pub dimension: &'static str,
     /// Who or what.
     pub label: String,
+    /// Where it is, as far as that is known.
+    pub place: String,
     /// Requests each second.
     pub per_second: f64,
     /// The share that was turned away, 0 to 1.
@@ -108,6 +136,8 @@ struct Page {
     most: f64,
     tens: Vec<Ten>,
     decides: bool,
+    reference: String,
+    found: Option<Found>,
 }
 
 /// Ten seconds of the table under the chart.
@@ -133,6 +163,7 @@ impl Page {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wanted {
     done: Option<String>,
+    reference: Option<String>,
 }
 
 /// `GET /traffic`
@@ -164,7 +195,12 @@ pub(crate) async fn page(
         _ => "good",
     };
     let decides = may(&desk, leave.permit().actor(), Act::DecideTraffic);
-    html(&Page { shell, now, tone, offered, refused, most, tens, decides })
+    let found = match chosen(&wanted.reference) {
+        Some(typed) => Some(refusal::look_up(&desk, leave.into_permit(), typed).await?),
+        None => None,
+    };
+    let reference = wanted.reference.unwrap_or_default();
+    html(&Page { shell, now, tone, offered, refused, most, tens, decides, reference, found })
 }
 
 /// What is decided about which block.

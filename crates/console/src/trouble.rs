@@ -9,6 +9,7 @@ use doors::Refusal;
 use guard::Denied;
 use identity::IdentityError;
 use kernel::{Problem, ProblemKind, TextError};
+use rulebook::RulebookError;
 use store::StoreError;
 use vault::VaultError;
 use wire::turn::EngineError;
@@ -63,6 +64,16 @@ impl From<CustodyError> for Trouble {
             tracing::error!(error = &error as &dyn std::error::Error, "the custody of keys failed");
         }
         Self::from(Problem::from(&error))
+    }
+}
+
+impl From<RulebookError> for Trouble {
+    fn from(error: RulebookError) -> Self {
+        let problem = Problem::from(&error);
+        if problem.kind() == ProblemKind::Internal {
+            tracing::error!(error = &error as &dyn std::error::Error, "the rulebook failed");
+        }
+        Self::from(problem)
     }
 }
 

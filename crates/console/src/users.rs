@@ -4,7 +4,8 @@ use askama::Template;
 use axum::extract::State;
 use doors::{Authorized, Form, Path, Query};
 use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Act, Circumstances, Grant, Permit, Resource, Role, Scope};
+use guard::{Act, Actor, Circumstances, Grant, Permit, Resource, Role, Scope};
+use identity::review::Reviewed;
 use identity::{Factors, UserState, UserView};
 use kernel::{BotName, Email, InviteId, Problem, Secret, UserId};
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::Desk;
 use crate::audit::Nothing;
 use crate::desk::roles;
 use crate::page::{Shell, When, html, may, may_to, see, shell};
+use crate::review::Sources;
 use crate::trouble::{Answer, Trouble, invalid, nothing};
 use crate::via::ByDoor;
 
@@ -60,11 +62,11 @@ impl From<&UserView> for Row {
         Self {
             id: user.id.to_string(),
             name: user.name.as_str().to_owned(),
-            email: user.email.as_str().to_owned(),
+            email: if user.service { "service account".to_owned() } else { user.email.as_str().to_owned() },
             roles: user.grants.iter().map(in_words).collect(),
             active: user.state == UserState::Active,
-            strong: user.factors.any(),
-            factors: factors(&user.factors),
+            strong: user.service || user.factors.any(),
+            factors: if user.service { "keys of programs".to_owned() } else { factors(&user.factors) },
             created: When(user.created),
             last_login: user.last_login.map(When),
         }
@@ -130,7 +132,7 @@ pub(crate) async fn list(
         }
     });
     let invites = invites.collect();
-    html(&List { shell, rows, invites, roles: roles(), invites_people })
+    html(&List { shell, rows, invites, roles: roles(&desk).await?, invites_people })
 }
 
 /// Whom to invite as what.
@@ -143,7 +145,7 @@ pub(crate) struct InviteForm {
 }
 
 /// The grant that a form names; an empty bot means all of them.
-fn grant_of(role: &str, bot: &str) -> Result<Grant, Problem> {
+pub(crate) fn grant_of(role: &str, bot: &str) -> Result<Grant, Problem> {
     let choose = |what| invalid(format!("There is no such {what}."), "Choose one of the list.");
     let role: Role = role.parse().map_err(|_| choose("role"))?;
     let scope = match bot.trim() {
@@ -209,12 +211,49 @@ struct One {
     grants: bool,
     disables: bool,
     resets: bool,
+    sessions: Vec<Sitting>,
+    service: bool,
 }
 
 struct Held {
+    grant: Grant,
     role: &'static str,
     bot: String,
     words: String,
+    /// From where: a role can come from two places, and is held while one of them gives it.
+    from: Vec<Origin>,
+}
+
+struct Origin {
+    words: String,
+    since: When,
+    expires: Option<When>,
+}
+
+struct Sitting {
+    id: String,
+    seen: When,
+    began: When,
+}
+
+impl Held {
+    fn new(grant: &Grant, from: Origin) -> Self {
+        let bot = match &grant.scope {
+            Scope::Tenant => String::new(),
+            Scope::Bot(bot) => bot.to_string(),
+        };
+        Self { role: grant.role.name(), bot, words: in_words(grant), from: vec![from], grant: grant.clone() }
+    }
+}
+
+/// Everybody, for the names of those who granted something; nobody when this person may see one account
+/// alone.
+async fn everybody(desk: &Desk, actor: &Actor) -> Result<Vec<Reviewed>, Trouble> {
+    let all = Resource::Tenant(desk.tenant);
+    match desk.guard.permit::<ReadUsers>(actor, &all, &Circumstances::at(desk.world.now())) {
+        Ok(permit) => Ok(desk.identity.review(permit).await?),
+        Err(_) => Ok(Vec::new()),
+    }
 }
 
 /// `GET /users/{id}`
@@ -228,17 +267,43 @@ pub(crate) async fn one(
     let permit = leave.into_permit();
     let able = |act| may_to(&desk, permit.actor(), act, permit.resource());
     let (grants, disables, resets) = (able(Act::GrantRole), able(Act::DisableUser), able(Act::ResetFactors));
+    let (actor, thing) = (permit.actor().clone(), permit.resource().clone());
+    let again = || desk.guard.permit::<ReadUsers>(&actor, &thing, &Circumstances::at(desk.world.now()));
+    let (for_review, for_sessions) = (again()?, again()?);
     let user = desk.identity.users(permit).await?.into_iter().next().ok_or_else(nothing)?;
-    let held = user.grants.iter().map(|grant| Held {
-        role: grant.role.name(),
-        bot: match &grant.scope {
-            Scope::Tenant => String::new(),
-            Scope::Bot(bot) => bot.to_string(),
-        },
-        words: in_words(grant),
+    let reviewed = desk.identity.review(for_review).await?.into_iter().next().ok_or_else(nothing)?;
+    let sources = Sources::read(&desk, &actor, &everybody(&desk, &actor).await?).await?;
+    let mut held: Vec<Held> = Vec::new();
+    for one in &reviewed.held {
+        let from = Origin {
+            words: sources.words(&one.source),
+            since: When(one.since),
+            expires: one.expires.map(When),
+        };
+        match held.iter_mut().find(|held| held.grant == one.grant) {
+            Some(held) => held.from.push(from),
+            None => held.push(Held::new(&one.grant, from)),
+        }
+    }
+    let sessions = desk.identity.all_sessions(for_sessions).await?.into_iter().map(|one| Sitting {
+        id: one.session.id.to_string(),
+        seen: When(one.session.last_seen),
+        began: When(one.session.created),
     });
-    let held = held.collect();
-    html(&One { shell, row: Row::from(&user), held, roles: roles(), grants, disables, resets })
+    let sessions = sessions.collect();
+    let resets = resets && !reviewed.service;
+    let service = reviewed.service;
+    html(&One {
+        shell,
+        row: Row::from(&user),
+        held,
+        roles: roles(&desk).await?,
+        grants,
+        disables,
+        resets,
+        sessions,
+        service,
+    })
 }
 
 /// Which role, where and why. The reason is read by the door and is in the permit.

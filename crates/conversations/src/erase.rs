@@ -11,7 +11,7 @@ use guard::action::EraseSubject;
 use kernel::{ConversationId, SubjectId, Timestamp};
 use ledger::catalogue::SubjectErased;
 use ledger::leaf_hash;
-use store::{Db, Keychain, StoreError, Via, conversations, keys};
+use store::{Db, Erases, Keychain, StoreError, Via, conversations, end_users, keys};
 
 use crate::ConversationError;
 
@@ -37,6 +37,18 @@ pub async fn erase(
     now: Timestamp,
     via: &Via,
 ) -> Result<Erased, ConversationError> {
+    destroy(db, keychain, permit, subject, now, via).await
+}
+
+/// The same with any leave to erase.
+pub(crate) async fn destroy<A: Erases>(
+    db: &Db,
+    keychain: &Keychain,
+    permit: Permit<A>,
+    subject: SubjectId,
+    now: Timestamp,
+    via: &Via,
+) -> Result<Erased, ConversationError> {
     let (tenant, via) = (permit.tenant(), via.clone());
     let scribe = keychain.scribe(tenant).await?;
     let pseudonym = scribe.pseudonym(subject)?;
@@ -51,6 +63,7 @@ pub async fn erase(
             }
             let proof = leaf_hash(&commitments.concat());
             let keys = keys::erase_subject(tx, tenant, subject, now)?;
+            end_users::forget(tx, tenant, subject)?;
             let event = SubjectErased { subject: pseudonym, keys, proof };
             let entry = match permit.reason() {
                 Some(reason) => {

@@ -2,7 +2,7 @@
 
 use guard::action::{OpenConversation, PostMessage};
 use guard::{Actor, Circumstances, Permit, Visitor};
-use kernel::{MessageId, MessageText, Secret};
+use kernel::{MessageId, MessageText, Secret, SubjectId};
 use ledger::catalogue::ConversationOpened;
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{StoreError, Via, conversations};
@@ -15,6 +15,8 @@ use crate::{ConversationError, Conversations, token};
 pub struct Opening {
     /// The language of the page, a BCP 47 tag.
     pub locale: Option<String>,
+    /// Who it is, when somebody has vouched for them; otherwise somebody new.
+    pub subject: Option<SubjectId>,
     /// What the page knows about the person, as JSON text; sealed, shown to staff only.
     pub context: Option<Vec<u8>>,
 }
@@ -48,7 +50,11 @@ impl Conversations {
         let live = inner.bots.live(tenant, bot.clone()).await?;
         let (release, compiled) = live.ok_or_else(|| ConversationError::NoSuchBot(bot.clone()))?;
 
-        let visitor = Visitor { tenant, subject: world.id(), conversation: world.id() };
+        let visitor = Visitor {
+            tenant,
+            subject: opening.subject.unwrap_or_else(|| world.id()),
+            conversation: world.id(),
+        };
         let (subject, conversation, now) = (visitor.subject, visitor.conversation, world.now());
         let key = inner.keys.conversation_key(tenant, subject, conversation).await?;
         let scribe = inner.keys.scribe(tenant).await?;

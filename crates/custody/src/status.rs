@@ -261,5 +261,6 @@ const fn purpose_name(purpose: Purpose) -> &'static str {
         Purpose::Identity => "staff accounts",
         Purpose::Bots => "bots",
         Purpose::Index => "blind index",
+        Purpose::Rows => "row bindings",
     }
 }

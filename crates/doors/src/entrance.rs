@@ -14,8 +14,9 @@ use crate::csrf::{self, FormExtras, Token};
 use crate::refusal::nothing_here;
 
 /// The header in which a program states the reason for a sensitive act, percent-encoded where it is not
-/// ASCII. Forms have the field [`csrf::REASON_FIELD`].
-pub const REASON_HEADER: &str = "x-wardroom-reason";
+/// ASCII. Forms have the field [`csrf::REASON_FIELD`]. It does not begin with `x-wardroom-`, because the edge
+/// takes every such header off.
+pub const REASON_HEADER: &str = "wardroom-reason";
 
 /// The state behind a set of doors.
 pub trait Entrance: Clone + Send + Sync + 'static {

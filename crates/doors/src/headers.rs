@@ -12,10 +12,11 @@ pub enum Flavour {
 }
 
 /// The Content-Security-Policy of pages. There is no nonce and no hash in it, because there is no
-/// inline script or style to allow.
+/// inline script or style to allow. The one policy of Trusted Types makes one address, that of the worker
+/// which answers challenges (`ui/src/proof.ts`).
 pub const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
     img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
-    require-trusted-types-for 'script'; trusted-types 'none'";
+    require-trusted-types-for 'script'; trusted-types wardroom-proof";
 
 const API_CSP: &str = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 

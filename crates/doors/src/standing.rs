@@ -46,7 +46,10 @@ pub fn issued(actor: &Actor, bot: Option<&BotName>, secret: &str) -> HeaderMap {
 fn sentence(actor: &Actor, bot: Option<&BotName>) -> Option<HeaderValue> {
     let word = match actor {
         Actor::Staff(_) => "staff",
-        Actor::Visitor(_) => "conversation",
+        // A program waits behind people.
+        Actor::Visitor(_) | Actor::ApiKey(_) => "conversation",
+        // A directory that could not take somebody out during an attack would make it worse.
+        Actor::Directory { .. } => "staff",
         // One of our own processes does not come by the edge.
         Actor::Anonymous { .. } | Actor::Service { .. } => return None,
     };

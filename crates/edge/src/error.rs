@@ -17,6 +17,17 @@ pub enum EdgeError {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A setting of the shared store makes no sense.
+    #[error("the setting `shared.{setting}` {why}")]
+    Shared {
+        /// The field of [`crate::SharedConfig`].
+        setting: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The shared store cannot be reached, or does not do what an edge needs of it.
+    #[error("the shared store cannot be used: {0}")]
+    Store(String),
     /// The rules of the firewall cannot be used.
     #[error("the rules of the firewall cannot be used")]
     Rules(#[from] waf::LoadError),

@@ -5,7 +5,9 @@ use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -18,7 +20,7 @@ use hyper::body::Incoming;
 use kernel::{Problem, ProblemKind};
 use tower_service::Service;
 
-use crate::admission::{Admission, Because, Door, Turned, Visit};
+use crate::admission::{Admission, Because, CHALLENGE, Door, Turned, Visit};
 use crate::body::{RequestBody, Verdict};
 use crate::flight::{Activity, Flight};
 use crate::inspect::{Blocked, Pending, Read};
@@ -49,6 +51,9 @@ const GATHERED: u64 = 64 * 1024;
 /// How much of a body is inspected. The rooms read no body that is larger, and refuse it whole.
 const INSPECTED: u64 = 128 * 1024 + 1;
 
+/// How large a body may be that nobody reads, without ending its connection.
+const SMALL: u64 = 4096;
+
 /// Fields that only our own rooms may set.
 const OURS: &str = "x-wardroom-";
 
@@ -63,7 +68,15 @@ pub(crate) struct Exchange {
     pub(crate) limits: Arc<Limits>,
     pub(crate) stats: Arc<Stats>,
     pub(crate) activity: Arc<Activity>,
+    /// Requests turned away in a row.
+    pub(crate) heedless: AtomicU32,
 }
+
+/// Refusals in a row that are answered at once: a page asks for several things at a time.
+const PROMPT: u32 = 8;
+/// How long the next refusal waits for its answer; twice as long each time, and never longer than the last.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LONGEST_DELAY: Duration = Duration::from_secs(2);
 
 impl Exchange {
     /// Answers one request.
@@ -80,13 +93,35 @@ impl Exchange {
         self.stats.requests.add();
         let version = request.version();
         let named = host(&request).is_some_and(|host| host != "localhost");
-        let response = match self.admit(&request) {
-            Ok(visit) => self.pass(service, visit, request).await,
+        // A page of another origin may read our own refusals: they say nothing of anybody.
+        let afar = self.door == Door::Public
+            && request.headers().contains_key(header::ORIGIN)
+            && request.uri().path().starts_with("/chat/");
+        let admitted = match self.admit(&request) {
+            Ok(visit) => self.share(visit).await,
+            refused => refused,
+        };
+        let mut response = match admitted {
+            Ok(visit) => {
+                self.heedless.store(0, Ordering::Relaxed);
+                self.pass(service, visit, request).await
+            }
             Err(refusal) => {
-                let bodied = !request.body().is_end_stream();
+                // A small body is most likely here already; the HTTP/1.1 stack reads it away, or ends the
+                // connection when it is not.
+                let bodied = request.body().size_hint().upper().is_none_or(|bytes| bytes > SMALL);
+                self.dawdle(&refusal).await;
                 refusal.response(&self.admission, bodied)
             }
         };
+        if afar && matches!(response.body(), Content::Ours(_)) {
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(
+                header::ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("retry-after, wardroom-challenge"),
+            );
+        }
         flight.answered();
         let mut response = response.map(|content| Answer { content, _flight: flight });
         let headers = response.headers_mut();
@@ -100,17 +135,42 @@ impl Exchange {
         Ok(response)
     }
 
+    /// Who is told to come back later and asks again at once is answered later and later: a connection
+    /// that floods gets one refusal in two seconds, and costs us as little.
+    async fn dawdle(&self, refusal: &Refusal) {
+        let Refusal::Turned(Turned { wait: Some(_), .. }) = refusal else { return };
+        let before = self.heedless.fetch_add(1, Ordering::Relaxed);
+        if let Some(times) = before.checked_sub(PROMPT) {
+            tokio::time::sleep((FIRST_DELAY * 2u32.saturating_pow(times.min(8))).min(LONGEST_DELAY)).await;
+        }
+    }
+
     /// Everything that is decided by a request's head.
     fn admit(&self, request: &Request<Incoming>) -> Result<Visit, Refusal> {
         if let Some(refusal) = refusal(request, &self.limits) {
             self.stats.refused_requests.add();
             return Err(refusal);
         }
+        if let Err(problem) = self.admission.form(self.door, request) {
+            self.stats.refused_requests.add();
+            return Err(Refusal::Problem(problem));
+        }
         let client = self.admission.client(self.peer.addr.ip(), request.headers());
         self.admission.request(self.door, request, client, self.hello).map_err(|turned| {
             self.stats.refused_budget.add();
             Refusal::Turned(turned)
         })
+    }
+
+    /// What the other edges say to somebody whom this one would let in.
+    async fn share(&self, visit: Visit) -> Result<Visit, Refusal> {
+        match self.admission.share(&visit).await {
+            Ok(()) => Ok(visit),
+            Err(turned) => {
+                self.stats.refused_budget.add();
+                Err(Refusal::Turned(turned))
+            }
+        }
     }
 
     async fn pass<S, B>(&self, service: S, visit: Visit, request: Request<Incoming>) -> Response<Content<B>>
@@ -277,6 +337,9 @@ impl Refusal {
                 let headers = response.headers_mut();
                 if let Some(wait) = turned.wait {
                     headers.insert(header::RETRY_AFTER, HeaderValue::from(admission.retry_after(wait)));
+                }
+                if let Some(challenge) = admission.challenge(turned) {
+                    headers.insert(CHALLENGE, challenge);
                 }
                 // Whoever is to come back may keep the connection: a new one would cost us more. An unread
                 // body is in the way of that, and who is not to come back has no use for it.

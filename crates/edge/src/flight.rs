@@ -14,6 +14,7 @@ pub(crate) struct Activity {
     started: AtomicU64,
     cancelled: AtomicU64,
     most_cancelled: u64,
+    breathless: AtomicU64,
     flood: Notify,
     last: Mutex<Instant>,
     chatter: Chatter,
@@ -26,6 +27,9 @@ struct Chatter {
     began: Instant,
     heard: AtomicU64,
     of_use: AtomicU64,
+    /// Frames that asked for nothing, and how many there may be.
+    idle: AtomicU64,
+    may_idle: AtomicU64,
 }
 
 /// What a connection does too much of.
@@ -44,6 +48,15 @@ const CHATTER: u64 = 1536 * 1024;
 const CHATTER_PER_SECOND: u64 = 8 * 1024;
 const CHATTER_PER_REQUEST: u64 = 24 * 1024;
 
+/// The same in frames that ask for nothing: at first, each second, with each request, and one for so many
+/// bytes of ours (a client says that its windows are open again).
+const IDLE: u64 = 500;
+const IDLE_PER_SECOND: u64 = 50;
+const IDLE_PER_REQUEST: u64 = 24;
+const IDLE_PER_BYTES: u64 = 1024;
+/// Requests that may be cancelled in the breath in which they came.
+const BREATHLESS: u64 = 20;
+
 /// One request, from its head to the end of its answer. Dropped before the answer began, it counts as
 /// cancelled.
 #[derive(Debug)]
@@ -58,6 +71,7 @@ impl Activity {
             open: AtomicUsize::new(0),
             started: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
+            breathless: AtomicU64::new(0),
             most_cancelled: u64::from(most_cancelled),
             flood: Notify::new(),
             last: Mutex::new(Instant::now()),
@@ -66,6 +80,8 @@ impl Activity {
                 began: Instant::now(),
                 heard: AtomicU64::new(0),
                 of_use: AtomicU64::new(CHATTER),
+                idle: AtomicU64::new(0),
+                may_idle: AtomicU64::new(IDLE * IDLE_PER_BYTES),
             },
         })
     }
@@ -85,6 +101,21 @@ impl Activity {
         }
     }
 
+    /// So many frames came that ask for nothing, and among them so many that take back a request of the
+    /// same breath.
+    pub(crate) fn idled(&self, idle: u64, breathless: u64) {
+        self.chatter.idle.fetch_add(idle, Ordering::Relaxed);
+        self.breathless.fetch_add(breathless, Ordering::Relaxed);
+        if self.flood().is_some() {
+            self.flood.notify_one();
+        }
+    }
+
+    /// So many bytes went out.
+    pub(crate) fn said(&self, bytes: usize) {
+        self.chatter.may_idle.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
     /// So many of them were somebody's body.
     pub(crate) fn was_of_use(&self, bytes: u64) {
         // Frames and TLS records around it, and small ones at that.
@@ -95,6 +126,7 @@ impl Activity {
         self.open.fetch_add(1, Ordering::AcqRel);
         self.started.fetch_add(1, Ordering::Relaxed);
         self.chatter.of_use.fetch_add(CHATTER_PER_REQUEST, Ordering::Relaxed);
+        self.chatter.may_idle.fetch_add(IDLE_PER_REQUEST * IDLE_PER_BYTES, Ordering::Relaxed);
         Flight { activity: Arc::clone(self), answered: false }
     }
 
@@ -107,10 +139,22 @@ impl Activity {
     /// Waits until the peer has done more than it may.
     pub(crate) async fn flooded(&self) -> Flood {
         self.flood.notified().await;
-        match self.chatter.is_too_much(self.chatter.heard.load(Ordering::Relaxed)) {
-            true => Flood::Chatter,
-            false => Flood::Resets,
+        self.flood().unwrap_or(Flood::Resets)
+    }
+
+    /// What the peer has done more of than it may.
+    pub(crate) fn flood(&self) -> Option<Flood> {
+        if self.breathless.load(Ordering::Relaxed) >= BREATHLESS || self.cancels_too_much() {
+            return Some(Flood::Resets);
         }
+        let chatter = &self.chatter;
+        let much = chatter.is_too_much(chatter.heard.load(Ordering::Relaxed)) || chatter.idles_too_much();
+        much.then_some(Flood::Chatter)
+    }
+
+    fn cancels_too_much(&self) -> bool {
+        let cancelled = self.cancelled.load(Ordering::Relaxed);
+        cancelled >= self.most_cancelled && cancelled.saturating_mul(2) > self.started.load(Ordering::Relaxed)
     }
 }
 
@@ -120,6 +164,12 @@ impl Chatter {
         heard > of_use
             && self.watched.load(Ordering::Acquire)
             && heard - of_use > self.began.elapsed().as_secs().saturating_mul(CHATTER_PER_SECOND)
+    }
+
+    fn idles_too_much(&self) -> bool {
+        let (idle, may) = (self.idle.load(Ordering::Relaxed), self.may_idle.load(Ordering::Relaxed));
+        let may = may / IDLE_PER_BYTES;
+        idle > may && idle - may > self.began.elapsed().as_secs().saturating_mul(IDLE_PER_SECOND)
     }
 }
 
@@ -134,9 +184,8 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let activity = &self.activity;
         if !self.answered {
-            let cancelled = activity.cancelled.fetch_add(1, Ordering::Relaxed) + 1;
-            let started = activity.started.load(Ordering::Relaxed);
-            if cancelled >= activity.most_cancelled && cancelled.saturating_mul(2) > started {
+            activity.cancelled.fetch_add(1, Ordering::Relaxed);
+            if activity.cancels_too_much() {
                 activity.flood.notify_one();
             }
         }
@@ -164,5 +213,23 @@ mod tests {
         assert!(futures_util::FutureExt::now_or_never(activity.flooded()).is_none());
         activity.heard(20_000_000);
         assert_eq!(activity.flooded().await, Flood::Chatter);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn frames_that_ask_for_nothing_are_paid_for_by_requests_and_answers() {
+        let activity = Activity::new(100);
+        for _ in 0..100 {
+            activity.begin().answered();
+            activity.said(100_000);
+            activity.idled(24 + 97, 0);
+        }
+        assert_eq!(activity.flood(), None);
+        activity.idled(600, 0);
+        assert_eq!(activity.flooded().await, Flood::Chatter);
+        let activity = Activity::new(100);
+        activity.idled(19, 19);
+        assert_eq!(activity.flood(), None);
+        activity.idled(1, 1);
+        assert_eq!(activity.flood(), Some(Flood::Resets));
     }
 }

@@ -471,6 +471,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_directory_says_of_people_is_not_taken_for_an_attack() {
+        let scim = [("content-type", "application/scim+json")];
+        let person = r#"{"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "o'brien--@corp.example",
+            "name": {"familyName": "O'Brien; DROP TABLE users; --"}, "displayName": "<script>alert(1)</script>"}"#;
+        assert!(!refused("POST", "/scim/v2/Users", &scim, person));
+        let patch = r#"{"Operations": [{"op": "Add", "value": {"emails[type eq \"work\" or 1=1].value": "' OR 1=1 --",
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": "${jndi:x}"}}]}"#;
+        assert!(!refused("PATCH", "/scim/v2/Users/0198", &scim, patch));
+        for filter in ["userName+eq+%22o'brien'+OR+1%3D1+--%22", "id+eq+%22a%22+and+members+eq+%22b%22"] {
+            let target = format!("/scim/v2/Groups?excludedAttributes=members&filter={filter}");
+            assert!(!refused("GET", &target, &[], ""), "{filter}");
+        }
+        let members = vec![r#"{"value":"01a20686"}"#; 2500].join(",");
+        let group = format!(r#"{{"displayName": "All", "members": [{members}]}}"#);
+        assert!(!refused("PUT", "/scim/v2/Groups/0198", &scim, &group));
+        assert!(refused("GET", "/scim/v2/Users?other=%27+UNION+SELECT+password+FROM+users--", &[], ""));
+        assert!(refused("GET", "/scim/v2/Users", &[("user-agent", "() { :;}; /bin/cat /etc/passwd")], ""));
+    }
+
+    #[test]
     fn the_rest_of_such_a_request_is_inspected_in_full() {
         assert!(posted("/sign-in", "login=%27+OR+1%3D1+--+&password=x"));
         assert!(posted("/sign-in", "login=a&password=x&next=%3Cscript%3Ealert(1)%3C%2Fscript%3E"));

@@ -28,6 +28,7 @@
 
 mod acme;
 mod admission;
+mod antechamber;
 mod body;
 mod error;
 mod exchange;
@@ -35,17 +36,20 @@ mod flight;
 mod inspect;
 mod limits;
 mod listener;
+mod meter;
 mod peer;
 mod plain;
 mod report;
+mod shared;
 mod shutdown;
 mod socket;
 mod tls;
 
 pub use acme::{AcmeChallenge, AcmeConfig, Challenges, ExternalAccount};
 pub use admission::{
-    AccessConfig, AccessList, Admission, AdmissionConfig, Door, Heavy, ISSUED, InForce, LaneTraffic,
-    MeasureStep, News, Override, Rate, Route, STANDING, Traffic, TrafficDimension, Witness,
+    AccessConfig, AccessList, Admission, AdmissionConfig, Country, Door, FormList, Heavy, ISSUED, InForce,
+    LaneTraffic, MeasureStep, News, Override, PlaceFile, PlaceLimit, Rate, Route, STANDING, Traffic,
+    TrafficDimension, Witness,
 };
 pub use body::{BodyError, RequestBody};
 pub use error::EdgeError;
@@ -59,5 +63,6 @@ pub use listener::Edge;
 pub use peer::{Peer, PeerTls};
 pub use plain::{PlainConfig, serve_plain};
 pub use report::{ServeReport, Stats};
+pub use shared::{Shared, SharedConfig, SharedStatus};
 pub use shutdown::{Shutdown, ShutdownTrigger};
 pub use tls::{Tls, TlsSource, TlsStatus};

@@ -6,6 +6,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,8 +25,10 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use crate::admission::{Admission, Door, Gate, Permit, Refused, read_proxy};
+use crate::antechamber::shake;
 use crate::exchange::Exchange;
 use crate::flight::{Activity, Flood};
+use crate::meter::Meter;
 use crate::socket::Socket;
 use crate::{EdgeError, Firewall, Limits, Peer, PeerTls, RequestBody, ServeReport, Shutdown, Stats, Tls};
 
@@ -262,6 +265,7 @@ async fn connection<S, B>(
         limits: Arc::clone(&edge.limits),
         stats: Arc::clone(&edge.stats),
         activity: Arc::clone(&activity),
+        heedless: AtomicU32::new(0),
     });
     let service = service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request));
     let steward = Steward {
@@ -273,6 +277,7 @@ async fn connection<S, B>(
     };
     if h2 {
         activity.watch_chatter();
+        let stream = Meter::new(stream, Arc::clone(&activity));
         let conn = http2_builder(&edge.limits).serve_connection(TokioIo::new(stream), service);
         steward.watch(conn, http2::Connection::graceful_shutdown).await;
     } else {
@@ -342,7 +347,8 @@ async fn shake_hands(
         return Ok(None);
     };
     let acme = config.alpn_protocols.iter().any(|p| p == b"acme-tls/1");
-    let mut stream = start.into_stream(config).await?;
+    // The signing is done when the stream is asked for, so that happens there, too.
+    let mut stream = shake(async move { start.into_stream(config).await }).await?;
     if acme {
         // The proof is in the certificate; nothing is said inside (RFC 8737 section 3).
         stream.shutdown().await?;
@@ -415,26 +421,32 @@ pub(crate) struct Steward<'a> {
 }
 
 impl Steward<'_> {
+    /// A flood is counted, and whose it is, is told.
+    fn charge(&self, flood: Flood) {
+        match flood {
+            Flood::Resets => self.stats.reset_floods.add(),
+            Flood::Chatter => self.stats.chatter_floods.add(),
+        }
+        if let Some((admission, client)) = self.offences {
+            admission.offended(client);
+        }
+    }
+
     pub(crate) async fn watch<C: Future>(&self, conn: C, say_goodbye: fn(Pin<&mut C>)) {
         let mut conn = pin!(conn);
         let mut check = pin!(sleep(self.limits.idle_timeout));
         let mut leaving = false;
         loop {
             tokio::select! {
-                _ = conn.as_mut() => return,
+                // What the HTTP/2 stack ended by itself may have been a flood all the same.
+                _ = conn.as_mut() => return self.activity.flood().into_iter().for_each(|flood| self.charge(flood)),
                 // The time for what is in flight is the drain's; the listener cuts at its end.
                 () = self.shutdown.requested(), if !leaving => {
                     leaving = true;
                     say_goodbye(conn.as_mut());
                 }
                 flood = self.activity.flooded() => {
-                    match flood {
-                        Flood::Resets => self.stats.reset_floods.add(),
-                        Flood::Chatter => self.stats.chatter_floods.add(),
-                    }
-                    if let Some((admission, client)) = self.offences {
-                        admission.offended(client);
-                    }
+                    self.charge(flood);
                     say_goodbye(conn.as_mut());
                     // Long enough to say so (GOAWAY), too short to go on.
                     let _ = timeout(Duration::from_millis(50), conn).await;

@@ -18,6 +18,9 @@ use crate::flight::Activity;
 /// kernel send a reset, which can overtake the answer that said why (RFC 9112 section 9.6).
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1024 * 1024;
+/// What one connection may read before others have their turn: a client that sends without end is never
+/// found waiting, and would be served alone.
+const RATION: usize = 16 * 1024;
 
 pub(crate) struct Socket {
     stream: TcpStream,
@@ -25,12 +28,14 @@ pub(crate) struct Socket {
     stalled: Option<Pin<Box<Sleep>>>,
     closing: Option<(Pin<Box<Sleep>>, usize)>,
     activity: Arc<Activity>,
+    /// What is left of it in this turn.
+    ration: usize,
     _permit: Permit,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, stall: Duration, permit: Permit, activity: Arc<Activity>) -> Self {
-        Self { stream, stall, stalled: None, closing: None, activity, _permit: permit }
+        Self { stream, stall, stalled: None, closing: None, activity, ration: RATION, _permit: permit }
     }
 
     /// Passes on what writing said, and starts or stops the clock of a stall.
@@ -52,9 +57,16 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.ration == 0 {
+            self.ration = RATION;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        self.activity.heard(buffer.filled().len().saturating_sub(before));
+        let read = buffer.filled().len().saturating_sub(before);
+        self.ration = if result.is_pending() { RATION } else { self.ration.saturating_sub(read) };
+        self.activity.heard(read);
         result
     }
 }

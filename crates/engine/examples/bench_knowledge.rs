@@ -129,6 +129,7 @@ fn release(passages: Vec<Passage>) -> Release {
             handoff: Handoff { enabled: false, message: String::new() },
             confidence: Confidence { intent: 0.5, knowledge: CONFIDENCE },
             allowed_origins: Vec::new(),
+            people: Default::default(),
             retention_days: None,
         },
         passages,

@@ -20,7 +20,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use federation::saml::{
-    Claims, Departure, Ended, IdpMetadata, Login, LogoutRequest, OwnKey, Pending, Recorded, Refusal,
+    Claims, Departure, Ended, IdpMetadata, Leaving, Login, LogoutRequest, OwnKey, Pending, Recorded, Refusal,
     SamlConnection, SamlSettings, canonicalize, finish, sp_metadata, start,
 };
 use kernel::{Secret, World};
@@ -28,6 +28,11 @@ use serde_json::{Value, json};
 
 #[path = "../tests/it/saml/attacks.rs"]
 mod attacks;
+#[path = "../tests/it/saml/idp.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod idp;
+#[path = "../tests/it/saml/shapes.rs"]
+mod shapes;
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -38,12 +43,13 @@ fn main() {
         ["import", file] => import(file),
         ["begin", folder] => begin(Path::new(folder)),
         ["judge", folder] => judge(Path::new(folder)),
+        ["profiles"] => profiles(),
         ["logout", folder] => logout(Path::new(folder)),
         ["ended", folder, query] => ended(Path::new(folder), query),
         ["asked", folder, query] => asked(Path::new(folder), query),
         ["c14n", list] => c14n(Path::new(list)),
         _ => panic!(
-            "keys|metadata|begin|judge|logout FOLDER, ended|asked FOLDER QUERY, import FILE, c14n LIST"
+            "keys|metadata|begin|judge|logout FOLDER, ended|asked FOLDER QUERY, import FILE, profiles, c14n LIST"
         ),
     };
     println!("{answer}");
@@ -51,7 +57,7 @@ fn main() {
 
 fn own_key(folder: &Path, name: &str) -> OwnKey {
     let read = |end: &str| fs::read(folder.join(format!("{name}.{end}"))).unwrap();
-    OwnKey::new(Secret::new(read("p8")), &read("der")).unwrap()
+    OwnKey::new(&Secret::new(read("p8")), &read("der")).unwrap()
 }
 
 /// Makes our two keys.
@@ -158,33 +164,65 @@ fn judge(folder: &Path) -> Value {
     fs::write(folder.join("claims.json"), serde_json::to_vec(&truth).unwrap()).unwrap();
     let xml = String::from_utf8(STANDARD.decode(&field).unwrap()).unwrap();
     fs::write(folder.join("genuine.xml"), &xml).unwrap();
+    attacked(&xml, &truth, |octets| bench.present(&STANDARD.encode(octets)), Some(folder))
+}
+
+/// The shapes of the large providers, each with all that the generator makes of it.
+fn profiles() -> Value {
+    let judged = shapes::all().into_iter().map(|profile| {
+        let connection = idp::connection(profile.settings);
+        let xml = profile.login.xml();
+        let verdict = match idp::present(&connection, xml.as_bytes()) {
+            Ok(truth) => attacked(&xml, &truth, |octets| idp::present(&connection, octets), None),
+            Err(refusal) => json!({
+                "subject": null, "code": refusal.code(), "total": 0, "refused": 0, "unchanged": 0, "accepted": 0,
+                "codes": {},
+            }),
+        };
+        (profile.name.to_owned(), verdict)
+    });
+    Value::Object(judged.collect())
+}
+
+/// Presents everything that the generator makes of a genuine answer. What was believed is kept in `folder`.
+fn attacked(
+    xml: &str,
+    truth: &Claims,
+    present: impl Fn(&[u8]) -> Result<Claims, Refusal>,
+    folder: Option<&Path>,
+) -> Value {
     let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
     let (mut forged, mut benign, mut total) = (0_u64, 0_u64, 0_u64);
+    let keep = |name: String, octets: &[u8]| {
+        if let Some(folder) = folder {
+            fs::write(folder.join(name), octets).unwrap();
+        }
+    };
     if !truth.encrypted {
-        for attack in attacks::all(&xml) {
+        for attack in attacks::all(xml) {
             total += 1;
-            match bench.present(&STANDARD.encode(&attack.xml)) {
+            match present(&attack.xml) {
                 Err(refusal) => *codes.entry(refusal.code()).or_default() += 1,
-                Ok(claims) if claims == truth => {
+                Ok(claims) if claims == *truth => {
                     benign += 1;
-                    fs::write(folder.join(format!("unchanged-{benign}.xml")), &attack.xml).unwrap();
+                    keep(format!("unchanged-{benign}.xml"), &attack.xml);
                 }
                 Ok(_) => {
                     forged += 1;
                     let name = attack.family.replace([' ', ','], "-");
-                    fs::write(folder.join(format!("forged-{forged}-{name}.xml")), &attack.xml).unwrap();
+                    keep(format!("forged-{forged}-{name}.xml"), &attack.xml);
                 }
             }
         }
     }
     // Any flip in the message is refused, or changes nothing that is said.
     for at in (0..xml.len()).step_by((xml.len() / 1500).max(1)) {
-        let mut octets = xml.clone().into_bytes();
+        let mut octets = xml.as_bytes().to_vec();
         octets[at] ^= 1;
         total += 1;
-        match bench.present(&STANDARD.encode(&octets)) {
+        match present(&octets) {
             Err(refusal) => *codes.entry(refusal.code()).or_default() += 1,
-            Ok(claims) if claims == truth => benign += 1,
+            Ok(claims) if claims == *truth => benign += 1,
             Ok(_) => forged += 1,
         }
     }
@@ -199,8 +237,9 @@ fn judge(folder: &Path) -> Value {
 fn logout(folder: &Path) -> Value {
     let claims: Claims = serde_json::from_slice(&fs::read(folder.join("claims.json")).unwrap()).unwrap();
     let key = own_key(folder, "signing");
+    let leaving = Leaving::from(&claims);
     let (departure, id) =
-        LogoutRequest::send(&connection(folder), &key, &claims, "logout-state", &World::real()).unwrap();
+        LogoutRequest::send(&connection(folder), &key, &leaving, "logout-state", &World::real()).unwrap();
     let mut answer = told(departure);
     answer["request_id"] = json!(id);
     answer

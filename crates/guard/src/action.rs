@@ -70,6 +70,11 @@ actions! {
     /// Read one's own conversation, live or again.
     ReadOwnConversation, "chat.read-own", "chat", [Conversation];
 
+    /// See which conversations one has had here, and take a copy of all that was said in them.
+    ReadOwnData, "chat.export-own", "chat", [Conversation];
+    /// Be erased: have one's own keys destroyed, for good.
+    EraseOwnData, "chat.erase-own", "chat", [Conversation];
+
     /// See which conversations there are: times, states, sizes and who answers, never content.
     ListConversations, "transcript.list", "transcript", [Tenant, Bot, Conversation];
     /// Open what was said in a conversation. Needs a stated reason.
@@ -101,6 +106,8 @@ actions! {
     InviteUser, "iam.invite", "iam", [Tenant];
     /// Disable an account, which ends its sessions.
     DisableUser, "iam.disable", "iam", [Account];
+    /// Make a role of actions, change what it gives, or end it. Needs a fresh proof.
+    DefineRole, "iam.define-role", "iam", [Tenant];
     /// Grant a role to somebody else.
     GrantRole, "iam.grant-role", "iam", [Account];
     /// Take a role away.
@@ -108,11 +115,41 @@ actions! {
     /// Remove somebody's second factors so that they must enrol again.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
+    /// See who asked for which role for a while, and what became of it.
+    ReadAccess, "access.list", "access", [Tenant, Account];
+    /// Ask for a role on one's own account for a while, and give it back.
+    RequestAccess, "access.request", "access", [Account];
+    /// Agree, or not, to somebody else's holding a role for a while. Needs a fresh proof.
+    DecideAccess, "access.decide", "access", [Account];
+    /// Look into what somebody else's break-glass account was used for.
+    ReviewBreakGlass, "access.review", "access", [Account];
+
+    /// See which API keys an account has: what they may do, where, and until when, never a key.
+    ReadApiKeys, "api-key.list", "api-key", [Tenant, Account];
+    /// Make an API key for one's own account, or for a service account that one answers for. Needs a
+    /// fresh proof.
+    MakeApiKey, "api-key.make", "api-key", [Account];
+    /// End an API key.
+    RevokeApiKey, "api-key.revoke", "api-key", [Account];
+
     /// See through which providers people sign in.
     ReadConnections, "connection.read", "connection", [Tenant];
     /// Set up through which providers people sign in, what their groups mean, and who signs in without
     /// one. Needs a fresh proof.
     ManageConnections, "connection.manage", "connection", [Tenant];
+
+    /// See the policies, their history, and why a decision falls as it does.
+    ReadPolicy, "policy.read", "policy", [Tenant];
+    /// Propose a change of the policies. Needs a fresh proof.
+    ProposePolicy, "policy.propose", "policy", [Tenant];
+    /// Agree to a change of the policies that somebody else proposed, or refuse it. Needs a fresh proof.
+    ApprovePolicy, "policy.approve", "policy", [Tenant];
+    /// Put an earlier version of the policies in force again. Needs a fresh proof.
+    RollBackPolicy, "policy.roll-back", "policy", [Tenant];
+    /// See the people and groups that a directory has provisioned through its own connection.
+    ReadDirectory, "directory.read", "directory", [Tenant];
+    /// Provision people and groups through a connection, and take people out.
+    ProvisionDirectory, "directory.provision", "directory", [Tenant];
 
     /// See what comes to the edge, and what is limited there.
     ReadTraffic, "traffic.read", "traffic", [Tenant];
@@ -151,6 +188,15 @@ actions! {
 }
 
 impl Act {
+    /// What an API key can be made for: what `policies/roles/api_key.cedar` permits.
+    pub const FOR_KEYS: &'static [Act] = &[
+        Act::ListConversations,
+        Act::ReadTranscript,
+        Act::ReplyToConversation,
+        Act::ReadBots,
+        Act::ReadAudit,
+    ];
+
     /// Whether somebody of whom nothing is known may ask for this at all.
     pub const fn is_for_strangers(self) -> bool {
         matches!(self, Self::OpenConversation)

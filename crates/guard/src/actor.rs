@@ -3,9 +3,9 @@
 
 use std::fmt;
 
-use kernel::{ConversationId, SessionId, SubjectId, TenantId, Timestamp, UserId};
+use kernel::{ApiKeyId, ConnectionId, ConversationId, Id, SessionId, SubjectId, TenantId, Timestamp, UserId};
 
-use crate::{Grant, Role};
+use crate::{Act, Grant, Role, Scope};
 
 /// Whoever asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +19,21 @@ pub enum Actor {
     Visitor(Visitor),
     /// A signed-in member of staff.
     Staff(Staff),
+    /// A program that showed an API key.
+    ApiKey(Program),
     /// One of our own processes, or the person at the machine's command line.
     Service {
         /// Which.
         name: ServiceName,
         /// The tenant it works for at this moment.
         tenant: TenantId,
+    },
+    /// An enterprise's directory that provisions people, known by a token of one connection.
+    Directory {
+        /// The tenant of the connection.
+        tenant: TenantId,
+        /// The connection, whose people and groups alone it may touch.
+        connection: ConnectionId,
     },
 }
 
@@ -64,6 +73,39 @@ impl Staff {
     }
 }
 
+/// A program that showed an API key. It may do what the key was made for, and of that only what the
+/// account that the key belongs to could do at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// The key.
+    pub key: ApiKeyId,
+    /// The tenant that it is good in.
+    pub tenant: TenantId,
+    /// The account that it belongs to.
+    pub owner: UserId,
+    /// What the account holds now; expired grants must not be among them.
+    pub grants: Vec<Grant>,
+    /// What the key was made for.
+    pub acts: Vec<Act>,
+    /// Where.
+    pub scope: Scope,
+}
+
+impl Program {
+    /// The account as it would stand here itself, with everything else in order: what it may not do, no
+    /// key of it may.
+    pub(crate) fn owner(&self, now: Timestamp) -> Actor {
+        Actor::Staff(Staff {
+            user: self.owner,
+            tenant: self.tenant,
+            grants: self.grants.clone(),
+            assurance: 2,
+            authenticated_at: now,
+            session: SessionId::from_bytes([0; 16]),
+        })
+    }
+}
+
 /// One of our own processes, or the operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ServiceName {
@@ -73,13 +115,16 @@ pub enum ServiceName {
     Core,
     /// Runs bots and connectors.
     Engine,
+    /// Hands the audit record on to the enterprise's security desk.
+    Siem,
     /// Whoever can run commands beside the data directory.
     Operator,
 }
 
 impl ServiceName {
     /// All of them.
-    pub const ALL: &'static [ServiceName] = &[Self::Edge, Self::Core, Self::Engine, Self::Operator];
+    pub const ALL: &'static [ServiceName] =
+        &[Self::Edge, Self::Core, Self::Engine, Self::Siem, Self::Operator];
 
     /// The name in policies and audit records.
     pub const fn name(self) -> &'static str {
@@ -87,6 +132,7 @@ impl ServiceName {
             Self::Edge => "edge",
             Self::Core => "core",
             Self::Engine => "engine",
+            Self::Siem => "siem",
             Self::Operator => "operator",
         }
     }
@@ -102,9 +148,21 @@ impl Actor {
     /// The tenant on whose behalf they ask.
     pub const fn tenant(&self) -> TenantId {
         match self {
-            Self::Anonymous { tenant } | Self::Service { tenant, .. } => *tenant,
+            Self::Anonymous { tenant } | Self::Service { tenant, .. } | Self::Directory { tenant, .. } => {
+                *tenant
+            }
             Self::Visitor(visitor) => visitor.tenant,
             Self::Staff(staff) => staff.tenant,
+            Self::ApiKey(program) => program.tenant,
+        }
+    }
+
+    /// The account on which something is done: of a member of staff, or that a program's key belongs to.
+    pub const fn account(&self) -> Option<UserId> {
+        match self {
+            Self::Staff(staff) => Some(staff.user),
+            Self::ApiKey(program) => Some(program.owner),
+            _ => None,
         }
     }
 
@@ -112,6 +170,14 @@ impl Actor {
     pub const fn staff(&self) -> Option<&Staff> {
         match self {
             Self::Staff(staff) => Some(staff),
+            _ => None,
+        }
+    }
+
+    /// The connection of the directory, if it is one.
+    pub const fn directory(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Directory { connection, .. } => Some(*connection),
             _ => None,
         }
     }
@@ -128,6 +194,12 @@ impl Actor {
 impl From<Staff> for Actor {
     fn from(staff: Staff) -> Self {
         Self::Staff(staff)
+    }
+}
+
+impl From<Program> for Actor {
+    fn from(program: Program) -> Self {
+        Self::ApiKey(program)
     }
 }
 

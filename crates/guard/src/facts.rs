@@ -9,6 +9,7 @@ use cedar_policy::{
 };
 use kernel::{BotName, TenantId};
 
+use crate::grants::Duty;
 use crate::policy::{Asker, GuardError};
 use crate::{Act, Actor, Circumstances, Grant, Resource, Role, Scope};
 
@@ -27,11 +28,13 @@ pub(crate) struct Fault;
 pub(crate) struct Words {
     scope: EntityTypeName,
     user: EntityTypeName,
+    api_key: EntityTypeName,
     visitor: EntityTypeName,
     anonymous: EntityTypeName,
     service: EntityTypeName,
     resources: HashMap<&'static str, EntityTypeName>,
     actions: HashMap<Act, (EntityUid, Entity)>,
+    groups: Entities,
 }
 
 type Attributes = HashMap<String, RestrictedExpression>;
@@ -58,11 +61,21 @@ impl Words {
         Ok(Self {
             scope: name("Scope")?,
             user: name("User")?,
+            api_key: name("ApiKey")?,
             visitor: name("Visitor")?,
             anonymous: name("Anonymous")?,
             service: name("Service")?,
             resources,
             actions,
+            groups: known,
+        })
+    }
+
+    /// Whether an action lies in a group of the schema.
+    pub(crate) fn lies_in(&self, act: Act, group: &str) -> bool {
+        self.actions.get(&act).is_some_and(|(uid, _)| {
+            let group = EntityUid::from_type_name_and_id(uid.type_name().clone(), EntityId::new(group));
+            self.groups.is_ancestor_of(&group, uid)
         })
     }
 
@@ -76,7 +89,7 @@ impl Words {
     ) -> Result<Facts, Fault> {
         let (action, action_entity) = self.actions.get(&act).ok_or(Fault)?;
         let flat = Asker::of(actor).is_flat();
-        let principal = self.principal(actor)?;
+        let principal = self.principal(act, actor)?;
         let thing = self.thing(resource, flat)?;
         let context = moment(actor, circumstances)?;
         let request = Request::new(principal.uid(), action.clone(), thing.uid(), context, None);
@@ -85,20 +98,29 @@ impl Words {
         Ok(Facts { request: request.map_err(|_| Fault)?, entities: entities.map_err(|_| Fault)? })
     }
 
-    fn principal(&self, actor: &Actor) -> Result<Entity, Fault> {
+    fn principal(&self, act: Act, actor: &Actor) -> Result<Entity, Fault> {
         let mut attributes = self.belonging(actor.tenant());
         let uid = match actor {
             Actor::Anonymous { .. } => uid(&self.anonymous, "anonymous"),
             Actor::Service { name, .. } => uid(&self.service, name.name()),
+            Actor::Directory { .. } => uid(&self.service, "directory"),
             Actor::Visitor(visitor) => {
                 let conversation = self.resource("Conversation", &visitor.conversation.to_string())?;
                 attributes.insert("conversation".to_owned(), reference(conversation));
                 uid(&self.visitor, &visitor.subject.to_string())
             }
+            Actor::ApiKey(program) => {
+                let acts =
+                    program.acts.iter().map(|act| RestrictedExpression::new_string(act.name().to_owned()));
+                attributes.insert("acts".to_owned(), RestrictedExpression::new_set(acts));
+                attributes.insert("scope".to_owned(), self.scope(program.tenant, &program.scope));
+                uid(&self.api_key, &program.key.to_string())
+            }
             Actor::Staff(staff) => {
                 let assurance = RestrictedExpression::new_long(i64::from(staff.assurance));
                 attributes.insert("assurance".to_owned(), assurance);
                 attributes.insert("grants".to_owned(), self.grants(staff.tenant, &staff.grants)?);
+                attributes.insert("custom".to_owned(), self.custom(act, staff.tenant, &staff.grants)?);
                 uid(&self.user, &staff.user.to_string())
             }
         };
@@ -109,15 +131,37 @@ impl Words {
     fn grants(&self, tenant: TenantId, grants: &[Grant]) -> Result<RestrictedExpression, Fault> {
         let scopes_of = |role: Role| {
             let held = grants.iter().filter(move |grant| grant.role == role);
-            held.map(|grant| match &grant.scope {
-                Scope::Tenant => reference(self.tenant_scope(tenant)),
-                Scope::Bot(bot) => reference(self.bot_scope(tenant, bot)),
-            })
+            held.map(|grant| self.scope(tenant, &grant.scope))
         };
         let fields = Role::ALL
             .iter()
             .map(|role| (role.name().to_owned(), RestrictedExpression::new_set(scopes_of(*role))));
         RestrictedExpression::new_record(fields).map_err(|_| Fault)
+    }
+
+    /// What roles made of actions add up to: where they give this very action, and the duties that come
+    /// with all that they give.
+    fn custom(&self, act: Act, tenant: TenantId, grants: &[Grant]) -> Result<RestrictedExpression, Fault> {
+        let held = || {
+            grants.iter().filter_map(|grant| match grant.role {
+                Role::Custom(role) => Some((role, &grant.scope)),
+                _ => None,
+            })
+        };
+        let here = held().filter(|(role, _)| role.gives(act)).map(|(_, scope)| self.scope(tenant, scope));
+        let mut fields = vec![("here".to_owned(), RestrictedExpression::new_set(here))];
+        for duty in Duty::ALL {
+            let holds = held().any(|(role, _)| role.duties().any(|one| one == *duty));
+            fields.push((duty.name().to_owned(), RestrictedExpression::new_bool(holds)));
+        }
+        RestrictedExpression::new_record(fields).map_err(|_| Fault)
+    }
+
+    fn scope(&self, tenant: TenantId, scope: &Scope) -> RestrictedExpression {
+        match scope {
+            Scope::Tenant => reference(self.tenant_scope(tenant)),
+            Scope::Bot(bot) => reference(self.bot_scope(tenant, bot)),
+        }
     }
 
     fn thing(&self, resource: &Resource, flat: bool) -> Result<Entity, Fault> {
@@ -187,7 +231,7 @@ fn moment(actor: &Actor, circumstances: &Circumstances) -> Result<Context, Fault
     let age = match actor {
         Actor::Anonymous { .. } | Actor::Visitor(_) => return Ok(Context::empty()),
         Actor::Staff(staff) => circumstances.now.since(staff.authenticated_at).as_secs(),
-        Actor::Service { .. } => 0,
+        Actor::ApiKey(_) | Actor::Service { .. } | Actor::Directory { .. } => 0,
     };
     let age = RestrictedExpression::new_long(i64::try_from(age).unwrap_or(i64::MAX));
     let purpose = RestrictedExpression::new_bool(circumstances.reason.is_some());

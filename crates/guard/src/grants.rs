@@ -2,14 +2,15 @@
 //! separation is held again at every decision by `policies/roles/separation.cedar`, because a grant
 //! can reach the database by other ways than the one that was checked.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
 use kernel::BotName;
 use serde::{Deserialize, Serialize};
 
-use crate::Role;
 use crate::role::NameError;
+use crate::{Act, Role};
 
 /// Where a grant holds. Written `tenant` or `bot:NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -87,23 +88,104 @@ pub struct Conflict {
     pub why: &'static str,
 }
 
-/// The pairs of roles that no one person may hold, in whatever scopes, and why.
-pub(crate) const CONFLICTS: &[(Role, Role, &str)] = &[
-    (Role::BotDeveloper, Role::SupportAgent, "whoever builds bots reads no transcripts"),
-    (Role::BotDeveloper, Role::SupportManager, "whoever builds bots reads no transcripts"),
-    (Role::SecurityAdmin, Role::SupportAgent, "whoever rules how people sign in reads no transcripts"),
-    (Role::SecurityAdmin, Role::SupportManager, "whoever rules how people sign in reads no transcripts"),
-    (Role::Auditor, Role::SecurityAdmin, "whoever audits changes nothing"),
-    (Role::Auditor, Role::Owner, "whoever audits changes nothing"),
-    (Role::Auditor, Role::BotDeveloper, "whoever audits changes nothing"),
-    (Role::Auditor, Role::SupportAgent, "whoever audits changes nothing"),
-    (Role::Auditor, Role::SupportManager, "whoever audits changes nothing"),
-    (Role::Auditor, Role::KeyCustodian, "whoever audits changes nothing"),
-    (Role::KeyCustodian, Role::SupportAgent, "whoever keeps the keys reads nothing that they seal"),
-    (Role::KeyCustodian, Role::SupportManager, "whoever keeps the keys reads nothing that they seal"),
-    (Role::KeyCustodian, Role::Owner, "whoever keeps the keys appoints nobody"),
-    (Role::KeyCustodian, Role::SecurityAdmin, "whoever keeps the keys appoints nobody"),
+/// What somebody is trusted with. Two duties that must be separate make a pair of [`APART`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Duty {
+    /// Changes what bots say.
+    Builds,
+    /// Puts releases live, as their only trust.
+    Approves,
+    /// Opens what people said.
+    Reads,
+    /// Rules how people sign in and who gets in at the edge, and takes people out.
+    Rules,
+    /// Appoints people.
+    Appoints,
+    /// Keeps the keys.
+    Keys,
+    /// Erases people who chat.
+    Erases,
+    /// Holds the others to account.
+    Audits,
+}
+
+impl Duty {
+    /// All that an action can bring with it, which are those that custom roles can have.
+    pub(crate) const ALL: &'static [Duty] =
+        &[Self::Builds, Self::Approves, Self::Reads, Self::Rules, Self::Keys, Self::Erases];
+
+    /// The name in the schema.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Builds => "builds",
+            Self::Approves => "approves",
+            Self::Reads => "reads",
+            Self::Rules => "rules",
+            Self::Appoints => "appoints",
+            Self::Keys => "keys",
+            Self::Erases => "erases",
+            Self::Audits => "audits",
+        }
+    }
+
+    /// The duty that comes with an action, if it is an action of weight.
+    pub(crate) const fn of(act: Act) -> Option<Self> {
+        match act {
+            Act::UpdateBot | Act::PushRelease => Some(Self::Builds),
+            Act::ActivateRelease => Some(Self::Approves),
+            Act::ListConversations | Act::ReadTranscript | Act::ReplyToConversation => Some(Self::Reads),
+            Act::DisableUser | Act::DecideTraffic => Some(Self::Rules),
+            Act::RotateKeys | Act::DisableKey => Some(Self::Keys),
+            Act::EraseSubject => Some(Self::Erases),
+            _ => None,
+        }
+    }
+
+    /// The duties that a role brings with it. An owner appoints; that an owner may put a release live as
+    /// well is watched by the rule that nobody puts their own live.
+    pub(crate) fn all_of(role: Role) -> Vec<Self> {
+        match role {
+            Role::Owner => vec![Self::Appoints],
+            Role::BotDeveloper | Role::NlpEngineer => vec![Self::Builds],
+            Role::ReleaseApprover => vec![Self::Approves],
+            Role::SupportAgent | Role::SupportManager => vec![Self::Reads],
+            Role::SecurityAdmin => vec![Self::Rules],
+            Role::Auditor => vec![Self::Audits],
+            Role::KeyCustodian => vec![Self::Keys],
+            Role::PrivacyOfficer => vec![Self::Erases],
+            Role::Custom(role) => role.duties().collect(),
+        }
+    }
+}
+
+/// The duties that no one person may have together, in whatever scopes, and why.
+const APART: &[(Duty, Duty, &str)] = &[
+    (Duty::Builds, Duty::Reads, "whoever builds bots reads no transcripts"),
+    (Duty::Builds, Duty::Approves, "whoever puts releases live builds none"),
+    (Duty::Approves, Duty::Reads, "whoever puts releases live reads no transcripts"),
+    (Duty::Rules, Duty::Reads, "whoever rules how people sign in reads no transcripts"),
+    (Duty::Keys, Duty::Reads, "whoever keeps the keys reads nothing that they seal"),
+    (Duty::Keys, Duty::Appoints, "whoever keeps the keys appoints nobody"),
+    (Duty::Keys, Duty::Rules, "whoever keeps the keys appoints nobody"),
+    (Duty::Audits, Duty::Builds, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Approves, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Reads, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Rules, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Appoints, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Keys, "whoever audits changes nothing"),
+    (Duty::Audits, Duty::Erases, "whoever audits changes nothing"),
 ];
+
+fn apart(a: Duty, b: Duty) -> Option<&'static str> {
+    let found = APART.iter().find(|(x, y, _)| (*x, *y) == (a, b) || (*x, *y) == (b, a));
+    found.map(|(_, _, why)| *why)
+}
+
+/// Two of these actions that must not be in one hand.
+pub(crate) fn pair_in(acts: &BTreeSet<Act>) -> Option<(Act, Act, &'static str)> {
+    let weighty: Vec<(Act, Duty)> = acts.iter().filter_map(|act| Some((*act, Duty::of(*act)?))).collect();
+    weighty.iter().find_map(|(a, x)| weighty.iter().find_map(|(b, y)| apart(*x, *y).map(|why| (*a, *b, why))))
+}
 
 /// Whether somebody who holds `existing` may be granted `new`. Scopes do not matter here: a developer
 /// of one bot who reads the transcripts of another is the same person with both powers.
@@ -111,9 +193,10 @@ pub(crate) const CONFLICTS: &[(Role, Role, &str)] = &[
 /// # Errors
 /// The first [`Conflict`] found.
 pub fn check_assignment(existing: &[Grant], new: &Grant) -> Result<(), Conflict> {
+    let wanted = Duty::all_of(new.role);
     for held in existing {
-        for (a, b, why) in CONFLICTS {
-            if (held.role, new.role) == (*a, *b) || (new.role, held.role) == (*a, *b) {
+        for duty in Duty::all_of(held.role) {
+            if let Some(why) = wanted.iter().find_map(|other| apart(duty, *other)) {
                 return Err(Conflict { held: held.role, wanted: new.role, why });
             }
         }

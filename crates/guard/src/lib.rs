@@ -23,6 +23,7 @@
 
 pub mod action;
 mod actor;
+mod custom;
 mod facts;
 mod grants;
 mod matrix;
@@ -30,11 +31,17 @@ mod permit;
 mod policy;
 mod resource;
 mod role;
+mod shape;
+mod specimen;
+mod survey;
 
 pub use action::{Act, Action};
-pub use actor::{Actor, ServiceName, Staff, Visitor};
+pub use actor::{Actor, Program, ServiceName, Staff, Visitor};
+pub use custom::{CustomError, CustomRole};
 pub use grants::{Conflict, Grant, Scope, check_assignment};
 pub use permit::{Denied, Guard, Permit};
-pub use policy::GuardError;
+pub use policy::{GuardError, PolicyFiles, Rule};
 pub use resource::{Circumstances, Resource, ResourceKind};
 pub use role::{NameError, Role};
+pub use shape::Shape;
+pub use survey::{Broken, Change, INVARIANTS, Rehearsal, Survey};

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-use cedar_policy::{Authorizer, Decision};
+use cedar_policy::{Authorizer, Decision, PolicyId};
 use kernel::{BotName, ConversationId, Reason, SubjectId, TenantId, Timestamp, UserId};
 
 use crate::facts::Words;
-use crate::matrix::Specimen;
-use crate::policy::{self, Asker, GuardError, Policies, Rule};
+use crate::matrix::Cell;
+use crate::policy::{Asker, GuardError, Policies, PolicyFiles, Rule};
+use crate::specimen::Specimen;
+use crate::survey::Survey;
 use crate::{Act, Action, Actor, Circumstances, Resource, Role, Visitor};
 
 /// Proof that this actor may do `A` to this resource, at the moment it was asked. It has one maker,
@@ -92,10 +94,11 @@ impl Denied {
     }
 }
 
-/// The authorization. Cheap to clone; every decision is made from the policies loaded at the start.
+/// The authorization. Clones share it: when one is given other policies, all decide by them from the next
+/// question on.
 #[derive(Debug, Clone)]
 pub struct Guard {
-    inner: Arc<Inner>,
+    inner: Arc<RwLock<Arc<Inner>>>,
 }
 
 #[derive(Debug)]
@@ -105,7 +108,12 @@ struct Inner {
     authorizer: Authorizer,
     /// For each action the roles that can hold it, found when first asked for.
     holders: HashMap<Act, OnceLock<Vec<Role>>>,
+    /// How it answers the survey, found when first asked for.
+    survey: OnceLock<Arc<Survey>>,
 }
+
+/// The guard of the policies that ship, which is made once.
+static SHIPPED: OnceLock<Arc<Inner>> = OnceLock::new();
 
 /// What the policies say, before it is put in words.
 pub(crate) enum Verdict {
@@ -132,18 +140,52 @@ impl Guard {
     /// When the policies cannot be read, do not fit their schema, or fail the decisions of known answer
     /// that are made here. A process that gets this error must not serve.
     pub fn embedded() -> Result<Self, GuardError> {
-        Self::keeping(|_| true)
+        let inner = match SHIPPED.get() {
+            Some(inner) => Arc::clone(inner),
+            None => {
+                let inner = Self::of(&PolicyFiles::shipped())?.inner();
+                Arc::clone(SHIPPED.get_or_init(|| inner))
+            }
+        };
+        Ok(Self { inner: Arc::new(RwLock::new(inner)) })
     }
 
-    /// The guard with only those built-in policies that `keep` wants: tests leave one out.
-    pub(crate) fn keeping(keep: impl Fn(&str) -> bool) -> Result<Self, GuardError> {
-        let policies = Policies::load(policy::SCHEMA, &policy::embedded(), keep)?;
+    /// The guard with other policies than those that ship.
+    ///
+    /// # Errors
+    /// As [`Guard::embedded`].
+    pub fn of(files: &PolicyFiles) -> Result<Self, GuardError> {
+        Self::loaded(files, |_| true)
+    }
+
+    /// The guard as it would be if one policy were taken out: to see what that policy is for.
+    ///
+    /// # Errors
+    /// As [`Guard::embedded`].
+    pub fn without(files: &PolicyFiles, id: &str) -> Result<Self, GuardError> {
+        Self::loaded(files, |other| other != id)
+    }
+
+    fn loaded(files: &PolicyFiles, keep: impl Fn(&str) -> bool) -> Result<Self, GuardError> {
+        let policies = Policies::load(files, keep)?;
         let words = Words::new(&policies.schema)?;
         let holders = Act::ALL.iter().map(|act| (*act, OnceLock::new())).collect();
-        let inner = Inner { policies, words, authorizer: Authorizer::new(), holders };
-        let guard = Self { inner: Arc::new(inner) };
+        let authorizer = Authorizer::new();
+        let inner = Inner { policies, words, authorizer, holders, survey: OnceLock::new() };
+        let guard = Self { inner: Arc::new(RwLock::new(Arc::new(inner))) };
         guard.canary()?;
         Ok(guard)
+    }
+
+    /// Decides by the policies of `other` from now on; every clone does. Questions under way are answered
+    /// by the policies that they began with.
+    pub fn install(&self, other: &Guard) {
+        let next = other.inner();
+        *self.inner.write().unwrap_or_else(PoisonError::into_inner) = next;
+    }
+
+    fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.inner.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Decides whether `actor` may do `A` to `resource`.
@@ -208,22 +250,30 @@ impl Guard {
         if !act.resources().contains(&resource.kind()) {
             return Verdict::Fault;
         }
-        let Some(slice) = self.inner.policies.slices.get(&(Asker::of(actor), act)) else {
+        // A key never does more than the account that it belongs to could do now.
+        if let Actor::ApiKey(program) = actor {
+            match self.weigh(view, act, &program.owner(circumstances.now), resource, circumstances) {
+                Verdict::Allowed(_) => {}
+                refused => return refused,
+            }
+        }
+        let inner = self.inner();
+        let Some(slice) = inner.policies.slices.get(&(Asker::of(actor), act)) else {
             return Verdict::Fault;
         };
         let policies = match view {
             View::Whole => &slice.whole,
             View::Permits => &slice.permits,
         };
-        let Ok(facts) = self.inner.words.facts(act, actor, resource, circumstances) else {
+        let Ok(facts) = inner.words.facts(act, actor, resource, circumstances) else {
             return Verdict::Fault;
         };
-        let answer = self.inner.authorizer.is_authorized(&facts.request, policies, &facts.entities);
+        let answer = inner.authorizer.is_authorized(&facts.request, policies, &facts.entities);
         // A policy that fails to evaluate is skipped by Cedar; a skipped `forbid` would let somebody in.
         if answer.diagnostics().errors().next().is_some() {
             return Verdict::Fault;
         }
-        let rules = answer.diagnostics().reason().filter_map(|id| self.inner.policies.rules.get(id));
+        let rules = answer.diagnostics().reason().filter_map(|id| inner.policies.rules.get(id));
         let first = rules.min_by_key(|rule| rule.rank).map(|rule| Arc::clone(&rule.id));
         match (answer.decision(), first) {
             (Decision::Allow, Some(rule)) => Verdict::Allowed(rule),
@@ -247,7 +297,8 @@ impl Guard {
     }
 
     fn forbidden(&self, id: Arc<str>, visible: bool) -> Denied {
-        let rule = self.inner.policies.rules.get(&cedar_policy::PolicyId::new(&id));
+        let inner = self.inner();
+        let rule = inner.policies.rules.get(&PolicyId::new(&id));
         let text = |pick: fn(&Rule) -> Option<&String>, otherwise: &'static str| {
             rule.and_then(pick).map_or(Cow::Borrowed(otherwise), |text| Cow::Owned(text.clone()))
         };
@@ -269,9 +320,19 @@ impl Guard {
                 Cow::Borrowed("the token opens one conversation, and this is not it"),
                 Cow::Borrowed("Use the token that was given with this conversation."),
             ),
+            Actor::ApiKey(_) => (
+                Cow::Owned(format!(
+                    "the key, or the account that it belongs to, has no leave for `{act}` here"
+                )),
+                Cow::Borrowed("Use a key that was made for this, of an account that may do it."),
+            ),
             Actor::Service { name, .. } => (
                 Cow::Owned(format!("the service `{name}` has no leave for `{act}`")),
                 Cow::Borrowed("Have a member of staff do it."),
+            ),
+            Actor::Directory { .. } => (
+                Cow::Owned(format!("a directory's token has no leave for `{act}`")),
+                Cow::Borrowed("Use the token for provisioning alone."),
             ),
             Actor::Staff(staff) => {
                 let roles = self.holders(act);
@@ -294,34 +355,77 @@ impl Guard {
         Denied { rule: "default".into(), reason, remedy, visible }
     }
 
-    /// The roles that can hold an action at all.
-    pub(crate) fn holders(&self, act: Act) -> &[Role] {
+    /// The roles that ship and can hold an action at all.
+    pub fn holders(&self, act: Act) -> Vec<Role> {
         let find = || {
-            let able = |role: &&Role| Specimen::of_roles(&[**role]).cell(self, act).somewhere();
+            let able = |role: &&Role| Cell::of(&Specimen::of_roles(&[**role]), self, act).somewhere();
             Role::ALL.iter().filter(able).copied().collect()
         };
-        self.inner.holders.get(&act).map_or(&[], |found| found.get_or_init(find).as_slice())
+        self.inner().holders.get(&act).map_or_else(Vec::new, |found| found.get_or_init(find).clone())
     }
 
     /// The policies with their reasons, in the order of loading.
-    pub(crate) fn rules(&self) -> Vec<&Rule> {
-        let mut rules: Vec<&Rule> = self.inner.policies.rules.values().collect();
+    pub fn rules(&self) -> Vec<Rule> {
+        let mut rules: Vec<Rule> = self.inner().policies.rules.values().cloned().collect();
         rules.sort_by_key(|rule| rule.rank);
         rules
+    }
+
+    /// Whether an action lies in a group of the schema, such as `write`.
+    pub(crate) fn lies_in(&self, act: Act, group: &str) -> bool {
+        self.inner().words.lies_in(act, group)
+    }
+
+    /// Whether a policy can bear on this question at all.
+    pub(crate) fn bears_on(&self, rule: &str, actor: &Actor, act: Act) -> bool {
+        let inner = self.inner();
+        let slice = |asker| inner.policies.slices.get(&(asker, act));
+        let has = |asker| slice(asker).is_some_and(|it| it.whole.policy(&PolicyId::new(rule)).is_some());
+        // What a key asks is asked for its owner as well.
+        has(Asker::of(actor)) || (matches!(actor, Actor::ApiKey(_)) && has(Asker::User))
+    }
+
+    /// Whether the same policies bear on this question here and there.
+    pub(crate) fn bears_alike(&self, other: &Guard, actor: &Actor, act: Act) -> bool {
+        let (ours, theirs) = (self.inner(), other.inner());
+        let alike = |asker| {
+            let (a, b) = (ours.policies.slices.get(&(asker, act)), theirs.policies.slices.get(&(asker, act)));
+            let (Some(a), Some(b)) = (a, b) else { return false };
+            let text = |inner: &Inner, id: &PolicyId| -> Option<Arc<str>> {
+                inner.policies.rules.get(id).map(|rule| Arc::clone(&rule.text))
+            };
+            let same = |id: &PolicyId| text(&ours, id).is_some() && text(&ours, id) == text(&theirs, id);
+            a.whole.num_of_policies() == b.whole.num_of_policies()
+                && a.whole.policies().all(|policy| same(policy.id()))
+        };
+        alike(Asker::of(actor)) && (!matches!(actor, Actor::ApiKey(_)) || alike(Asker::User))
+    }
+
+    /// How it answers every question of the survey. It is asked once; what the policies that ship answer
+    /// alike is not asked again.
+    pub fn survey(&self) -> Arc<Survey> {
+        let inner = self.inner();
+        let find = || {
+            let shipped = SHIPPED.get().filter(|shipped| !Arc::ptr_eq(shipped, &inner));
+            let Some(shipped) = shipped else { return Arc::new(Survey::ask_all(self, None)) };
+            let shipped = Self { inner: Arc::new(RwLock::new(Arc::clone(shipped))) };
+            Arc::new(Survey::ask_all(self, Some((&shipped, &shipped.survey()))))
+        };
+        Arc::clone(inner.survey.get_or_init(find))
     }
 
     /// Three decisions of known answer. They would come out otherwise if actions had lost their groups,
     /// which Cedar does not report: `action in ..` would just never match.
     fn canary(&self) -> Result<(), GuardError> {
         let owner = Specimen::of_roles(&[Role::Owner]);
-        if !owner.cell(self, Act::ReadUsers).everywhere() {
+        if !Cell::of(&owner, self, Act::ReadUsers).everywhere() {
             return Err(GuardError::Canary("an owner is not permitted to see the staff"));
         }
         let both = Specimen::of_roles(&[Role::BotDeveloper, Role::SupportManager]);
-        if both.cell(self, Act::ListConversations).somewhere() {
+        if Cell::of(&both, self, Act::ListConversations).somewhere() {
             return Err(GuardError::Canary("the separation of duties does not hold"));
         }
-        if !Specimen::anonymous().cell(self, Act::OpenConversation).everywhere() {
+        if !Cell::of(&Specimen::anonymous(), self, Act::OpenConversation).everywhere() {
             return Err(GuardError::Canary("nobody is permitted to open a conversation"));
         }
         Ok(())
@@ -330,9 +434,9 @@ impl Guard {
 
 /// What rooms read off a permit most often.
 impl<A: Action> Permit<A> {
-    /// The member of staff who may, if it is one.
+    /// The member of staff who may, or on whose account a program may.
     pub fn user(&self) -> Option<UserId> {
-        self.actor.staff().map(|staff| staff.user)
+        self.actor.account()
     }
 
     /// The person who chats, if it is they who may.

@@ -9,7 +9,10 @@ use cedar_policy::{
     PrincipalConstraint, Schema, ValidationMode, Validator,
 };
 
-use crate::{Act, Actor, Role};
+use serde::{Deserialize, Serialize};
+
+use crate::role::POLICIES;
+use crate::{Act, Actor};
 
 /// Why the policies cannot be used. Nothing is permitted then: the process does not start.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +24,7 @@ pub enum GuardError {
     #[error("the policy file `{file}` cannot be read: {cause}")]
     Syntax {
         /// The file.
-        file: &'static str,
+        file: String,
         /// What Cedar says.
         cause: String,
     },
@@ -29,21 +32,21 @@ pub enum GuardError {
     #[error("a policy of `{file}` has no `@id` of its own")]
     Id {
         /// The file.
-        file: &'static str,
+        file: String,
     },
     /// A policy names a role, action or fact that does not exist, or compares what cannot be compared.
     #[error("the policies do not fit the schema: {0}")]
     Strict(String),
+    /// There are too many files or too much text, or a file's name is not a name.
+    #[error("these are not policy files: {0}")]
+    Files(&'static str),
     /// A decision whose answer is known came out otherwise.
     #[error("the policies do not work as loaded: {0}")]
     Canary(&'static str),
 }
 
-/// One file of policies.
-pub(crate) type Source = (&'static str, &'static str);
-
 /// The schema that is built in.
-pub(crate) const SCHEMA: &str = include_str!("../../../policies/wardroom.cedarschema");
+const SCHEMA: &str = include_str!("../../../policies/wardroom.cedarschema");
 
 macro_rules! file {
     ($name:literal) => {
@@ -51,23 +54,103 @@ macro_rules! file {
     };
 }
 
-/// The files that are built in. When several `forbid` policies hit, the first in this order is named.
-pub(crate) fn embedded() -> Vec<Source> {
+/// The files that ship. When several `forbid` policies hit, the first in this order is named.
+fn shipped() -> Vec<(&'static str, &'static str)> {
     let mut sources = vec![file!("guards"), file!("separation"), file!("purpose")];
     sources.extend([file!("staff"), file!("end_user"), file!("services")]);
-    sources.extend(Role::ALL.iter().map(|role| (role.name(), role.policy())));
+    sources.push(file!("api_key"));
+    sources.push(file!("custom"));
+    sources.extend(POLICIES);
     sources
 }
 
+/// The most files that a set of policies has.
+const FILES: usize = 64;
+
+/// The most text that a set of policies has, in bytes.
+const TEXT: usize = 256 * 1024;
+
+/// A set of policy files, by name without `.cedar`, in the order in which they are read. They are texts
+/// only: [`Guard::of`](crate::Guard::of) parses and checks them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<(String, String)>", into = "Vec<(String, String)>")]
+pub struct PolicyFiles(Vec<(String, String)>);
+
+impl PolicyFiles {
+    /// The files that ship.
+    pub fn shipped() -> Self {
+        Self(shipped().into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect())
+    }
+
+    /// These files. Those that bear the name of one that ships are read in the shipped order, which
+    /// decides the rule that a refusal names; others come after them by name.
+    ///
+    /// # Errors
+    /// [`GuardError::Files`] when there are more than 64 files, more than 256 KiB, a name that is not one
+    /// to 40 small letters, digits and underscores, or the same name twice.
+    pub fn new(files: impl IntoIterator<Item = (String, String)>) -> Result<Self, GuardError> {
+        let mut files: Vec<(String, String)> = files.into_iter().collect();
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        if files.is_empty() || files.len() > FILES {
+            return Err(GuardError::Files("between 1 and 64 files are wanted"));
+        }
+        if files.iter().map(|(_, text)| text.len()).sum::<usize>() > TEXT {
+            return Err(GuardError::Files("they are larger than 256 KiB together"));
+        }
+        if !files.iter().all(|(name, _)| (1..=40).contains(&name.len()) && name.chars().all(fits)) {
+            return Err(GuardError::Files("a file's name is small letters, digits and underscores"));
+        }
+        let order = shipped();
+        let place = |name: &str| order.iter().position(|(other, _)| *other == name).unwrap_or(usize::MAX);
+        files.sort_by(|(a, _), (b, _)| (place(a), a).cmp(&(place(b), b)));
+        let mut pairs = files.iter().zip(files.iter().skip(1));
+        if pairs.any(|((a, _), (b, _))| a == b) {
+            return Err(GuardError::Files("two files bear one name"));
+        }
+        Ok(Self(files))
+    }
+
+    /// Name and text of each file, in the order of reading.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, text)| (name.as_str(), text.as_str()))
+    }
+
+    /// The schema that every policy is checked against. It is part of the program and does not change
+    /// with the policies.
+    pub const fn schema() -> &'static str {
+        SCHEMA
+    }
+}
+
+impl TryFrom<Vec<(String, String)>> for PolicyFiles {
+    type Error = GuardError;
+
+    fn try_from(files: Vec<(String, String)>) -> Result<Self, GuardError> {
+        Self::new(files)
+    }
+}
+
+impl From<PolicyFiles> for Vec<(String, String)> {
+    fn from(files: PolicyFiles) -> Self {
+        files.0
+    }
+}
+
 /// One policy, as it is named and explained.
-#[derive(Debug)]
-pub(crate) struct Rule {
-    pub(crate) id: Arc<str>,
-    pub(crate) reason: Option<String>,
-    pub(crate) remedy: Option<String>,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name.
+    pub id: Arc<str>,
+    /// Why it forbids, as part of a sentence.
+    pub reason: Option<String>,
+    /// What helps, as a sentence.
+    pub remedy: Option<String>,
     /// Its place in the order of loading.
     pub(crate) rank: usize,
-    pub(crate) forbids: bool,
+    /// Whether it forbids; else it permits.
+    pub forbids: bool,
+    /// What it says.
+    pub(crate) text: Arc<str>,
 }
 
 /// The kinds of actor, which are the kinds of principal in the schema.
@@ -76,27 +159,30 @@ pub(crate) enum Asker {
     Anonymous,
     Visitor,
     User,
+    ApiKey,
     Service,
 }
 
 impl Asker {
-    const ALL: [Asker; 4] = [Self::Anonymous, Self::Visitor, Self::User, Self::Service];
+    const ALL: [Asker; 5] = [Self::Anonymous, Self::Visitor, Self::User, Self::ApiKey, Self::Service];
 
     pub(crate) const fn of(actor: &Actor) -> Self {
         match actor {
             Actor::Anonymous { .. } => Self::Anonymous,
             Actor::Visitor(_) => Self::Visitor,
             Actor::Staff(_) => Self::User,
-            Actor::Service { .. } => Self::Service,
+            Actor::ApiKey(_) => Self::ApiKey,
+            Actor::Service { .. } | Actor::Directory { .. } => Self::Service,
         }
     }
 
     /// The name of the type in the schema.
-    const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Anonymous => "Anonymous",
             Self::Visitor => "Visitor",
             Self::User => "User",
+            Self::ApiKey => "ApiKey",
             Self::Service => "Service",
         }
     }
@@ -128,25 +214,26 @@ pub(crate) struct Policies {
 
 impl Policies {
     /// Reads and checks everything, or refuses everything.
-    pub(crate) fn load(
-        schema: &str,
-        sources: &[Source],
-        keep: impl Fn(&str) -> bool,
-    ) -> Result<Self, GuardError> {
+    pub(crate) fn load(files: &PolicyFiles, keep: impl Fn(&str) -> bool) -> Result<Self, GuardError> {
         let (schema, warnings) =
-            Schema::from_cedarschema_str(schema).map_err(|e| GuardError::Schema(e.to_string()))?;
+            Schema::from_cedarschema_str(SCHEMA).map_err(|e| GuardError::Schema(e.to_string()))?;
         if let Some(warning) = warnings.into_iter().next() {
             return Err(GuardError::Schema(warning.to_string()));
         }
         let mut rules = HashMap::new();
         let mut policies = Vec::new();
-        for (file, text) in sources {
-            let parsed: PolicySet = text
-                .parse()
-                .map_err(|e: cedar_policy::ParseErrors| GuardError::Syntax { file, cause: e.to_string() })?;
+        for (file, text) in files.iter() {
+            let nameless = || GuardError::Id { file: file.to_owned() };
+            let parsed: PolicySet = text.parse().map_err(|e: cedar_policy::ParseErrors| {
+                GuardError::Syntax { file: file.to_owned(), cause: e.to_string() }
+            })?;
+            // A template is a policy with a hole; nobody fills it here.
+            if parsed.templates().next().is_some() {
+                return Err(nameless());
+            }
             for policy in in_file_order(&parsed) {
                 let name = policy.annotation("id").filter(|id| !id.is_empty());
-                let name: Arc<str> = name.ok_or(GuardError::Id { file })?.into();
+                let name: Arc<str> = name.ok_or_else(nameless)?.into();
                 let note = |key| policy.annotation(key).map(str::to_owned);
                 let (reason, remedy) = (note("reason"), note("remedy"));
                 let forbids = policy.effect() == Effect::Forbid;
@@ -155,9 +242,9 @@ impl Policies {
                     continue;
                 }
                 let policy = policy.new_id(id.clone());
-                let rank = rules.len();
-                if rules.insert(id, Rule { id: name, reason, remedy, rank, forbids }).is_some() {
-                    return Err(GuardError::Id { file });
+                let (rank, text) = (rules.len(), policy.to_string().into());
+                if rules.insert(id, Rule { id: name, reason, remedy, rank, forbids, text }).is_some() {
+                    return Err(nameless());
                 }
                 policies.push(policy);
             }
@@ -244,15 +331,15 @@ fn climbs(policy: &Policy) -> bool {
 mod tests {
     use super::*;
 
-    fn with(extra: &'static str) -> Result<Policies, GuardError> {
-        let mut sources = embedded();
-        sources.push(("extra", extra));
-        Policies::load(SCHEMA, &sources, |_| true)
+    fn with(extra: &str) -> Result<Policies, GuardError> {
+        let mut files: Vec<(String, String)> = PolicyFiles::shipped().into();
+        files.push(("extra".to_owned(), extra.to_owned()));
+        Policies::load(&PolicyFiles::new(files)?, |_| true)
     }
 
     #[test]
     fn the_policies_that_ship_pass_the_strict_check() {
-        let policies = Policies::load(SCHEMA, &embedded(), |_| true).unwrap();
+        let policies = Policies::load(&PolicyFiles::shipped(), |_| true).unwrap();
         assert!(policies.rules.values().all(|rule| !rule.forbids || rule.reason.is_some()));
         assert!(policies.rules.values().all(|rule| !rule.forbids || rule.remedy.is_some()));
     }
@@ -272,16 +359,16 @@ mod tests {
     #[test]
     fn a_policy_without_a_name_of_its_own_is_refused() {
         let nameless = "permit (principal is Service, action == Action::\"bot.read\", resource);";
-        assert!(matches!(with(nameless), Err(GuardError::Id { file: "extra" })));
+        assert!(matches!(with(nameless), Err(GuardError::Id { file }) if file == "extra"));
         let twice =
             "@id(\"service.edge\") permit (principal is Service, action == Action::\"bot.read\", resource);";
-        assert!(matches!(with(twice), Err(GuardError::Id { file: "extra" })));
-        assert!(matches!(with("permit ("), Err(GuardError::Syntax { file: "extra", .. })));
+        assert!(matches!(with(twice), Err(GuardError::Id { file }) if file == "extra"));
+        assert!(matches!(with("permit ("), Err(GuardError::Syntax { file, .. }) if file == "extra"));
     }
 
     #[test]
     fn a_message_meets_only_the_rules_for_messages() {
-        let policies = Policies::load(SCHEMA, &embedded(), |_| true).unwrap();
+        let policies = Policies::load(&PolicyFiles::shipped(), |_| true).unwrap();
         let ids = |asker, act| {
             let slice = policies.slices.get(&(asker, act)).unwrap();
             let mut ids: Vec<String> = slice.whole.policies().map(|p| p.id().to_string()).collect();
@@ -294,9 +381,12 @@ mod tests {
             ids(Asker::User, Act::UpdateBot),
             [
                 "bot_developer.bots",
+                "custom.given",
                 "guard.fresh_sign_in",
                 "guard.second_factor",
                 "guard.tenant",
+                "nlp_engineer.bots",
+                "separation.approver_builds",
                 "separation.auditor_read_only",
                 "separation.support_bots",
             ]
@@ -313,5 +403,25 @@ mod tests {
         ] {
             assert!(with(bad).is_err_and(|error| error.to_string().contains("uses `in`")), "{bad}");
         }
+    }
+
+    #[test]
+    fn files_are_read_in_the_shipped_order_whatever_order_they_come_in() {
+        let mut files: Vec<(String, String)> = PolicyFiles::shipped().into();
+        files.reverse();
+        assert_eq!(PolicyFiles::new(files.clone()).unwrap(), PolicyFiles::shipped());
+        files.push(("guards".to_owned(), String::new()));
+        assert!(PolicyFiles::new(files).is_err());
+        for bad in ["", "../x", "Guards", "a.cedar"] {
+            assert!(PolicyFiles::new([(bad.to_owned(), String::new())]).is_err(), "{bad}");
+        }
+        let huge = "x".repeat(TEXT + 1);
+        assert!(PolicyFiles::new([("guards".to_owned(), huge)]).is_err());
+    }
+
+    #[test]
+    fn a_policy_with_a_hole_is_refused() {
+        let hole = r#"@id("x") permit (principal == ?principal, action == Action::"bot.read", resource);"#;
+        assert!(with(hole).is_err());
     }
 }

@@ -1,10 +1,12 @@
-//! The roles. A role is a name, a policy file of the same name, and a field of `Grants` in the schema;
-//! to add one, add those three.
+//! The roles. A role that ships is a name, a policy file of the same name, and a field of `Grants` in the
+//! schema; to add one, add those three. A tenant makes others of actions ([`CustomRole`]).
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::CustomRole;
 
 /// A text that names nothing in one of this crate's lists.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -20,29 +22,30 @@ macro_rules! roles {
         #[serde(try_from = "String", into = "String")]
         pub enum Role {
             $( $(#[$doc])* $variant, )*
+            /// One that a tenant made of actions.
+            Custom(CustomRole),
         }
 
         impl Role {
-            /// All roles, in the order in which the matrix shows them.
+            /// All roles that ship, in the order in which the matrix shows them.
             pub const ALL: &'static [Role] = &[$(Role::$variant),*];
 
-            /// The name in policies, in the database and on the command line.
+            /// The name in policies, in the database and on the command line; of a custom role the whole
+            /// text, which says what it gives.
             pub const fn name(self) -> &'static str {
-                match self { $(Role::$variant => $name,)* }
+                match self { $(Role::$variant => $name,)* Role::Custom(role) => role.text() }
             }
 
             /// The name as people read it.
             pub const fn display(self) -> &'static str {
-                match self { $(Role::$variant => $display,)* }
-            }
-
-            /// The policy file of this role.
-            pub(crate) const fn policy(self) -> &'static str {
-                match self {
-                    $(Role::$variant => include_str!(concat!("../../../policies/roles/", $name, ".cedar")),)*
-                }
+                match self { $(Role::$variant => $display,)* Role::Custom(role) => role.title() }
             }
         }
+
+        /// The policy files of the roles that ship.
+        pub(crate) const POLICIES: &[(&str, &str)] = &[
+            $(($name, include_str!(concat!("../../../policies/roles/", $name, ".cedar"))),)*
+        ];
     };
 }
 
@@ -51,6 +54,10 @@ roles! {
     Owner, "owner", "owner";
     /// Builds bots; opens no transcripts.
     BotDeveloper, "bot_developer", "bot developer";
+    /// Tunes what a bot knows and understands; submits no release, opens no transcripts.
+    NlpEngineer, "nlp_engineer", "NLP engineer";
+    /// Puts releases of others live; builds none, opens no transcripts.
+    ReleaseApprover, "release_approver", "release approver";
     /// Answers the conversations assigned to them.
     SupportAgent, "support_agent", "support agent";
     /// Opens every conversation of their scope; changes no bots.
@@ -75,7 +82,10 @@ impl FromStr for Role {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        Role::ALL.iter().copied().find(|role| role.name() == text).ok_or(NameError { what: "role" })
+        if let Some(role) = Role::ALL.iter().copied().find(|role| role.name() == text) {
+            return Ok(role);
+        }
+        CustomRole::parse(text).map(Role::Custom).map_err(|_| NameError { what: "role" })
     }
 }
 

@@ -16,7 +16,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::ceremony::{Open, Step};
 use crate::invite::{For, account_of};
-use crate::passkey::{Challenge, Registration};
+use crate::passkey::{Challenge, PasskeyError, Registration};
 use crate::password::NewPassword;
 use crate::recovery::RecoveryCode;
 use crate::sign_in::SignedIn;
@@ -330,7 +330,11 @@ fn file(
 ) -> Result<&'static str, StoreError> {
     match factor {
         Factor::Passkey(passkey) => {
-            credentials::add_passkey(tx, tenant, passkey)?;
+            credentials::add_passkey(tx, tenant, passkey).map_err(|error| match error {
+                // Section 7.1 step 26: the credential is registered, here or to somebody else.
+                StoreError::Conflict { .. } => Refused::Passkey(PasskeyError::Credential).into(),
+                other => other,
+            })?;
             Ok("passkey")
         }
         Factor::Totp { password, seed, key_gen, step } => {

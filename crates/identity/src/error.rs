@@ -103,6 +103,30 @@ pub enum Refused {
     /// Nobody could sign in any more.
     #[error("nobody could sign in any more")]
     NobodyLeft,
+    /// The role is held, or asked for, already.
+    #[error("the role is held or asked for already")]
+    Asked,
+    /// There is no such request that waits.
+    #[error("there is no such request")]
+    NoRequest,
+    /// Nobody decides about what they asked for themselves.
+    #[error("this is the same person's request")]
+    OwnRequest,
+    /// There is no such API key that lives.
+    #[error("there is no such API key")]
+    NoKey,
+    /// Too many API keys live.
+    #[error("too many API keys live")]
+    Keys(&'static str),
+    /// Nobody signs in to a service account.
+    #[error("this is a service account")]
+    Service,
+    /// Two tokens of the connection are live.
+    #[error("two tokens are live")]
+    TwoTokens,
+    /// There is no such token that is not revoked.
+    #[error("there is no such token")]
+    NoToken,
     /// The account is disabled, or holds no role that it could sign in for.
     #[error("the account cannot be used")]
     Unusable,
@@ -236,6 +260,40 @@ impl From<&Refused> for Problem {
                 "Nobody could sign in any more if the provider fails.",
                 "Enable a connection, and name a break-glass account that has factors of its own.",
             ),
+            R::Asked => Problem::new(
+                Kind::Conflict,
+                "The role is held already, or asked for, or too much is asked for at a time.",
+                "Wait for the decision, or take another request back.",
+            ),
+            R::NoRequest => Problem::new(
+                Kind::Conflict,
+                "There is nothing here that waits for a decision.",
+                "Reload the page: it may have been decided, taken back, or run out.",
+            ),
+            R::OwnRequest => Problem::new(
+                Kind::Forbidden,
+                "Nobody decides about what they asked for themselves, or about a service account that they answer for.",
+                "Have a second person decide.",
+            ),
+            R::NoKey => {
+                Problem::new(Kind::NotFound, "There is no such API key, or it has ended.", "Reload the list.")
+            }
+            R::Keys(why) => Problem::new(Kind::Conflict, *why, "End one that is not used any more first."),
+            R::Service => Problem::new(
+                Kind::Conflict,
+                "Nobody signs in to a service account.",
+                "Make a key for it instead.",
+            ),
+            R::TwoTokens => Problem::new(
+                Kind::Conflict,
+                "Two tokens of this connection are live.",
+                "Revoke the one that the directory no longer uses, then make another.",
+            ),
+            R::NoToken => Problem::new(
+                Kind::NotFound,
+                "There is no such token, or it was revoked.",
+                "Reload the page to see those that there are.",
+            ),
             R::Unusable => Problem::new(
                 Kind::Conflict,
                 "The account is disabled or holds no role.",
@@ -298,6 +356,12 @@ mod tests {
             (Refused::NotHeld, 409),
             (Refused::NoAccount, 404),
             (Refused::Unusable, 409),
+            (Refused::Asked, 409),
+            (Refused::NoRequest, 409),
+            (Refused::OwnRequest, 403),
+            (Refused::NoKey, 404),
+            (Refused::Keys("The account has twenty keys that live."), 409),
+            (Refused::Service, 409),
             (Refused::Provider, 401),
             (Refused::NoConnection, 404),
             (Refused::Setting("issuer"), 422),
@@ -305,6 +369,8 @@ mod tests {
             (Refused::DomainTaken, 409),
             (Refused::DomainUnproved, 409),
             (Refused::NobodyLeft, 409),
+            (Refused::TwoTokens, 409),
+            (Refused::NoToken, 404),
         ];
         for (refused, status) in all {
             let problem = serde_json::to_value(Problem::from(&refused)).unwrap();

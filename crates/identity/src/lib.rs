@@ -8,22 +8,28 @@
 //! What this room does not promise: that a person is who they say when they first enrol. The invitation
 //! link stands for that; hand it over by a way that you trust.
 
+pub mod access;
+pub mod api_keys;
 mod ceremony;
+mod custom;
 mod device;
 mod enrol;
 mod error;
 mod invite;
 mod pen;
+pub mod review;
 mod revoked;
 mod roles;
 mod session;
 mod sign_in;
 mod sign_in_passkey;
+pub mod site_token;
 mod staff;
 mod step_up;
 mod throttle;
 
 pub mod connections;
+pub mod directory;
 pub mod passkey;
 pub mod password;
 pub mod recovery;
@@ -70,6 +76,7 @@ struct Inner {
     passwords: Passwords,
     access: AccessCell,
     revoked: Notify,
+    refusals: api_keys::Refusals,
 }
 
 impl std::fmt::Debug for Identity {
@@ -106,7 +113,36 @@ impl Identity {
         passwords: Passwords,
     ) -> Self {
         let (access, revoked) = (AccessCell::new(), Notify::new());
-        Self(Arc::new(Inner { db, keys, guard, world, tenant, relying_party, passwords, access, revoked }))
+        Self(Arc::new(Inner {
+            db,
+            keys,
+            guard,
+            world,
+            tenant,
+            relying_party,
+            passwords,
+            access,
+            revoked,
+            refusals: api_keys::Refusals::default(),
+        }))
+    }
+
+    /// The person whom a bot's site names so, from the first time on the same one. Only a keyed hash of the
+    /// name is kept.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn site_person(
+        &self,
+        bot: &kernel::BotName,
+        person: &site_token::SitePerson,
+    ) -> Result<kernel::SubjectId, IdentityError> {
+        let inner = &self.0;
+        let name = format!("{bot}\0{}", person.as_str());
+        let blind = inner.index().await?.blind_index("end-user", name.as_bytes())?;
+        let (tenant, now, fresh) = (inner.tenant, inner.world.now(), inner.world.id());
+        let bot = bot.clone();
+        Ok(inner.db.write(move |tx| store::end_users::seen(tx, tenant, blind, &bot, fresh, now)).await?)
     }
 
     /// The tenant whose staff sign in here.

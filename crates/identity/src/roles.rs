@@ -7,7 +7,7 @@ use kernel::Timestamp;
 use ledger::Token;
 use ledger::catalogue::{RoleGranted, RoleRevoked};
 use store::users::{self, GrantRow};
-use store::{StoreError, Via};
+use store::{StoreError, Via, api_keys};
 
 use crate::session::{account, end_all};
 use crate::staff::not_the_last;
@@ -19,7 +19,8 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refused::ReasonNeeded`], [`Refused::NoAccount`], [`Refused::Separation`] when the person holds a
-    /// role that may not go with it; [`Refused::LastOwner`] when the last owner's role would be given an
+    /// role that may not go with it; [`Refused::OwnRequest`] when it is a service account that whoever grants
+    /// answers for; [`Refused::LastOwner`] when the last owner's role would be given an
     /// end.
     pub async fn grant(
         &self,
@@ -49,6 +50,14 @@ impl Identity {
             }
             let held = users::grants_of(tx, tenant, user, now)?;
             check_assignment(&held, &row.grant).map_err(Refused::from)?;
+            // Who answers for a service account makes its keys: what it holds is in their hands.
+            if let Some(service) = api_keys::service(tx, tenant, user)? {
+                if permit.user() == Some(service.answers) {
+                    return Err(Refused::OwnRequest.into());
+                }
+                let theirs = users::grants_of(tx, tenant, service.answers, now)?;
+                check_assignment(&theirs, &row.grant).map_err(Refused::from)?;
+            }
             if expires.is_some() && row.grant == Grant::everywhere(Role::Owner) {
                 not_the_last(tx, &reads, user, now)?;
             }

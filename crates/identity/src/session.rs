@@ -17,7 +17,7 @@ use crate::pen::Pen;
 use crate::{Identity, IdentityError, Inner, Refused, sha256};
 
 /// How long a session lasts without a request.
-const IDLE: Duration = Duration::from_secs(60 * 60);
+pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 /// How often a request is remembered: a write each time would be too many.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 
@@ -261,7 +261,7 @@ fn judge(session: &Session, user: &User, now: Timestamp, tenant: kernel::TenantI
 type Whose = (kernel::TenantId, UserId, SessionId);
 
 /// Ends a session with its event; false when it had ended.
-fn end(
+pub(crate) fn end(
     tx: &mut Tx<'_>,
     pen: &Pen,
     (tenant, user, session): Whose,

@@ -10,12 +10,14 @@ use kernel::{Email, Secret, SessionId, Timestamp, UserId};
 use ledger::Pseudonym;
 use ledger::catalogue::{BreakGlassUsed, LoginFailed, LoginSucceeded, RecoveryCodeUsed, SessionEnded};
 use serde::{Deserialize, Serialize};
+use store::access_requests;
 use store::connections;
 use store::credentials;
 use store::sessions::{self, Session};
 use store::users::{self, User, UserState};
 use store::{Read, StoreError, Tx, Via};
 
+use crate::access::REVIEW;
 use crate::ceremony::{Open, Step};
 use crate::pen::Pen;
 use crate::recovery::typed_code_hash;
@@ -375,6 +377,7 @@ impl Beginning {
         sessions::begin(tx, &session, self.hash)?;
         users::signed_in(tx, tenant, user, now)?;
         if elsewhere {
+            access_requests::glass_used(tx, tenant, user, id, now, now.after(REVIEW))?;
             self.pen.note(tx, &BreakGlassUsed { user, session: id })?;
         }
         let mfa = session.assurance >= 2;

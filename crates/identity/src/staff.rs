@@ -5,7 +5,7 @@ use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role};
 use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
 use ledger::catalogue::{FactorsReset, UserDisabled};
 use store::users::{self, GrantRow, User, UserState};
-use store::{Read, StoreError, Via, credentials};
+use store::{Read, StoreError, Via, api_keys, credentials};
 
 use crate::invite::{self, Draft, For};
 use crate::session::{account, end_all};
@@ -30,6 +30,8 @@ pub struct UserView {
     pub grants: Vec<Grant>,
     /// What they sign in with.
     pub factors: Factors,
+    /// Nobody signs in to it: programs show its keys.
+    pub service: bool,
 }
 
 /// What somebody signs in with.
@@ -63,16 +65,17 @@ impl Identity {
             for user in users::list(tx, &permit)? {
                 let grants = users::grants_of(tx, tenant, user.id, now)?;
                 let factors = factors_of(tx, tenant, user.id)?;
-                rows.push((user, grants, factors));
+                let service = api_keys::service(tx, tenant, user.id)?.is_some();
+                rows.push((user, grants, factors, service));
             }
             Ok(rows)
         });
         let mut shown = Vec::new();
-        for (user, grants, factors) in rows.await? {
+        for (user, grants, factors, service) in rows.await? {
             let who = inner.who(&user).await?;
             let User { id, state, created, last_login, .. } = user;
             let (name, email) = (who.name, who.email);
-            shown.push(UserView { id, name, email, state, created, last_login, grants, factors });
+            shown.push(UserView { id, name, email, state, created, last_login, grants, factors, service });
         }
         Ok(shown)
     }
@@ -111,9 +114,13 @@ impl Identity {
             not_the_last(tx, &reads, user, now)?;
             let sessions_ended = end_all(tx, &pen, (tenant, user), None, now)?;
             users::set_state(tx, &permit, UserState::Disabled)?;
+            // A directory that had disabled it too does not enable it any more.
+            store::directory::release(tx, tenant, user)?;
             pen.note(tx, &UserDisabled { user, sessions_ended })
         });
-        Ok(job.await?)
+        job.await?;
+        inner.tell();
+        Ok(())
     }
 
     /// Removes every factor of an account, ends its sessions, and gives the secret of an invitation with
@@ -130,6 +137,9 @@ impl Identity {
         let inner = &self.0;
         let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
         let found = inner.db.read(move |tx| {
+            if api_keys::service(tx, tenant, user)?.is_some() {
+                return Err(Refused::Service.into());
+            }
             Ok(users::find(tx, tenant, user)?.zip(Some(users::grants_of(tx, tenant, user, now)?)))
         });
         let (row, grants) = found.await?.ok_or(Refused::NoAccount)?;

@@ -108,8 +108,16 @@ ids! {
     TicketId, "ticket";
     /// An invitation to enrol. The link's secret is another value.
     InviteId, "invite";
+    /// An API key. What a program shows is another value.
+    ApiKeyId, "api key";
+    /// Somebody's wish to hold a role for a while.
+    AccessRequestId, "access request";
     /// A way of signing in through an identity provider. It is public.
     ConnectionId, "connection";
+    /// A person or a group as a directory describes them. It is public.
+    DirectoryEntryId, "directory entry";
+    /// A directory's token. It is public; the secret is another value.
+    DirectoryTokenId, "directory token";
     /// One request at a door, echoed in `x-request-id`.
     RequestId, "request";
     /// A request about a key that needs a second person. It is public.

@@ -1,7 +1,7 @@
 //! What an event is: a struct of the catalogue, a header that says who, when and where, and the entry
 //! made of both, an OCSF 1.8.0 event as canonical JSON, which becomes a leaf of the tenant's tree.
 
-use kernel::{EventId, RequestId, TenantId, Timestamp, UserId};
+use kernel::{ApiKeyId, EventId, RequestId, TenantId, Timestamp, UserId};
 
 use crate::jcs::Json;
 use crate::merkle::{Hash, leaf_hash};
@@ -200,7 +200,14 @@ pub enum ActorRef {
     Staff(UserId),
     /// A person who chats.
     Visitor(Pseudonym),
-    /// A machine with an identity of its own: an API key, an edge, an engine.
+    /// A program with an API key, on the account that the key belongs to.
+    ApiKey {
+        /// The key.
+        key: ApiKeyId,
+        /// The account.
+        owner: UserId,
+    },
+    /// A machine with an identity of its own: an edge, an engine.
     Service(&'static str),
     /// Whoever runs the command line on the machine.
     Operator,
@@ -216,6 +223,12 @@ impl ActorRef {
                 ("uid", Json::text(id.to_string())),
                 ("type_id", Json::whole(1)),
                 ("type", Json::text("User")),
+            ]),
+            Self::ApiKey { key, owner } => user(vec![
+                ("uid", Json::text(owner.to_string())),
+                ("credential_uid", Json::text(key.to_string())),
+                ("type_id", Json::whole(4)),
+                ("type", Json::text("Service")),
             ]),
             Self::Visitor(pseudonym) => user(vec![
                 ("uid", Json::text(pseudonym.to_string())),

@@ -4,8 +4,9 @@
 use std::fmt;
 
 use kernel::{
-    BotName, ConnectionId, ConversationId, EventId, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, DirectoryEntryId, EventId, InviteId,
+    KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -171,6 +172,7 @@ words! {
     UserId, "user id", |it| Json::text(it.to_string());
     SubjectId, "subject id", |it| Json::text(it.to_string());
     ConnectionId, "connection id", |it| Json::text(it.to_string());
+    DirectoryEntryId, "directory entry id", |it| Json::text(it.to_string());
     ConversationId, "conversation id", |it| Json::text(it.to_string());
     MessageId, "message id", |it| Json::text(it.to_string());
     SessionId, "session id", |it| Json::text(it.to_string());
@@ -180,6 +182,8 @@ words! {
     KeyRequestId, "key request id", |it| Json::text(it.to_string());
     TicketId, "ticket id", |it| Json::text(it.to_string());
     InviteId, "invite id", |it| Json::text(it.to_string());
+    ApiKeyId, "api key id", |it| Json::text(it.to_string());
+    AccessRequestId, "access request id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());
     BotName, "bot name", |it| Json::text(it.as_str().to_owned());
     Pseudonym, "pseudonym", |it| Json::text(it.to_string());

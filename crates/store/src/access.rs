@@ -4,8 +4,8 @@
 //! parameters beside it.
 
 use guard::action::{
-    ListConversations, OpenConversation, PostMessage, ReadOverview, ReadOwnConversation, ReadTranscript,
-    ReplyToConversation, TestBot,
+    EraseOwnData, EraseSubject, ListConversations, OpenConversation, PostMessage, ReadOverview,
+    ReadOwnConversation, ReadOwnData, ReadTranscript, ReplyToConversation, TestBot,
 };
 use guard::{Action, Permit};
 use kernel::{BotName, ConversationId, ReleaseId, UserId};
@@ -31,6 +31,10 @@ leaves! {
     Reads: PostMessage, ReadOwnConversation, ReadTranscript, ReplyToConversation;
     /// Leave to add to the permit's conversation and to change its state.
     Writes: PostMessage, ReplyToConversation;
+    /// Leave for a person who chats to reach all that is theirs.
+    Owns: ReadOwnData, EraseOwnData;
+    /// Leave to erase somebody.
+    Erases: EraseSubject, EraseOwnData;
     /// Leave to see which conversations there are, never what was said.
     Lists: ListConversations, ReadOverview;
 }

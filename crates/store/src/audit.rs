@@ -2,9 +2,11 @@
 //! appended in the same transaction as the act it tells of, so there is no act without its entry and
 //! no entry without its act.
 
-use guard::action::{ExportAudit, ReadAudit, VerifyAudit, VerifyBackup};
+use std::time::Duration;
+
+use guard::action::{ExportAudit, ReadAudit, ReadTraffic, VerifyAudit, VerifyBackup};
 use guard::{Action, Permit};
-use kernel::{EventId, TenantId, Timestamp, UserId};
+use kernel::{EventId, Id, RequestId, TenantId, Timestamp, UserId};
 use ledger::verify::StoredLeaf;
 use ledger::{Entry, Frontier, Hash};
 use vault::{Place, Sealed};
@@ -15,6 +17,9 @@ use crate::{Read, Row, StoreError, Tx, params};
 
 /// The setting that holds the seed of the log's signing key, sealed.
 pub const SEED: &str = "audit.seed";
+
+/// How long it may take at most until an entry is written.
+const WRITTEN: Duration = Duration::from_secs(600);
 
 /// The name under which a tenant's log is signed.
 pub fn origin(tenant: TenantId) -> String {
@@ -295,6 +300,37 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadAudit>, filter: &Filter) -> R
         ],
     )?;
     rows.into_iter().map(leaf_of).collect()
+}
+
+/// The firewall's refusal of the request with this reference, if it was recorded by itself.
+///
+/// # Errors
+/// Only what the database says.
+pub fn refusal(
+    tx: &mut Read<'_>,
+    permit: &Permit<ReadTraffic>,
+    reference: RequestId,
+) -> Result<Option<Leaf>, StoreError> {
+    // The reference is older than its entry, which waits its turn to be written.
+    let from = made(reference);
+    let rows = tx.rows(
+        "SELECT idx, event, code, at_ms, actor, json, leaf_hash, detail_gen FROM ledger_leaves
+         WHERE tenant = $1 AND at_ms >= $2 AND at_ms < $3 AND code = $4 ORDER BY idx LIMIT 5000",
+        params![permit.tenant(), from, from.after(WRITTEN), "EDGE-1003W"],
+    )?;
+    let name = format!("\"correlation_uid\":\"{reference}\"");
+    let said = |leaf: &Leaf| {
+        let json = leaf.json.as_deref().unwrap_or_default();
+        json.windows(name.len()).any(|window| window == name.as_bytes())
+    };
+    let leaves = rows.into_iter().map(leaf_of).collect::<Result<Vec<_>, _>>()?;
+    Ok(leaves.into_iter().find(said))
+}
+
+/// When a reference was made: it begins with its time (RFC 9562, version 7).
+pub fn made(reference: RequestId) -> Timestamp {
+    let [a, b, c, d, e, f, ..] = reference.to_bytes();
+    Timestamp::from_millis(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
 }
 
 /// The sealed detail of one entry, with the generation of the key that seals it.

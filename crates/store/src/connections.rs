@@ -9,6 +9,7 @@ use guard::action::{ManageConnections, ReadConnections};
 use kernel::{ConnectionId, Secret, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
 use crate::{Read, Row, StoreError, Tx, params};
@@ -114,7 +115,8 @@ pub fn create(
             connection.created,
             permit.user()
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::Connections, params![connection.tenant, connection.id])
 }
 
 /// Writes a connection's name, state, settings and secret, if nobody else has changed it since
@@ -130,25 +132,29 @@ pub fn update(
 ) -> Result<(), StoreError> {
     let (settings, generation) = &connection.settings;
     let secret = connection.secret.as_ref();
-    let changed = tx.execute(
-        "UPDATE connections
+    let tenant = permit.tenant();
+    let key = params![tenant, connection.id];
+    let changed = bound::change(tx, Bound::Connections, key, |tx| {
+        tx.execute(
+            "UPDATE connections
          SET name = $4, state = $5, key_gen = $6, settings = $7, secret_gen = $8, secret = $9,
              version = version + 1, changed_ms = $10, changed_by = $11
          WHERE tenant = $1 AND id = $2 AND version = $3",
-        params![
-            permit.tenant(),
-            connection.id,
-            connection.version,
-            connection.name,
-            connection.state,
-            *generation,
-            settings,
-            secret.map(|(_, generation)| *generation),
-            secret.map(|(sealed, _)| sealed),
-            now,
-            permit.user()
-        ],
-    )?;
+            params![
+                permit.tenant(),
+                connection.id,
+                connection.version,
+                connection.name,
+                connection.state,
+                *generation,
+                settings,
+                secret.map(|(_, generation)| *generation),
+                secret.map(|(sealed, _)| sealed),
+                now,
+                permit.user()
+            ],
+        )
+    })?;
     if changed == 1 { Ok(()) } else { Err(StoreError::Conflict { what: "connection" }) }
 }
 
@@ -166,13 +172,9 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadConnections>) -> Result<Vec<C
 /// # Errors
 /// Only what the database says.
 pub fn all(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
-    let rows = tx.rows(
-        "SELECT tenant, id, kind, name, state, key_gen, settings, secret_gen, secret, version, created_ms,
-                changed_ms, changed_by
-         FROM connections WHERE tenant = $1 ORDER BY created_ms, id",
-        params![tenant],
-    )?;
-    rows.into_iter().map(connection_of).collect()
+    let rows =
+        tx.rows("SELECT * FROM connections WHERE tenant = $1 ORDER BY created_ms, id", params![tenant])?;
+    bound::held(tx, Bound::Connections, rows)?.into_iter().map(connection_of).collect()
 }
 
 /// One connection. No permit: a sign-in through it begins or ends.
@@ -184,14 +186,9 @@ pub fn find(
     tenant: TenantId,
     connection: ConnectionId,
 ) -> Result<Option<Connection>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, kind, name, state, key_gen, settings, secret_gen, secret, version, created_ms,
-                changed_ms, changed_by
-         FROM connections WHERE tenant = $1 AND id = $2",
-        params![tenant, connection],
-    )?
-    .map(connection_of)
-    .transpose()
+    let row =
+        tx.row("SELECT * FROM connections WHERE tenant = $1 AND id = $2", params![tenant, connection])?;
+    bound::held_one(tx, Bound::Connections, row)?.map(connection_of).transpose()
 }
 
 fn connection_of(mut row: Row) -> Result<Connection, StoreError> {
@@ -238,7 +235,10 @@ pub fn put_domain(
     domain: &Domain,
 ) -> Result<(), StoreError> {
     let (sealed, generation) = &domain.domain;
-    let filed = tx.execute(
+    let tenant = permit.tenant();
+    let key = params![tenant, domain.blind];
+    let filed = bound::change(tx, Bound::Domains, key, |tx| {
+        tx.execute(
         "INSERT INTO connection_domains (tenant, domain_blind, connection, key_gen, domain, proof, proved_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7)
          ON CONFLICT (tenant, domain_blind) DO UPDATE
@@ -254,7 +254,8 @@ pub fn put_domain(
             domain.proof,
             domain.proved
         ],
-    );
+    )
+    });
     match filed.map_err(|error| error.named("connection"))? {
         1 => Ok(()),
         _ => Err(StoreError::Conflict { what: "domain" }),
@@ -283,11 +284,10 @@ pub fn remove_domain(
 /// Only what the database says.
 pub fn domains(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Domain>, StoreError> {
     let rows = tx.rows(
-        "SELECT domain_blind, connection, key_gen, domain, proof, proved_ms FROM connection_domains
-         WHERE tenant = $1 ORDER BY connection, domain_blind",
+        "SELECT * FROM connection_domains WHERE tenant = $1 ORDER BY connection, domain_blind",
         params![tenant],
     )?;
-    rows.into_iter().map(domain_of).collect()
+    bound::held(tx, Bound::Domains, rows)?.into_iter().map(domain_of).collect()
 }
 
 /// One domain by its blind index. No permit: as for [`domains`].
@@ -295,13 +295,11 @@ pub fn domains(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Domain>, Store
 /// # Errors
 /// Only what the database says.
 pub fn domain(tx: &mut Read<'_>, tenant: TenantId, blind: [u8; 16]) -> Result<Option<Domain>, StoreError> {
-    tx.row(
-        "SELECT domain_blind, connection, key_gen, domain, proof, proved_ms FROM connection_domains
-         WHERE tenant = $1 AND domain_blind = $2",
+    let row = tx.row(
+        "SELECT * FROM connection_domains WHERE tenant = $1 AND domain_blind = $2",
         params![tenant, blind],
-    )?
-    .map(domain_of)
-    .transpose()
+    )?;
+    bound::held_one(tx, Bound::Domains, row)?.map(domain_of).transpose()
 }
 
 fn domain_of(mut row: Row) -> Result<Domain, StoreError> {
@@ -324,7 +322,8 @@ pub fn set_only_connections(
     only: bool,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    tx.execute_one(
+    bound::change(tx, Bound::SignInRules, params![permit.tenant()], |tx| {
+        tx.execute_one(
         "tenant",
         "INSERT INTO sign_in_rules (tenant, only_connections, changed_ms, changed_by) VALUES ($1, $2, $3, $4)
          ON CONFLICT (tenant) DO UPDATE
@@ -332,6 +331,7 @@ pub fn set_only_connections(
              changed_by = excluded.changed_by",
         params![permit.tenant(), only, now, permit.user()],
     )
+    })
 }
 
 /// Whether only break-glass accounts sign in with their own factors. No permit: every sign-in asks.
@@ -339,8 +339,9 @@ pub fn set_only_connections(
 /// # Errors
 /// Only what the database says.
 pub fn only_connections(tx: &mut Read<'_>, tenant: TenantId) -> Result<bool, StoreError> {
-    let row = tx.row("SELECT only_connections FROM sign_in_rules WHERE tenant = $1", params![tenant])?;
-    row.map_or(Ok(false), |mut row| Ok(row.take("only_connections")?))
+    let row = tx.row("SELECT * FROM sign_in_rules WHERE tenant = $1", params![tenant])?;
+    bound::held_one(tx, Bound::SignInRules, row)?
+        .map_or(Ok(false), |mut row| Ok(row.take("only_connections")?))
 }
 
 /// Names a break-glass account, or takes the name away. Gives false when it was so already.
@@ -355,12 +356,17 @@ pub fn set_break_glass(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let changed = if named {
-        tx.execute(
-            "INSERT INTO break_glass (tenant, user_id, named_ms, named_by) VALUES ($1, $2, $3, $4)
-             ON CONFLICT DO NOTHING",
-            params![permit.tenant(), user, now, permit.user()],
-        )
-        .map_err(|error| error.named("account"))?
+        let added = tx
+            .execute(
+                "INSERT INTO break_glass (tenant, user_id, named_ms, named_by) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT DO NOTHING",
+                params![permit.tenant(), user, now, permit.user()],
+            )
+            .map_err(|error| error.named("account"))?;
+        if added == 1 {
+            bound::bind(tx, Bound::BreakGlass, params![permit.tenant(), user])?;
+        }
+        added
     } else {
         tx.execute(
             "DELETE FROM break_glass WHERE tenant = $1 AND user_id = $2",
@@ -375,9 +381,8 @@ pub fn set_break_glass(
 /// # Errors
 /// Only what the database says.
 pub fn break_glass(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<UserId>, StoreError> {
-    let rows = tx.rows(
-        "SELECT user_id FROM break_glass WHERE tenant = $1 ORDER BY named_ms, user_id",
-        params![tenant],
-    )?;
+    let rows =
+        tx.rows("SELECT * FROM break_glass WHERE tenant = $1 ORDER BY named_ms, user_id", params![tenant])?;
+    let rows = bound::held(tx, Bound::BreakGlass, rows)?;
     rows.into_iter().map(|mut row| Ok(row.take("user_id")?)).collect()
 }

@@ -1,12 +1,12 @@
 //! Conversations: who talks with which bot, in what state. What was said is in [`crate::messages`].
 
 use aws_lc_rs::digest::{SHA256, digest};
-use guard::action::{EraseSubject, ListConversations, ReplyToConversation};
+use guard::action::{ListConversations, ReplyToConversation};
 use guard::{Permit, Resource};
 use kernel::{BotName, ConversationId, Id, ReleaseId, SubjectId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
-use crate::access::{self, Lists, Opens, Reads, Writes};
+use crate::access::{self, Erases, Lists, Opens, Owns, Reads, Writes};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
 use crate::{Read, Row, StoreError, Tx, params};
@@ -389,13 +389,33 @@ pub fn of_subject(
     rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
 }
 
+/// The conversations of the permit's person, those first in which something happened last.
+///
+/// # Errors
+/// Only what the database says.
+pub fn of_person<A: Owns>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    limit: u32,
+) -> Result<Vec<Conversation>, StoreError> {
+    let subject = permit.subject().ok_or(StoreError::Missing { what: "person" })?;
+    let rows = tx.rows(
+        "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee,
+                head, EXISTS (SELECT 1 FROM erasures e
+                              WHERE e.tenant = conversations.tenant AND e.subject = conversations.subject) AS erased
+         FROM conversations WHERE tenant = $1 AND subject = $2 ORDER BY last_ms DESC, id DESC LIMIT $3",
+        params![permit.tenant(), subject, limit],
+    )?;
+    rows.into_iter().map(conversation_of).collect()
+}
+
 /// Whether a person of this id ever chatted in the permit's tenant.
 ///
 /// # Errors
 /// Only what the database says.
-pub fn is_known(
+pub fn is_known<A: Erases>(
     tx: &mut Read<'_>,
-    permit: &Permit<EraseSubject>,
+    permit: &Permit<A>,
     subject: SubjectId,
 ) -> Result<bool, StoreError> {
     let row = tx.row(

@@ -7,6 +7,7 @@
 use kernel::{DisplayName, Id, Secret, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::{Read, Row, StoreError, Tx, params};
 
@@ -84,19 +85,17 @@ pub struct Totp {
 /// # Errors
 /// Only what the database says.
 pub fn totp(tx: &mut Read<'_>, tenant: TenantId, user: UserId) -> Result<Option<Totp>, StoreError> {
-    let row = tx.row(
-        "SELECT seed, key_gen, last_step, confirmed_ms FROM totp WHERE tenant = $1 AND user_id = $2",
-        params![tenant, user],
-    )?;
-    row.map(|mut row| {
-        Ok(Totp {
-            seed: row.take("seed")?,
-            key_gen: row.take("key_gen")?,
-            last_step: row.take("last_step")?,
-            confirmed: row.take("confirmed_ms")?,
+    let row = tx.row("SELECT * FROM totp WHERE tenant = $1 AND user_id = $2", params![tenant, user])?;
+    bound::held_one(tx, Bound::Totp, row)?
+        .map(|mut row| {
+            Ok(Totp {
+                seed: row.take("seed")?,
+                key_gen: row.take("key_gen")?,
+                last_step: row.take("last_step")?,
+                confirmed: row.take("confirmed_ms")?,
+            })
         })
-    })
-    .transpose()
+        .transpose()
 }
 
 /// Files a new, unconfirmed seed in place of whatever seed there was.
@@ -110,13 +109,15 @@ pub fn set_totp(
     seed: &Sealed<Secret<Vec<u8>>>,
     key_gen: u32,
 ) -> Result<(), StoreError> {
-    tx.execute_one(
-        "account",
-        "INSERT INTO totp (tenant, user_id, key_gen, seed, last_step) VALUES ($1, $2, $3, $4, 0)
+    bound::change(tx, Bound::Totp, params![tenant, user], |tx| {
+        tx.execute_one(
+            "account",
+            "INSERT INTO totp (tenant, user_id, key_gen, seed, last_step) VALUES ($1, $2, $3, $4, 0)
          ON CONFLICT (tenant, user_id) DO UPDATE
          SET key_gen = excluded.key_gen, seed = excluded.seed, last_step = 0, confirmed_ms = NULL",
-        params![tenant, user, key_gen, seed],
-    )
+            params![tenant, user, key_gen, seed],
+        )
+    })
 }
 
 /// Uses up the code of one time step, and with it every step before: a code works once (RFC 6238
@@ -131,11 +132,13 @@ pub fn use_totp_step(
     step: u64,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let used = tx.execute(
-        "UPDATE totp SET last_step = $3, confirmed_ms = COALESCE(confirmed_ms, $4)
+    let used = bound::change(tx, Bound::Totp, params![tenant, user], |tx| {
+        tx.execute(
+            "UPDATE totp SET last_step = $3, confirmed_ms = COALESCE(confirmed_ms, $4)
          WHERE tenant = $1 AND user_id = $2 AND last_step < $3",
-        params![tenant, user, step, now],
-    )?;
+            params![tenant, user, step, now],
+        )
+    })?;
     Ok(used == 1)
 }
 
@@ -198,7 +201,8 @@ pub fn add_passkey(tx: &mut Tx<'_>, tenant: TenantId, passkey: &Passkey) -> Resu
             passkey.counter,
             passkey.created
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::Passkeys, params![tenant, passkey.credential])
 }
 
 /// The passkeys of an account, the oldest first.
@@ -207,11 +211,10 @@ pub fn add_passkey(tx: &mut Tx<'_>, tenant: TenantId, passkey: &Passkey) -> Resu
 /// Only what the database says.
 pub fn passkeys(tx: &mut Read<'_>, tenant: TenantId, user: UserId) -> Result<Vec<Passkey>, StoreError> {
     let rows = tx.rows(
-        "SELECT user_id, credential, key_gen, public, name, counter, created_ms, used_ms FROM passkeys
-         WHERE tenant = $1 AND user_id = $2 ORDER BY created_ms, credential",
+        "SELECT * FROM passkeys WHERE tenant = $1 AND user_id = $2 ORDER BY created_ms, credential",
         params![tenant, user],
     )?;
-    rows.into_iter().map(passkey_of).collect()
+    bound::held(tx, Bound::Passkeys, rows)?.into_iter().map(passkey_of).collect()
 }
 
 /// A passkey by its credential: how signing in without a name begins.
@@ -223,13 +226,9 @@ pub fn find_passkey(
     tenant: TenantId,
     credential: [u8; 32],
 ) -> Result<Option<Passkey>, StoreError> {
-    tx.row(
-        "SELECT user_id, credential, key_gen, public, name, counter, created_ms, used_ms FROM passkeys
-         WHERE tenant = $1 AND credential = $2",
-        params![tenant, credential],
-    )?
-    .map(passkey_of)
-    .transpose()
+    let row =
+        tx.row("SELECT * FROM passkeys WHERE tenant = $1 AND credential = $2", params![tenant, credential])?;
+    bound::held_one(tx, Bound::Passkeys, row)?.map(passkey_of).transpose()
 }
 
 /// Remembers that a passkey was used with this counter. Gives false, and changes nothing, when the
@@ -245,11 +244,13 @@ pub fn used_passkey(
     counter: u64,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let used = tx.execute(
-        "UPDATE passkeys SET counter = $3, used_ms = $4
+    let used = bound::change(tx, Bound::Passkeys, params![tenant, credential], |tx| {
+        tx.execute(
+            "UPDATE passkeys SET counter = $3, used_ms = $4
          WHERE tenant = $1 AND credential = $2 AND (counter < $3 OR (counter = 0 AND $3 = 0))",
-        params![tenant, credential, counter, now],
-    )?;
+            params![tenant, credential, counter, now],
+        )
+    })?;
     Ok(used == 1)
 }
 
@@ -301,6 +302,7 @@ pub fn set_recovery_codes(
             "INSERT INTO recovery_codes (tenant, user_id, code_hash, created_ms) VALUES ($1, $2, $3, $4)",
             params![tenant, user, hash, now],
         )?;
+        bound::bind(tx, Bound::RecoveryCodes, params![tenant, user, hash])?;
     }
     Ok(())
 }
@@ -316,11 +318,13 @@ pub fn use_recovery_code(
     hash: [u8; 32],
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let used = tx.execute(
-        "UPDATE recovery_codes SET used_ms = $4
+    let used = bound::change(tx, Bound::RecoveryCodes, params![tenant, user, hash], |tx| {
+        tx.execute(
+            "UPDATE recovery_codes SET used_ms = $4
          WHERE tenant = $1 AND user_id = $2 AND code_hash = $3 AND used_ms IS NULL",
-        params![tenant, user, hash, now],
-    )?;
+            params![tenant, user, hash, now],
+        )
+    })?;
     Ok(used == 1)
 }
 

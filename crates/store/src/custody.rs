@@ -8,7 +8,7 @@ use guard::action::{CancelKeyDestruction, DisableKey, RotateKeys, TendKeys};
 use kernel::{KeyRequestId, TenantId, Timestamp};
 
 use crate::keys::KeyState;
-use crate::{Read, StoreError, Tx, params};
+use crate::{Read, StoreError, Tx, key_requests, params};
 
 /// The days that a scheduled destruction may wait.
 pub const WAIT_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
@@ -242,11 +242,12 @@ pub fn cancel_destruction(
         "UPDATE key_destructions SET held_ms = $3 WHERE tenant = $1 AND version = $2",
         params![tenant, version, now],
     )?;
-    tx.execute(
+    let ended = tx.rows(
         "UPDATE key_requests SET state = 'cancelled', decided_by = $3, decided_ms = $4
-         WHERE tenant = $1 AND version = $2 AND state = 'approved'",
+         WHERE tenant = $1 AND version = $2 AND state = 'approved' RETURNING id",
         params![tenant, version, permit.user(), now],
     )?;
+    key_requests::bind_all(tx, tenant, ended)?;
     state_of(tx, tenant, version)?.ok_or(StoreError::Missing { what: "tenant key" })
 }
 
@@ -355,10 +356,12 @@ pub fn destroy(
         params![tenant, version, now, b"".as_slice()],
     )?;
     if changed == 1 {
-        tx.execute(
-            "UPDATE key_requests SET state = 'done' WHERE tenant = $1 AND version = $2 AND state = 'approved'",
+        let ended = tx.rows(
+            "UPDATE key_requests SET state = 'done' WHERE tenant = $1 AND version = $2 AND state = 'approved'
+             RETURNING id",
             params![tenant, version],
         )?;
+        key_requests::bind_all(tx, tenant, ended)?;
     }
     Ok(changed == 1)
 }

@@ -4,11 +4,12 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
 use kernel::World;
 use tokio::sync::oneshot;
+use vault::Keyring;
 
 use crate::additions::Addition;
 use crate::address::DbUrl;
@@ -70,6 +71,7 @@ struct Inner {
     reads: Option<SyncSender<Box<dyn Job>>>,
     counters: Arc<Counters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    keyring: RwLock<Option<Arc<Keyring>>>,
 }
 
 impl Db {
@@ -113,7 +115,8 @@ impl Db {
             threads.push(start("store-reader", move || read_until_closed(link, &queue))?);
         }
         let (writes, reads, threads) = (Some(writes), Some(reads), Mutex::new(threads));
-        Ok(Self(Arc::new(Inner { dialect: connector.dialect(), writes, reads, counters, threads })))
+        let (dialect, keyring) = (connector.dialect(), RwLock::default());
+        Ok(Self(Arc::new(Inner { dialect, writes, reads, counters, threads, keyring })))
     }
 
     /// Runs a job that writes, and answers after its changes are committed.
@@ -130,7 +133,7 @@ impl Db {
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender)))?;
+        queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender, self.keyring())))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -155,8 +158,17 @@ impl Db {
         F: FnMut(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        queue(self.0.reads.as_ref(), Box::new(ReadJob::new(job, sender)))?;
+        queue(self.0.reads.as_ref(), Box::new(ReadJob::new(job, sender, self.keyring())))?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// From now on rows are bound, and checked, by the key that this keyring opens.
+    pub(crate) fn bind_with(&self, keyring: &Arc<Keyring>) {
+        *self.0.keyring.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(keyring));
+    }
+
+    fn keyring(&self) -> Option<Arc<Keyring>> {
+        self.0.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The engine below.

@@ -25,9 +25,9 @@ impl Dumps for VerifyBackup {}
 impl Dumps for VerifyAudit {}
 impl Dumps for RestoreBackup {}
 
-/// Tables that are not carried: a session that was ended after a backup must not come to life again
-/// with it, and nobody is in the middle of a ceremony when a backup is restored.
-pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies"];
+/// Tables that are not carried: a session that was ended, or a directory's token that was revoked, after
+/// a backup must not come to life again with it, and nobody is in the middle of a ceremony when a backup is restored.
+pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies", "directory_tokens"];
 
 /// Rows that one statement puts back.
 const TOGETHER: usize = 16;
@@ -55,8 +55,9 @@ pub struct Column {
 }
 
 /// The tables of every schema version, from version 1, in an order in which rows can be put back.
-static SCHEMAS: LazyLock<Vec<Vec<Table>>> = LazyLock::new(|| {
-    (1..=MIGRATIONS.len()).map(|n| tables_of(MIGRATIONS.get(..n).unwrap_or_default())).collect()
+static SCHEMAS: LazyLock<Vec<(u32, Vec<Table>)>> = LazyLock::new(|| {
+    let until = |at: usize| tables_of(MIGRATIONS.get(..=at).unwrap_or_default());
+    MIGRATIONS.iter().enumerate().map(|(at, migration)| (migration.number, until(at))).collect()
 });
 
 /// The newest schema version of this program.
@@ -67,8 +68,8 @@ pub fn schema() -> u32 {
 /// The tables of a schema version that are carried, parents before their children; none when this
 /// program does not know the version.
 pub fn tables(schema: u32) -> &'static [Table] {
-    let at = usize::try_from(schema).unwrap_or(usize::MAX).checked_sub(1);
-    at.and_then(|at| SCHEMAS.get(at)).map_or(&[], Vec::as_slice)
+    let found = SCHEMAS.iter().find(|(number, _)| *number == schema);
+    found.map_or(&[], |(_, tables)| tables.as_slice())
 }
 
 /// Whether the permits are for every tenant of the database, and for no other.
@@ -191,6 +192,7 @@ pub fn clear_left_out(tx: &mut Tx<'_>, _permits: &[Permit<RestoreBackup>]) -> Re
     tx.execute("DELETE FROM session_origins", &[])?;
     tx.execute("DELETE FROM sessions", &[])?;
     tx.execute("DELETE FROM ceremonies", &[])?;
+    tx.execute("DELETE FROM directory_tokens", &[])?;
     Ok(())
 }
 

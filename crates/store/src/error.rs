@@ -71,6 +71,14 @@ pub enum StoreError {
         /// Which blob.
         what: &'static str,
     },
+    /// A bound row is not as this program left it: somebody wrote to the database past it.
+    #[error("the row {row} of {table} was changed by somebody else than this program")]
+    Tampered {
+        /// The table.
+        table: &'static str,
+        /// The rest of the row's key beside the tenant.
+        row: String,
+    },
     /// The job called itself off; [`StoreError::refusal`] gives its reason back.
     #[error("the job called itself off")]
     Refused(#[source] Arc<dyn Error + Send + Sync>),

@@ -8,6 +8,7 @@ use guard::Grant;
 use kernel::{ConnectionId, Secret, SessionId, TenantId, Timestamp, UserId};
 use vault::Place;
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::Keyed;
 use crate::{Read, StoreError, Tx, params};
@@ -59,7 +60,9 @@ pub fn link(tx: &mut Tx<'_>, identity: &Identity) -> Result<(), StoreError> {
             subject,
             identity.created
         ],
-    )
+    )?;
+    let key = params![identity.tenant, identity.connection, identity.subject_blind];
+    bound::bind(tx, Bound::Identities, key)
 }
 
 /// The account of a person of a provider.
@@ -73,10 +76,10 @@ pub fn find(
     subject_blind: [u8; 16],
 ) -> Result<Option<UserId>, StoreError> {
     let row = tx.row(
-        "SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND subject_blind = $3",
+        "SELECT * FROM identities WHERE tenant = $1 AND connection = $2 AND subject_blind = $3",
         params![tenant, connection, subject_blind],
     )?;
-    row.map(|mut row| Ok(row.take("user_id")?)).transpose()
+    bound::held_one(tx, Bound::Identities, row)?.map(|mut row| Ok(row.take("user_id")?)).transpose()
 }
 
 /// The account of a person of a provider, and remembers that they came.
@@ -90,11 +93,14 @@ pub fn account_of(
     subject_blind: [u8; 16],
     now: Timestamp,
 ) -> Result<Option<UserId>, StoreError> {
-    let row = tx.row(
-        "UPDATE identities SET seen_ms = $4 WHERE tenant = $1 AND connection = $2 AND subject_blind = $3
+    let key = params![tenant, connection, subject_blind];
+    let row = bound::change(tx, Bound::Identities, key, |tx| {
+        tx.row(
+            "UPDATE identities SET seen_ms = $4 WHERE tenant = $1 AND connection = $2 AND subject_blind = $3
          RETURNING user_id",
-        params![tenant, connection, subject_blind, now],
-    )?;
+            params![tenant, connection, subject_blind, now],
+        )
+    })?;
     row.map(|mut row| Ok(row.take("user_id")?)).transpose()
 }
 
@@ -251,9 +257,10 @@ pub fn grants_from(
     source: &str,
 ) -> Result<Vec<Grant>, StoreError> {
     let rows = tx.rows(
-        "SELECT role, scope FROM grants WHERE tenant = $1 AND user_id = $2 AND source = $3 ORDER BY role, scope",
+        "SELECT * FROM grants WHERE tenant = $1 AND user_id = $2 AND source = $3 ORDER BY role, scope",
         params![tenant, user, *source],
     )?;
+    let rows = bound::held(tx, Bound::Grants, rows)?;
     rows.into_iter().map(|mut row| Ok(Grant { role: row.take("role")?, scope: row.take("scope")? })).collect()
 }
 

@@ -1,8 +1,10 @@
 //! A job in the queue: a closure, the value it made, and who waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::sync::oneshot::Sender;
+use vault::Keyring;
 
 use crate::StoreError;
 use crate::additions::Addition;
@@ -31,11 +33,16 @@ macro_rules! job {
             body: F,
             made: Option<T>,
             waiting: Sender<Result<T, StoreError>>,
+            keyring: Option<Arc<Keyring>>,
         }
 
         impl<T, F> $name<T, F> {
-            pub(crate) fn new(body: F, waiting: Sender<Result<T, StoreError>>) -> Self {
-                Self { body, made: None, waiting }
+            pub(crate) fn new(
+                body: F,
+                waiting: Sender<Result<T, StoreError>>,
+                keyring: Option<Arc<Keyring>>,
+            ) -> Self {
+                Self { body, made: None, waiting, keyring }
             }
         }
 
@@ -46,7 +53,7 @@ macro_rules! job {
         {
             fn run(&mut self, engine: &mut dyn Engine) -> Result<(), StoreError> {
                 self.made = None;
-                let mut handle = $handle::new(engine);
+                let mut handle = $handle::new(engine, self.keyring.clone());
                 // After a panic the closure's own state may be half made. It is not run again, and
                 // the transaction is undone, so nobody sees that state.
                 let made = catch_unwind(AssertUnwindSafe(|| (self.body)(&mut handle)))

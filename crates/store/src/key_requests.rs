@@ -9,6 +9,7 @@ use guard::action::{
 use guard::{Action, Permit};
 use kernel::{KeyRequestId, TenantId, Timestamp, UserId};
 
+use crate::bound::{self, Bound};
 use crate::custody::{KeyRefusal, WAIT_DAYS, schedule, spent};
 use crate::words::states;
 use crate::{Read, Row, StoreError, Tx, params};
@@ -147,6 +148,7 @@ fn ask<A: Action>(
             now.after(APPROVAL)
         ],
     )?;
+    bound::bind(tx, Bound::KeyRequests, params![tenant, asked.id])?;
     request(tx, tenant, asked.id)?.ok_or(StoreError::Missing { what: "key request" })
 }
 
@@ -182,6 +184,7 @@ pub fn approve(
     if changed == 0 {
         return refuse(KeyRefusal::NoRequest);
     }
+    bound::bind(tx, Bound::KeyRequests, params![tenant, id])?;
     match (asked.kind, asked.version, &asked.root) {
         (RequestKind::Destroy, Some(version), _) => {
             let days = asked.days.unwrap_or(*WAIT_DAYS.end());
@@ -203,11 +206,14 @@ pub fn cancel_request(
     id: KeyRequestId,
     now: Timestamp,
 ) -> Result<KeyRequest, StoreError> {
-    let changed = tx.execute(
-        "UPDATE key_requests SET state = 'cancelled', decided_by = $3, decided_ms = $4
-         WHERE tenant = $1 AND id = $2 AND state = 'asked'",
-        params![permit.tenant(), id, permit.user(), now],
-    )?;
+    let (tenant, user) = (permit.tenant(), permit.user());
+    let changed = bound::change(tx, Bound::KeyRequests, params![tenant, id], |tx| {
+        tx.execute(
+            "UPDATE key_requests SET state = 'cancelled', decided_by = $3, decided_ms = $4
+             WHERE tenant = $1 AND id = $2 AND state = 'asked'",
+            params![tenant, id, user, now],
+        )
+    })?;
     if changed == 0 {
         return Err(StoreError::refuse(KeyRefusal::NoRequest));
     }
@@ -225,12 +231,15 @@ pub fn moved(
     id: KeyRequestId,
     root: &str,
 ) -> Result<bool, StoreError> {
-    let changed = tx.execute(
-        "UPDATE key_requests SET state = 'done' WHERE tenant = $1 AND id = $2 AND state = 'approved'
-           AND NOT EXISTS (SELECT 1 FROM tenant_keys t
-                           WHERE t.tenant = $1 AND t.state <> 'destroyed' AND t.provider <> $3)",
-        params![permit.tenant(), id, root],
-    )?;
+    let tenant = permit.tenant();
+    let changed = bound::change(tx, Bound::KeyRequests, params![tenant, id], |tx| {
+        tx.execute(
+            "UPDATE key_requests SET state = 'done' WHERE tenant = $1 AND id = $2 AND state = 'approved'
+               AND NOT EXISTS (SELECT 1 FROM tenant_keys t
+                               WHERE t.tenant = $1 AND t.state <> 'destroyed' AND t.provider <> $3)",
+            params![tenant, id, *root],
+        )
+    })?;
     Ok(changed == 1)
 }
 
@@ -239,11 +248,12 @@ pub fn moved(
 /// # Errors
 /// Only what the database says.
 pub fn expire(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<u64, StoreError> {
-    tx.execute(
+    let rows = tx.rows(
         "UPDATE key_requests SET state = 'expired', decided_ms = $2
-         WHERE tenant = $1 AND state = 'asked' AND expires_ms <= $2",
+         WHERE tenant = $1 AND state = 'asked' AND expires_ms <= $2 RETURNING id",
         params![tenant, now],
-    )
+    )?;
+    bind_all(tx, tenant, rows)
 }
 
 /// Requests, the newest first.
@@ -252,12 +262,10 @@ pub fn expire(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<u64, 
 /// Only what the database says.
 pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadKeys>, limit: u32) -> Result<Vec<KeyRequest>, StoreError> {
     let rows = tx.rows(
-        "SELECT id, kind, version, days, root, state, requested_by, requested_ms, expires_ms, decided_by,
-                decided_ms
-         FROM key_requests WHERE tenant = $1 ORDER BY requested_ms DESC, id DESC LIMIT $2",
+        "SELECT * FROM key_requests WHERE tenant = $1 ORDER BY requested_ms DESC, id DESC LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    rows.into_iter().map(request_of).collect()
+    bound::held(tx, Bound::KeyRequests, rows)?.into_iter().map(request_of).collect()
 }
 
 /// The move that is approved and not done, if there is one.
@@ -265,25 +273,26 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadKeys>, limit: u32) -> Result<
 /// # Errors
 /// Only what the database says.
 pub fn move_under_way(tx: &mut Read<'_>, tenant: TenantId) -> Result<Option<KeyRequest>, StoreError> {
-    tx.row(
-        "SELECT id, kind, version, days, root, state, requested_by, requested_ms, expires_ms, decided_by,
-                decided_ms
-         FROM key_requests WHERE tenant = $1 AND kind = 'move' AND state = 'approved' LIMIT 1",
+    let row = tx.row(
+        "SELECT * FROM key_requests WHERE tenant = $1 AND kind = 'move' AND state = 'approved' LIMIT 1",
         params![tenant],
-    )?
-    .map(request_of)
-    .transpose()
+    )?;
+    bound::held_one(tx, Bound::KeyRequests, row)?.map(request_of).transpose()
+}
+
+/// Binds requests that were ended: that takes nobody's rights, and gives none. Gives their number.
+pub(crate) fn bind_all(tx: &mut Tx<'_>, tenant: TenantId, rows: Vec<Row>) -> Result<u64, StoreError> {
+    let ended = rows.len() as u64;
+    for mut row in rows {
+        let id: KeyRequestId = row.take("id")?;
+        bound::bind(tx, Bound::KeyRequests, params![tenant, id])?;
+    }
+    Ok(ended)
 }
 
 fn request(tx: &mut Read<'_>, tenant: TenantId, id: KeyRequestId) -> Result<Option<KeyRequest>, StoreError> {
-    tx.row(
-        "SELECT id, kind, version, days, root, state, requested_by, requested_ms, expires_ms, decided_by,
-                decided_ms
-         FROM key_requests WHERE tenant = $1 AND id = $2",
-        params![tenant, id],
-    )?
-    .map(request_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM key_requests WHERE tenant = $1 AND id = $2", params![tenant, id])?;
+    bound::held_one(tx, Bound::KeyRequests, row)?.map(request_of).transpose()
 }
 
 fn request_of(mut row: Row) -> Result<KeyRequest, StoreError> {

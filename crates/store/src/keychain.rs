@@ -14,7 +14,7 @@ use vault::{DataKey, Keyring, Purpose, VaultError, WrappedSubjectKey, WrappedTen
 use crate::custody::{self, KeyPolicy};
 use crate::keys::{self, Chain, KeyState};
 use crate::scribe::{Scribe, Via};
-use crate::{Db, StoreError};
+use crate::{Db, StoreError, bound};
 
 /// The keys at work. Clones share it.
 #[derive(Debug, Clone)]
@@ -79,6 +79,7 @@ impl Keychain {
     /// The same where the deployment has a default policy of its own.
     pub fn with_policy(db: Db, keyring: Arc<Keyring>, world: World, policy: KeyPolicy) -> Self {
         let (recent, standing) = (Mutex::default(), Mutex::default());
+        db.bind_with(&keyring);
         Self(Arc::new(Inner { db, keyring, world, policy, recent, standing }))
     }
 
@@ -104,7 +105,7 @@ impl Keychain {
     /// When the store fails or the provider does not help.
     pub async fn prepare(&self, tenant: TenantId) -> Result<(), StoreError> {
         if !self.0.db.read(move |tx| keys::versions(tx, tenant)).await?.is_empty() {
-            return Ok(());
+            return self.prepare_rows(tenant).await;
         }
         let (keyring, world) = (&self.0.keyring, &self.0.world);
         let (provider, now) = (keyring.provider(), world.now());
@@ -112,13 +113,14 @@ impl Keychain {
             let top = keyring.new_tenant_key(tenant, 1)?;
             let index = keyring.new_data_key(&top, None, Purpose::Index, 1)?;
             let details = keyring.new_data_key(&top, None, Purpose::Ledger, 1)?;
+            let rows = keyring.new_data_key(&top, None, Purpose::Rows, 1)?;
             let opened = |data| keyring.data_key(&vault::KeyChain { tenant: &top, subject: None, data });
             let scribe = Scribe::new(world.clone(), tenant, opened(&index)?, opened(&details)?);
             let event =
                 KeyCreated { kind: "tenant", key: None, provider: Token::lossy(&provider.to_string()) };
             let core = Actor::Service { name: ServiceName::Core, tenant };
             let entry = scribe.write(&event, &core, &Via::default())?;
-            Ok((top, [index, details], entry))
+            Ok((top, [index, details, rows], entry))
         };
         let (top, data, entry) = first().map_err(StoreError::refuse)?;
         let (provider, owner) = (provider.to_string(), keys::house_of(tenant));
@@ -135,6 +137,37 @@ impl Keychain {
                 self.0.keyring.forget_tenant(tenant);
                 Ok(())
             }
+            other => other,
+        }
+    }
+
+    /// Binds the rows of a database that was made before rows were bound. It happens once: the key that
+    /// binds them is made in the same transaction, and the log tells of it, so that rows which somebody
+    /// loosened by deleting that key do not become true unnoticed.
+    async fn prepare_rows(&self, tenant: TenantId) -> Result<(), StoreError> {
+        let owner = keys::house_of(tenant);
+        let found = self.0.db.read(move |tx| keys::next_generation(tx, tenant, Purpose::Rows, owner)).await?;
+        if found > 1 {
+            return Ok(());
+        }
+        let top = self.0.db.read(move |tx| keys::active_tenant_key(tx, tenant)).await?;
+        // Where the newest version is disabled, whoever enables it goes on from here.
+        let Some(top) = top else { return Ok(()) };
+        let (keyring, now) = (&self.0.keyring, self.0.world.now());
+        let key = keyring.new_data_key(&top, None, Purpose::Rows, 1).map_err(StoreError::refuse)?;
+        let (scribe, provider) = (self.scribe_of_custody(tenant).await?, keyring.provider());
+        let provider = Token::lossy(&provider.to_string());
+        let event = KeyCreated { kind: "rows", key: Some(key.key_id), provider };
+        let core = Actor::Service { name: ServiceName::Core, tenant };
+        let entry = scribe.write(&event, &core, &Via::default()).map_err(StoreError::refuse)?;
+        let written = self.0.db.write(move |tx| {
+            keys::add_data_key(tx, &key, owner, now)?;
+            let rows = bound::adopt(tx, tenant)?;
+            tracing::info!(rows, "rows were bound");
+            entry.append(tx)
+        });
+        match written.await {
+            Err(StoreError::Conflict { .. }) => Ok(()),
             other => other,
         }
     }
@@ -257,12 +290,12 @@ impl Keychain {
         Ok(key)
     }
 
-    /// Whether a key to seal with has served its time. Blind-index tokens must stay what they are, so
-    /// their key is not renewed.
+    /// Whether a key to seal with has served its time. Blind-index tokens and the MACs of rows must stay
+    /// what they are, so their keys are not renewed.
     fn is_due(&self, wanted: &Wanted, chain: &Chain, standing: &Standing) -> bool {
         let now = self.0.world.now();
         wanted.generation.is_none()
-            && wanted.purpose != Purpose::Index
+            && !matches!(wanted.purpose, Purpose::Index | Purpose::Rows)
             && (chain.made < standing.renewed
                 || now.since(chain.made) >= standing.renew_after
                 || chain.records >= DataKey::RECORDS_PER_GENERATION)

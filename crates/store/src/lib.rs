@@ -30,17 +30,25 @@ mod value;
 mod words;
 mod writer;
 
+pub mod access_requests;
+pub mod api_keys;
 pub mod audit;
 pub mod bots;
+pub mod bound;
 pub mod connections;
 pub mod conversations;
 pub mod credentials;
 pub mod custody;
+pub mod custom_roles;
+pub mod directory;
+pub mod directory_tokens;
 pub mod dump;
+pub mod end_users;
 pub mod identities;
 pub mod key_requests;
 pub mod keys;
 pub mod messages;
+pub mod policies;
 pub mod rewraps;
 pub mod sessions;
 pub mod settings;
@@ -48,7 +56,7 @@ pub mod tenants;
 pub mod tickets;
 pub mod users;
 
-pub use access::{Lists, Opens, Reads, Writes};
+pub use access::{Erases, Lists, Opens, Owns, Reads, Writes};
 pub use additions::Addition;
 
 pub use address::DbUrl;

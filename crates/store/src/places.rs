@@ -73,6 +73,20 @@ places! {
     IdentitySubject = 32 . 1;
     /// `session_origins.hint`
     SessionHint = 33 . 1;
+    /// `directory_entries.record`
+    DirectoryRecord = 40 . 1;
+    /// `access_requests.reason`
+    AccessReason = 51 . 1;
+    /// `break_glass_uses.finding`
+    GlassFinding = 52 . 1;
+    /// `api_keys.name`
+    ApiKeyName = 50 . 1;
+    /// `api_keys.sources`
+    ApiKeySources = 50 . 2;
+    /// `policy_versions.files`
+    PolicyFiles = 60 . 1;
+    /// `policy_versions.reason`
+    PolicyReason = 60 . 2;
 }
 
 impl SealedColumn {

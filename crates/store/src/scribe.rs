@@ -100,9 +100,11 @@ impl Scribe {
         let actor = match actor {
             Actor::Visitor(visitor) => ActorRef::Visitor(self.pseudonym(visitor.subject)?),
             Actor::Staff(staff) => ActorRef::Staff(staff.user),
+            Actor::ApiKey(program) => ActorRef::ApiKey { key: program.key, owner: program.owner },
             Actor::Service { name: ServiceName::Operator, .. } => ActorRef::Operator,
             Actor::Service { name: ServiceName::Core, .. } => ActorRef::System,
             Actor::Service { name, .. } => ActorRef::Service(name.name()),
+            Actor::Directory { .. } => ActorRef::Service("directory"),
             Actor::Anonymous { .. } => ActorRef::Service("anonymous"),
         };
         let mut header = Header::new(self.tenant, self.world.id(), self.world.now(), actor);
@@ -147,5 +149,5 @@ impl Written {
 }
 
 fn user(actor: &Actor) -> Option<UserId> {
-    actor.staff().map(|staff| staff.user)
+    actor.account()
 }

@@ -6,6 +6,7 @@
 use kernel::{SessionId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::Keyed;
 use crate::{Read, Row, StoreError, Tx, params};
@@ -60,7 +61,8 @@ pub fn begin(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Resul
             session.last_seen,
             session.absolute
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::Sessions, params![session.tenant, session.id])
 }
 
 /// The session of a secret, ended or not: whether it still holds is the caller's to judge, who knows
@@ -69,14 +71,8 @@ pub fn begin(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Resul
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, secret_hash: [u8; 32]) -> Result<Option<Session>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, csrf_hash, user_id, assurance, epoch, created_ms, auth_ms, last_seen_ms,
-                absolute_ms, ended_ms
-         FROM sessions WHERE secret_hash = $1",
-        params![secret_hash],
-    )?
-    .map(session_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM sessions WHERE secret_hash = $1", params![secret_hash])?;
+    bound::held_one(tx, Bound::Sessions, row)?.map(session_of).transpose()
 }
 
 /// Remembers a request. Call it once a minute and not at each request: it is a write.
@@ -84,11 +80,13 @@ pub fn find(tx: &mut Read<'_>, secret_hash: [u8; 32]) -> Result<Option<Session>,
 /// # Errors
 /// Only what the database says.
 pub fn seen(tx: &mut Tx<'_>, tenant: TenantId, session: SessionId, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE sessions SET last_seen_ms = $3
-         WHERE tenant = $1 AND id = $2 AND ended_ms IS NULL AND last_seen_ms < $3",
-        params![tenant, session, now],
-    )?;
+    bound::change(tx, Bound::Sessions, params![tenant, session], |tx| {
+        tx.execute(
+            "UPDATE sessions SET last_seen_ms = $3
+             WHERE tenant = $1 AND id = $2 AND ended_ms IS NULL AND last_seen_ms < $3",
+            params![tenant, session, now],
+        )
+    })?;
     Ok(())
 }
 
@@ -98,7 +96,8 @@ pub fn seen(tx: &mut Tx<'_>, tenant: TenantId, session: SessionId, now: Timestam
 /// # Errors
 /// [`StoreError::Missing`] when it has ended.
 pub fn step_up(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Result<(), StoreError> {
-    tx.execute_one(
+    bound::change(tx, Bound::Sessions, params![session.tenant, session.id], |tx| {
+        tx.execute_one(
         "session",
         "UPDATE sessions SET secret_hash = $3, csrf_hash = $4, assurance = $5, auth_ms = $6, last_seen_ms = $7
          WHERE tenant = $1 AND id = $2 AND ended_ms IS NULL",
@@ -112,6 +111,7 @@ pub fn step_up(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Res
             session.last_seen
         ],
     )
+    })
 }
 
 /// Ends one session of an account. Ending it twice is no error; false says there was nothing to end.
@@ -130,6 +130,7 @@ pub fn end(
          WHERE tenant = $1 AND user_id = $2 AND id = $3 AND ended_ms IS NULL",
         params![tenant, user, session, now],
     )?;
+    bound::bind(tx, Bound::Sessions, params![tenant, session])?;
     Ok(ended == 1)
 }
 
@@ -146,11 +147,17 @@ pub fn end_all(
 ) -> Result<u64, StoreError> {
     // No id is all zeros, so that stands for "except none".
     let except = except.unwrap_or(kernel::Id::from_bytes([0; 16]));
-    tx.execute(
+    let rows = tx.rows(
         "UPDATE sessions SET ended_ms = $4
-         WHERE tenant = $1 AND user_id = $2 AND id <> $3 AND ended_ms IS NULL",
+         WHERE tenant = $1 AND user_id = $2 AND id <> $3 AND ended_ms IS NULL RETURNING id",
         params![tenant, user, except, now],
-    )
+    )?;
+    let ended = rows.len() as u64;
+    for mut row in rows {
+        let session: SessionId = row.take("id")?;
+        bound::bind(tx, Bound::Sessions, params![tenant, session])?;
+    }
+    Ok(ended)
 }
 
 /// The sessions of an account that have neither ended nor passed their absolute limit.
@@ -164,13 +171,11 @@ pub fn of_user(
     now: Timestamp,
 ) -> Result<Vec<Session>, StoreError> {
     let rows = tx.rows(
-        "SELECT tenant, id, csrf_hash, user_id, assurance, epoch, created_ms, auth_ms, last_seen_ms,
-                absolute_ms, ended_ms
-         FROM sessions WHERE tenant = $1 AND user_id = $2 AND ended_ms IS NULL AND absolute_ms > $3
+        "SELECT * FROM sessions WHERE tenant = $1 AND user_id = $2 AND ended_ms IS NULL AND absolute_ms > $3
          ORDER BY last_seen_ms DESC, id",
         params![tenant, user, now],
     )?;
-    rows.into_iter().map(session_of).collect()
+    bound::held(tx, Bound::Sessions, rows)?.into_iter().map(session_of).collect()
 }
 
 /// Deletes sessions and ceremonies that ended before `before`. Gives the number of rows.

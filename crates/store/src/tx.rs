@@ -2,10 +2,14 @@
 //! sent can ever become a part of one.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use crate::StoreError;
+use kernel::TenantId;
+use vault::{DataKey, Keyring};
+
 use crate::engine::Engine;
 use crate::value::{Row, Value};
+use crate::{StoreError, bound};
 
 /// A transaction that reads one unchanging state of the database.
 pub struct Read<'e> {
@@ -13,11 +17,28 @@ pub struct Read<'e> {
     /// The first error of the engine in this job. PostgreSQL refuses every further statement after
     /// one, SQLite does not; here both do, so that a job behaves the same on either.
     failed: Option<StoreError>,
+    /// What opens the key that binds rows; none where no keychain was made for the database.
+    keyring: Option<Arc<Keyring>>,
+    /// That key, once it was asked for.
+    row_key: Option<Arc<DataKey>>,
 }
 
 impl<'e> Read<'e> {
-    pub(crate) fn new(engine: &'e mut dyn Engine) -> Self {
-        Self { engine, failed: None }
+    pub(crate) fn new(engine: &'e mut dyn Engine, keyring: Option<Arc<Keyring>>) -> Self {
+        Self { engine, failed: None, keyring, row_key: None }
+    }
+
+    /// The key that binds the rows of a tenant; none where no keychain was made for the database, as in
+    /// tools that only carry rows.
+    pub(crate) fn row_key(&mut self, tenant: TenantId) -> Result<Option<Arc<DataKey>>, StoreError> {
+        if let Some(key) = &self.row_key
+            && key.tenant() == tenant
+        {
+            return Ok(Some(Arc::clone(key)));
+        }
+        let Some(keyring) = self.keyring.clone() else { return Ok(None) };
+        self.row_key = Some(bound::key_of(self, &keyring, tenant)?);
+        Ok(self.row_key.clone())
     }
 
     pub(crate) fn failed(&mut self) -> Option<StoreError> {
@@ -56,8 +77,8 @@ impl<'e> Read<'e> {
 pub struct Tx<'e>(Read<'e>);
 
 impl<'e> Tx<'e> {
-    pub(crate) fn new(engine: &'e mut dyn Engine) -> Self {
-        Self(Read::new(engine))
+    pub(crate) fn new(engine: &'e mut dyn Engine, keyring: Option<Arc<Keyring>>) -> Self {
+        Self(Read::new(engine, keyring))
     }
 
     /// Runs one statement and gives the number of rows it changed.

@@ -5,14 +5,15 @@
 //! end of each section and say so; only `identity` calls them.
 
 use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Grant, Permit};
+use guard::{Grant, Permit, Role};
 use kernel::{DisplayName, Email, Id, InviteId, Reason, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
 use crate::access;
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
-use crate::{Read, Row, StoreError, Tx, params};
+use crate::{Read, Row, StoreError, Tx, custom_roles, params};
 
 states! {
     /// The state of an account.
@@ -83,11 +84,10 @@ pub fn name_place(tenant: TenantId, user: UserId) -> Place {
 pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<User>, StoreError> {
     let only = permit.resource().account();
     let rows = tx.rows(
-        "SELECT tenant, id, key_gen, email, name, state, epoch, created_ms, last_login_ms FROM users
-         WHERE tenant = $1 AND (id = $2 OR $3 = 0) ORDER BY created_ms, id",
+        "SELECT * FROM users WHERE tenant = $1 AND (id = $2 OR $3 = 0) ORDER BY created_ms, id",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    rows.into_iter().map(user_of).collect()
+    bound::held(tx, Bound::Users, rows)?.into_iter().map(user_of).collect()
 }
 
 /// Disables the permit's account, or enables it again. Either way its sessions and whatever else
@@ -96,11 +96,14 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<User>, 
 /// # Errors
 /// [`StoreError::Missing`] when there is no such account.
 pub fn set_state(tx: &mut Tx<'_>, permit: &Permit<DisableUser>, state: UserState) -> Result<(), StoreError> {
-    tx.execute_one(
-        "account",
-        "UPDATE users SET state = $3, epoch = epoch + 1 WHERE tenant = $1 AND id = $2",
-        params![permit.tenant(), access::account(permit)?, state],
-    )
+    let (tenant, user) = (permit.tenant(), access::account(permit)?);
+    bound::change(tx, Bound::Users, params![tenant, user], |tx| {
+        tx.execute_one(
+            "account",
+            "UPDATE users SET state = $3, epoch = epoch + 1 WHERE tenant = $1 AND id = $2",
+            params![tenant, user, state],
+        )
+    })
 }
 
 /// Removes every factor of the permit's account and voids its sessions, so that it must enrol again.
@@ -130,7 +133,8 @@ pub fn create(tx: &mut Tx<'_>, new: &NewUser) -> Result<(), StoreError> {
         "INSERT INTO users (tenant, id, email_blind, key_gen, email, name, state, epoch, created_ms)
          VALUES ($1, $2, $3, $4, $5, $6, 'active', 1, $7) ON CONFLICT DO NOTHING",
         params![new.tenant, new.id, new.email_blind, new.key_gen, new.email, new.name, new.now],
-    )
+    )?;
+    bound::bind(tx, Bound::Users, params![new.tenant, new.id])
 }
 
 /// An account by its id. No permit: it is read at each request to see whether the session still holds.
@@ -138,13 +142,8 @@ pub fn create(tx: &mut Tx<'_>, new: &NewUser) -> Result<(), StoreError> {
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, tenant: TenantId, user: UserId) -> Result<Option<User>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, key_gen, email, name, state, epoch, created_ms, last_login_ms FROM users
-         WHERE tenant = $1 AND id = $2",
-        params![tenant, user],
-    )?
-    .map(user_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM users WHERE tenant = $1 AND id = $2", params![tenant, user])?;
+    bound::held_one(tx, Bound::Users, row)?.map(user_of).transpose()
 }
 
 /// An account by the blind index of its address. No permit: this is how signing in begins.
@@ -156,13 +155,9 @@ pub fn find_by_email(
     tenant: TenantId,
     email_blind: [u8; 16],
 ) -> Result<Option<User>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, key_gen, email, name, state, epoch, created_ms, last_login_ms FROM users
-         WHERE tenant = $1 AND email_blind = $2",
-        params![tenant, email_blind],
-    )?
-    .map(user_of)
-    .transpose()
+    let row =
+        tx.row("SELECT * FROM users WHERE tenant = $1 AND email_blind = $2", params![tenant, email_blind])?;
+    bound::held_one(tx, Bound::Users, row)?.map(user_of).transpose()
 }
 
 /// Remembers a sign-in. No permit: it is what makes one possible.
@@ -170,11 +165,13 @@ pub fn find_by_email(
 /// # Errors
 /// [`StoreError::Missing`] when there is no such account.
 pub fn signed_in(tx: &mut Tx<'_>, tenant: TenantId, user: UserId, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute_one(
-        "account",
-        "UPDATE users SET last_login_ms = $3 WHERE tenant = $1 AND id = $2",
-        params![tenant, user, now],
-    )
+    bound::change(tx, Bound::Users, params![tenant, user], |tx| {
+        tx.execute_one(
+            "account",
+            "UPDATE users SET last_login_ms = $3 WHERE tenant = $1 AND id = $2",
+            params![tenant, user, now],
+        )
+    })
 }
 
 /// Voids every session of an account. No permit: it is what a password change, a stolen cookie or a
@@ -183,11 +180,13 @@ pub fn signed_in(tx: &mut Tx<'_>, tenant: TenantId, user: UserId, now: Timestamp
 /// # Errors
 /// [`StoreError::Missing`] when there is no such account.
 pub fn bump_epoch(tx: &mut Tx<'_>, tenant: TenantId, user: UserId) -> Result<(), StoreError> {
-    tx.execute_one(
-        "account",
-        "UPDATE users SET epoch = epoch + 1 WHERE tenant = $1 AND id = $2",
-        params![tenant, user],
-    )
+    bound::change(tx, Bound::Users, params![tenant, user], |tx| {
+        tx.execute_one(
+            "account",
+            "UPDATE users SET epoch = epoch + 1 WHERE tenant = $1 AND id = $2",
+            params![tenant, user],
+        )
+    })
 }
 
 fn user_of(mut row: Row) -> Result<User, StoreError> {
@@ -259,11 +258,11 @@ pub fn revoke(tx: &mut Tx<'_>, permit: &Permit<RevokeRole>, grant: &Grant) -> Re
 pub fn grants(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<GrantRow>, StoreError> {
     let only = permit.resource().account();
     let rows = tx.rows(
-        "SELECT user_id, role, scope, source, granted_by, key_gen, reason, granted_ms, expires_ms FROM grants
+        "SELECT * FROM grants
          WHERE tenant = $1 AND (user_id = $2 OR $3 = 0) ORDER BY granted_ms, user_id, role, scope, source",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    rows.into_iter().map(grant_of).collect()
+    bound::held(tx, Bound::Grants, rows)?.into_iter().map(grant_of).collect()
 }
 
 /// Files a grant. No permit: it comes of an accepted invitation, a directory, or the first owner.
@@ -272,7 +271,9 @@ pub fn grants(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<Grant
 /// [`StoreError::Missing`] when there is no such account.
 pub fn put_grant(tx: &mut Tx<'_>, tenant: TenantId, row: &GrantRow) -> Result<(), StoreError> {
     let reason = row.reason.as_ref();
-    tx.execute(
+    let key = params![tenant, row.user, row.grant.role, row.grant.scope, row.source];
+    bound::change(tx, Bound::Grants, key, |tx| {
+        tx.execute(
         "INSERT INTO grants (tenant, user_id, role, scope, source, granted_by, key_gen, reason, granted_ms,
                              expires_ms)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
@@ -292,11 +293,13 @@ pub fn put_grant(tx: &mut Tx<'_>, tenant: TenantId, row: &GrantRow) -> Result<()
             row.expires
         ],
     )
-    .map_err(|error| error.named("account"))?;
+    .map_err(|error| error.named("account"))
+    })?;
     Ok(())
 }
 
-/// The grants that hold now for an account. No permit: they are what an actor is made of.
+/// The grants that hold now for an account. No permit: they are what an actor is made of. A grant of a
+/// role that the tenant made of actions holds only while that role is what the grant says.
 ///
 /// # Errors
 /// Only what the database says.
@@ -306,13 +309,58 @@ pub fn grants_of(
     user: UserId,
     now: Timestamp,
 ) -> Result<Vec<Grant>, StoreError> {
+    // Those that have ended too: a changed end would else make a grant vanish without a word.
     let rows = tx.rows(
-        "SELECT DISTINCT role, scope FROM grants
-         WHERE tenant = $1 AND user_id = $2 AND (expires_ms IS NULL OR expires_ms > $3)
-         ORDER BY role, scope",
-        params![tenant, user, now],
+        "SELECT * FROM grants WHERE tenant = $1 AND user_id = $2 ORDER BY role, scope",
+        params![tenant, user],
     )?;
-    rows.into_iter().map(|mut row| Ok(Grant { role: row.take("role")?, scope: row.take("scope")? })).collect()
+    let mut grants = Vec::new();
+    for mut row in bound::held(tx, Bound::Grants, rows)? {
+        let expires: Option<Timestamp> = row.take("expires_ms")?;
+        if expires.is_none_or(|end| end > now) {
+            grants.push(Grant { role: row.take("role")?, scope: row.take("scope")? });
+        }
+    }
+    grants.dedup();
+    // What the tenant made of actions holds only while it is in force as it was granted.
+    if grants.iter().any(|grant| matches!(grant.role, Role::Custom(_))) {
+        let made: Vec<Role> =
+            custom_roles::list(tx, tenant)?.into_iter().map(|made| Role::Custom(made.role)).collect();
+        grants.retain(|grant| !matches!(grant.role, Role::Custom(_)) || made.contains(&grant.role));
+    }
+    Ok(grants)
+}
+
+/// Puts another role in the place of one, in every grant of it. No permit: whoever changes what a role
+/// gives has leave to do so.
+///
+/// # Errors
+/// When a grant is not as this program left it; else what the database says.
+pub(crate) fn swap_role(tx: &mut Tx<'_>, tenant: TenantId, old: Role, new: Role) -> Result<(), StoreError> {
+    let rows = tx.rows("SELECT * FROM grants WHERE tenant = $1 AND role = $2", params![tenant, old])?;
+    for row in bound::held(tx, Bound::Grants, rows)? {
+        let mut row = grant_of(row)?;
+        row.grant.role = new;
+        put_grant(tx, tenant, &row)?;
+    }
+    tx.execute("DELETE FROM grants WHERE tenant = $1 AND role = $2", params![tenant, old])?;
+    Ok(())
+}
+
+/// The accounts that are owners of the whole house now and may sign in. No permit: without one of them
+/// nobody could manage the staff, and whatever would take the last one out asks.
+///
+/// # Errors
+/// Only what the database says.
+pub fn owners(tx: &mut Read<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<UserId>, StoreError> {
+    let rows = tx.rows(
+        "SELECT DISTINCT u.id AS id FROM users u JOIN grants g ON g.tenant = u.tenant AND g.user_id = u.id
+         WHERE u.tenant = $1 AND u.state = $2 AND g.role = $3 AND g.scope = $4
+           AND (g.expires_ms IS NULL OR g.expires_ms > $5)
+         ORDER BY u.id",
+        params![tenant, UserState::Active, guard::Role::Owner, guard::Scope::Tenant, now],
+    )?;
+    rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
 }
 
 fn grant_of(mut row: Row) -> Result<GrantRow, StoreError> {
@@ -387,7 +435,8 @@ pub fn invite(
             invite.created,
             invite.expires
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::Invites, params![invite.tenant, invite.id])
 }
 
 /// Every invitation of the permit's tenant, the newest first.
@@ -396,11 +445,10 @@ pub fn invite(
 /// Only what the database says.
 pub fn invites(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<Invite>, StoreError> {
     let rows = tx.rows(
-        "SELECT tenant, id, role, scope, key_gen, email, invited_by, created_ms, expires_ms, used_ms
-         FROM invites WHERE tenant = $1 ORDER BY created_ms DESC, id",
+        "SELECT * FROM invites WHERE tenant = $1 ORDER BY created_ms DESC, id",
         params![permit.tenant()],
     )?;
-    rows.into_iter().map(invite_of).collect()
+    bound::held(tx, Bound::Invites, rows)?.into_iter().map(invite_of).collect()
 }
 
 /// Withdraws an invitation that was not used.
@@ -428,13 +476,11 @@ pub fn find_invite(
     secret_hash: [u8; 32],
     now: Timestamp,
 ) -> Result<Option<Invite>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, role, scope, key_gen, email, invited_by, created_ms, expires_ms, used_ms
-         FROM invites WHERE secret_hash = $1 AND used_ms IS NULL AND expires_ms > $2",
+    let row = tx.row(
+        "SELECT * FROM invites WHERE secret_hash = $1 AND used_ms IS NULL AND expires_ms > $2",
         params![secret_hash, now],
-    )?
-    .map(invite_of)
-    .transpose()
+    )?;
+    bound::held_one(tx, Bound::Invites, row)?.map(invite_of).transpose()
 }
 
 /// Uses an invitation up, once. No permit: the secret was the proof.
@@ -448,11 +494,13 @@ pub fn use_invite(
     by: UserId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let used = tx.execute(
-        "UPDATE invites SET used_ms = $3, used_by = $4
-         WHERE tenant = $1 AND id = $2 AND used_ms IS NULL AND expires_ms > $3",
-        params![tenant, invite, now, by],
-    )?;
+    let used = bound::change(tx, Bound::Invites, params![tenant, invite], |tx| {
+        tx.execute(
+            "UPDATE invites SET used_ms = $3, used_by = $4
+             WHERE tenant = $1 AND id = $2 AND used_ms IS NULL AND expires_ms > $3",
+            params![tenant, invite, now, by],
+        )
+    })?;
     if used == 0 { Err(StoreError::Conflict { what: "invitation" }) } else { Ok(()) }
 }
 

@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    ConnectionId, ConversationId, EventId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId,
-    RequestId, SessionId, SubjectId, TenantId, TicketId, Timestamp, UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id,
+    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -37,6 +38,16 @@ impl Value<'_> {
 }
 
 impl Value<'_> {
+    /// A value of a row's key, in the words of a report.
+    pub fn told(&self) -> String {
+        match self {
+            Self::Null => "nothing".to_owned(),
+            Self::Int(number) => number.to_string(),
+            Self::Text(text) => text.to_string(),
+            Self::Blob(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
+        }
+    }
+
     /// The same, holding its own bytes.
     pub(crate) fn into_owned(self) -> Value<'static> {
         match self {
@@ -144,8 +155,12 @@ macro_rules! ids {
 }
 
 ids!(
+    AccessRequestId,
+    ApiKeyId,
     ConnectionId,
     ConversationId,
+    DirectoryEntryId,
+    DirectoryTokenId,
     EventId,
     InviteId,
     KeyId,
@@ -302,6 +317,12 @@ impl Row {
             .ok_or(ColumnError::Absent { column })?;
         let found = value.kind();
         T::from_value(value).ok_or(ColumnError::Kind { column, expected: T::EXPECTED, found })
+    }
+
+    /// The columns that were not taken yet, with their names.
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&str, &Value<'static>)> {
+        let values = self.columns.iter().zip(&self.values);
+        values.filter_map(|(name, value)| Some((name.as_str(), value.as_ref()?)))
     }
 
     /// All values, in the order of the statement's columns; nothing stands for one that was taken.

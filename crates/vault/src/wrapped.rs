@@ -29,11 +29,13 @@ pub enum Purpose {
     Bots = 8,
     /// Blind-index tokens; such a key is never renewed without indexing anew.
     Index = 9,
+    /// The MACs that bind rows; such a key is never renewed without binding anew.
+    Rows = 10,
 }
 
 impl Purpose {
     /// Every purpose there is.
-    pub const ALL: [Purpose; 9] = [
+    pub const ALL: [Purpose; 10] = [
         Self::Conversation,
         Self::Ticket,
         Self::Settings,
@@ -43,6 +45,7 @@ impl Purpose {
         Self::Identity,
         Self::Bots,
         Self::Index,
+        Self::Rows,
     ];
 
     /// The number that is stored.

@@ -14,6 +14,9 @@
 #[path = "../tests/it/house.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod house;
+#[path = "../tests/it/root.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod root;
 #[path = "../tests/it/visitor.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod visitor;

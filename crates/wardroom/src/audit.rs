@@ -1,13 +1,15 @@
-//! `wardroom audit ...`: prove the log, take it away, look at its end.
+//! `wardroom audit ...`: prove the log and what it speaks of, take it away, look at its end.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use backup::{Progress, Report};
 use guard::Permit;
 use guard::action::{ExportAudit, ReadAudit, VerifyAudit};
 use ledger::verify::{self, Expect, StoredLeaf, VerifyReport};
 use ledger::{Record, SignedCheckpoint, VerifierKey};
+use serde_json::json;
 use store::audit::{self as rows, Walks};
 use store::{Db, StoreError};
 use tokio::runtime::Handle;
@@ -20,15 +22,18 @@ use crate::wiring::Foundation;
 /// Leaves that are read at once.
 const PAGE: u32 = 1000;
 
+/// What is to be verified.
+pub(crate) struct Wish<'a> {
+    pub(crate) export: Option<&'a Path>,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) since: Option<&'a Path>,
+    pub(crate) log_only: bool,
+    pub(crate) json: bool,
+}
+
 /// `audit verify`
-pub(crate) async fn verify(
-    place: &Place,
-    config: &Config,
-    export: Option<&Path>,
-    key: Option<&str>,
-    since: Option<&Path>,
-    json: bool,
-) -> Result<ExitCode, Failure> {
+pub(crate) async fn verify(place: &Place, config: &Config, wish: Wish<'_>) -> Result<ExitCode, Failure> {
+    let Wish { export, key, since, log_only, json } = wish;
     let beside = export.map_or_else(|| place.data.join("audit.vkey"), |export| export.join("vkey"));
     let text = match key {
         Some(key) => key.to_owned(),
@@ -38,23 +43,36 @@ pub(crate) async fn verify(
     };
     let keys: Result<Vec<_>, _> =
         text.lines().filter(|line| !line.trim().is_empty()).map(VerifierKey::parse).collect();
-    let mut expect = Expect::signed_by(keys?);
+    let keys = keys?;
+    let mut expect = Expect::signed_by(keys.clone());
     if let Some(since) = since {
         expect.earlier.push(std::fs::read_to_string(since)?);
     }
-    let report = match export {
-        Some(export) => verify::directory(export, &expect)?,
+    let (report, rows) = match export {
+        Some(export) => (verify::directory(export, &expect)?, None),
         None => {
             let base = Foundation::open(&place.data, config, false).await?;
             expect.tenant = Some(base.tenant);
             expect.earlier.extend(crate::checkpoints::kept(&base.data)?);
-            stored(&base, expect).await?
+            let report = stored(&base, expect).await?;
+            (report, if log_only { None } else { Some(rows_of(&base, &keys).await?) })
         }
     };
+    let ok = report.ok && rows.as_ref().is_none_or(Report::is_sound);
     match json {
-        true => println!("{}", serde_json::to_string(&report)?),
+        true => {
+            let mut told = serde_json::to_value(&report)?;
+            if let (Some(told), Some(rows)) = (told.as_object_mut(), &rows) {
+                told.insert("ok".to_owned(), ok.into());
+                told.insert("rows".to_owned(), told_of(rows));
+            }
+            println!("{told}");
+        }
         false => {
             println!("{report}");
+            if let Some(rows) = &rows {
+                tell(rows);
+            }
             if key.is_none() {
                 println!(
                     "the key was read from `{}`; note it elsewhere and give it with --key",
@@ -63,7 +81,37 @@ pub(crate) async fn verify(
             }
         }
     }
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Looks at every row, and twice where something does not hold: people may be at work meanwhile.
+async fn rows_of(base: &Foundation, keys: &[VerifierKey]) -> Result<Report, Failure> {
+    let permits = Arc::new(vec![base.leave::<VerifyAudit>()?]);
+    let look = || async { backup::check(&base.db, &base.keys, &permits, keys, &Progress::default()).await };
+    let first = look().await?;
+    Ok(if first.is_sound() { first } else { first.both(&look().await?) })
+}
+
+fn told_of(rows: &Report) -> serde_json::Value {
+    let faults: Vec<String> = rows.faults.iter().map(ToString::to_string).collect();
+    json!({
+        "rows": rows.rows, "keys": rows.keys, "records": rows.records, "conversations": rows.conversations,
+        "messages": rows.messages, "faults": rows.count, "first_faults": faults,
+    })
+}
+
+fn tell(rows: &Report) {
+    println!(
+        "messages    {} in {} conversations, each in its place in its chain",
+        rows.messages, rows.conversations
+    );
+    println!("rows        {}: {} records open, {} keys unwrap", rows.rows, rows.records, rows.keys);
+    if rows.is_sound() {
+        println!("            every one is as it was written");
+    } else {
+        println!("            NOT WHOLE: {} faults", rows.count);
+        rows.faults.iter().for_each(|fault| println!("first bad   {fault}"));
+    }
 }
 
 /// Verifies the log of a deployment, page by page, in memory that does not grow with it.

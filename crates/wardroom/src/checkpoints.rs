@@ -4,6 +4,7 @@
 //! an earlier state as a whole is whole in itself; only what was kept elsewhere shows that it is not the
 //! newest. That file is replaced only by a checkpoint of a log in which the kept one still stands.
 
+use std::fs::File;
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ pub(crate) async fn sign(base: &Foundation, signer: &Signer) -> Result<(), Failu
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 #[error(
     "the audit log has {found} entries and does not hold the checkpoint over {kept} that was kept beside it: the \
-     database was put back to an earlier state, or another was put in its place; see `wardroom audit verify`"
+     database was put back to an earlier state, or another was put in its place; see `wardroom audit verify`. If you \
+     put it back yourself and mean to go on with it, remove `audit.checkpoint` from the data directory"
 )]
 pub(crate) struct RolledBack {
     kept: u64,
@@ -117,7 +119,7 @@ pub(crate) async fn standing(base: &Foundation, signer: &Signer) -> Result<Optio
 pub(crate) fn forget(data: &Path) -> std::io::Result<()> {
     match std::fs::remove_file(data.join(KEPT)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => std::fs::File::open(data)?.sync_all(),
+        _ => File::open(data)?.sync_all(),
     }
 }
 
@@ -130,11 +132,14 @@ pub(crate) async fn adopt(base: &Foundation) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The new note or the old one, whatever happens meanwhile.
+/// The new note or the old one, whatever happens meanwhile and whoever else writes at the same time: a
+/// backup signs beside a running house.
 fn write_kept(data: &Path, note: &str) -> std::io::Result<()> {
+    let folder = File::open(data)?;
+    folder.lock()?;
     let next = data.join("audit.checkpoint.next");
     std::fs::write(&next, note)?;
-    std::fs::File::open(&next)?.sync_all()?;
+    File::open(&next)?.sync_all()?;
     std::fs::rename(&next, data.join(KEPT))
 }
 
@@ -145,5 +150,26 @@ pub(crate) async fn keep_signing(base: Foundation, signer: Signer) {
             tracing::error!(%error, "the audit log could not be signed");
         }
         tokio::time::sleep(EVERY).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_that_keep_a_checkpoint_at_once_both_succeed() {
+        let data = tempfile::tempdir().unwrap();
+        let notes = ["the first".repeat(100), "the second".repeat(100)];
+        std::thread::scope(|threads| {
+            for note in &notes {
+                threads.spawn(|| {
+                    for _ in 0..200 {
+                        write_kept(data.path(), note).unwrap();
+                        assert!(notes.contains(&kept(data.path()).unwrap().unwrap()));
+                    }
+                });
+            }
+        });
     }
 }

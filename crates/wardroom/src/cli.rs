@@ -1,12 +1,17 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
+mod access;
+mod policy;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use access::{AccessCommand, ApiKeyCommand};
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
 use kernel::{BotName, ConversationId, KeyRequestId, Reason, SubjectId};
+pub(crate) use policy::PolicyCommand;
 
 /// The secure-by-default platform for an enterprise's chatbots.
 #[derive(Debug, Parser)]
@@ -65,6 +70,15 @@ pub(crate) enum Command {
     /// Staff: list, invite, disable, reset second factors
     #[command(subcommand)]
     User(UserCommand),
+    /// Roles for a while: ask, and agree to what somebody else asked for
+    #[command(subcommand)]
+    Access(AccessCommand),
+    /// Keys for programs: make, list, revoke, rotate
+    #[command(subcommand)]
+    ApiKey(ApiKeyCommand),
+    /// Directories that provision staff: what they have provisioned, and their tokens
+    #[command(subcommand)]
+    Scim(crate::scim::ScimCommand),
     /// Take, check and restore backups
     #[command(subcommand)]
     Backup(BackupCommand),
@@ -88,6 +102,9 @@ pub(crate) enum Command {
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
+    /// Policies: try, propose, agree, put back
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Check firewall rules, and tell what they say of a request
     #[command(subcommand)]
     Waf(WafCommand),
@@ -244,6 +261,9 @@ pub(crate) enum AuditCommand {
         /// An earlier checkpoint of yours that the log must still agree with
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// The log alone, without the messages and other rows
+        #[arg(long)]
+        log_only: bool,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -395,6 +415,17 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Make a service account, which nobody signs in to; grant it roles with `wardroom role grant`
+    Service {
+        /// Its name
+        #[arg(value_parser = kernel::DisplayName::new)]
+        name: kernel::DisplayName,
+        /// Who answers for it and makes its keys: address or id
+        #[arg(long, value_name = "WHO")]
+        answers: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Disable an account; its sessions end at once
     Disable {
         /// Address or id
@@ -461,12 +492,37 @@ pub(crate) enum BackupCommand {
 pub(crate) enum RoleCommand {
     /// Show what each role may do
     List,
+    /// Show the roles that were made here, and what they give
+    Made {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Make a role of actions, or change what it gives; whoever holds it signs in anew
+    Define {
+        /// Its name, for example `night-desk`
+        name: String,
+        /// What it gives, for example `transcript.list`
+        #[arg(required = true)]
+        actions: Vec<Act>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// End a role that was made here, and every grant of it
+    Retire {
+        /// Its name
+        name: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Grant a role; it holds from the next sign-in on
     Grant {
         /// Address or id
         who: String,
-        /// The role
-        role: Role,
+        /// The role; one that was made here as `custom:NAME`
+        role: String,
         /// Where it holds: `tenant` or `bot:NAME`
         #[arg(long, default_value = "tenant")]
         scope: Scope,
@@ -483,8 +539,8 @@ pub(crate) enum RoleCommand {
     Revoke {
         /// Address or id
         who: String,
-        /// The role
-        role: Role,
+        /// The role; one that was made here as `custom:NAME`
+        role: String,
         /// Where it holds
         #[arg(long, default_value = "tenant")]
         scope: Scope,
@@ -522,6 +578,7 @@ impl UserCommand {
         match self {
             Self::List { place, .. }
             | Self::Invite { place, .. }
+            | Self::Service { place, .. }
             | Self::Disable { place, .. }
             | Self::ResetMfa { place, .. } => place,
         }
@@ -533,9 +590,12 @@ impl RoleCommand {
     pub(crate) fn place(&self) -> Option<&Place> {
         match self {
             Self::List => None,
-            Self::Grant { place, .. } | Self::Revoke { place, .. } | Self::Explain { place, .. } => {
-                Some(place)
-            }
+            Self::Made { place, .. }
+            | Self::Define { place, .. }
+            | Self::Retire { place, .. }
+            | Self::Grant { place, .. }
+            | Self::Revoke { place, .. }
+            | Self::Explain { place, .. } => Some(place),
         }
     }
 }

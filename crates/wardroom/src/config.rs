@@ -2,6 +2,7 @@
 //! keys are refused with the nearest valid name; secrets stand in it by reference only.
 
 pub(crate) mod roots;
+mod shared;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ pub(crate) struct Config {
     pub(crate) admission: edge::AdmissionConfig,
     /// What the web application firewall refuses, and by which rules.
     pub(crate) waf: edge::FirewallConfig,
+    /// The store that several edges share.
+    pub(crate) shared: shared::SharedStore,
     pub(crate) sign_in: SignIn,
 }
 
@@ -293,7 +296,9 @@ impl Config {
             }
         }
         let at = |key| move |error: edge::EdgeError| ConfigError::Value { key, message: words(&error) };
+        self.shared.check()?;
         self.waf.check().map_err(at("waf"))?;
+        self.edge.check().map_err(at("edge"))?;
         self.admission.check().map_err(at("admission"))
     }
 }

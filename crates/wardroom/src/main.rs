@@ -17,10 +17,14 @@ mod firewall;
 mod keys;
 mod memory;
 mod people;
+mod policies;
 mod posture;
+mod programs;
 mod providers;
+mod requests;
 mod roots;
 mod samples;
+mod scim;
 mod up;
 mod watchman;
 mod wiring;
@@ -94,16 +98,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         },
         Command::Chat { bot, place } => bot::chat(&bot, &place.data, &place).await,
         Command::Audit(command) => match command {
-            AuditCommand::Verify { place, export, key, since, json } => {
-                audit::verify(
-                    &place,
-                    &read(&place)?,
-                    export.as_deref(),
-                    key.as_deref(),
-                    since.as_deref(),
-                    json,
-                )
-                .await
+            AuditCommand::Verify { place, export, key, since, log_only, json } => {
+                let (export, key, since) = (export.as_deref(), key.as_deref(), since.as_deref());
+                let wish = audit::Wish { export, key, since, log_only, json };
+                audit::verify(&place, &read(&place)?, wish).await
             }
             AuditCommand::Export { place, out } => audit::export(&place.data, &read(&place)?, &out).await,
             AuditCommand::Tail { place, lines } => audit::tail(&place.data, &read(&place)?, lines).await,
@@ -125,15 +123,28 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
         }
         Command::Keys(command) => keys::run(command).await,
+        Command::Scim(command) => scim::run(command).await,
         Command::User(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             people::user(command, &data, &config).await
+        }
+        Command::Access(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            requests::run(command, &data, &config).await
+        }
+        Command::ApiKey(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            programs::run(command, &data, &config).await
         }
         Command::Role(command) => {
             let place = command.place();
             let data = place.map(|place| place.data.clone()).unwrap_or_default();
             let config = place.map(read).transpose()?.unwrap_or_default();
             people::role(command, &data, &config).await
+        }
+        Command::Policy(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            policies::run(command, &data, &config).await
         }
         Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
         Command::Waf(WafCommand::Explain { request, staff, bot, place }) => {

@@ -6,10 +6,13 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Act, Action, Actor, Circumstances, Grant, Permit, Resource, Role, Scope, Staff};
+use guard::action::{
+    DefineRole, DisableUser, GrantRole, InviteUser, ReadPolicy, ReadUsers, ResetFactors, RevokeRole,
+};
+use guard::{Act, Action, Circumstances, CustomRole, Grant, Permit, Resource, Role, Scope};
 use identity::{Identity, UserState, UserView};
-use kernel::{BotName, ConversationId, Email, Reason, ReleaseId, UserId};
+use kernel::{Email, Reason, UserId};
+use rulebook::{Explained, Thing, Who};
 use store::Via;
 
 use crate::Failure;
@@ -19,9 +22,9 @@ use crate::up;
 use crate::wiring::Foundation;
 
 /// A deployment's people, and the operator who asks.
-struct People {
-    base: Foundation,
-    identity: Identity,
+pub(crate) struct People {
+    pub(crate) base: Foundation,
+    pub(crate) identity: Identity,
     /// Where the console is.
     origin: String,
 }
@@ -37,6 +40,12 @@ pub(crate) async fn user(command: UserCommand, data: &Path, config: &Config) -> 
             let permit: Permit<InviteUser> = people.base.leave()?;
             let secret = people.identity.invite(permit, Grant { role, scope }, email, &via).await?;
             println!("good once, for 7 days: {}/enrol#{}", people.origin, secret.expose());
+        }
+        UserCommand::Service { name, answers, .. } => {
+            let answers = people.find(&answers).await?.id;
+            let permit: Permit<InviteUser> = people.base.leave()?;
+            let user = people.identity.make_service(permit, name, answers, &via).await?;
+            println!("{user}");
         }
         UserCommand::Disable { who, .. } => {
             let user = people.find(&who).await?;
@@ -64,6 +73,7 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
             let user = people.find(&who).await?;
             let expires =
                 days.map(|days| people.base.world.now().after(Duration::from_secs(u64::from(days) * 86_400)));
+            let role = people.role(&role).await?;
             let permit = people.leave::<GrantRole>(&user, Some(&reason))?;
             people.identity.grant(permit, Grant { role, scope }, expires, &via).await?;
             println!("`{who}` is {} from their next sign-in on", role.display());
@@ -71,22 +81,39 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
         RoleCommand::Revoke { who, role, scope, reason, .. } => {
             let people = People::open(data, config).await?;
             let user = people.find(&who).await?;
+            let role = people.role(&role).await?;
             let permit = people.leave::<RevokeRole>(&user, Some(&reason))?;
             people.identity.revoke(permit, Grant { role, scope }, &via).await?;
             println!("`{who}` is no longer {}, and their sessions have ended", role.display());
         }
+        RoleCommand::Made { json, .. } => People::open(data, config).await?.made(json).await?,
+        RoleCommand::Define { name, actions, .. } => {
+            let people = People::open(data, config).await?;
+            let role = CustomRole::new(&name, actions)?;
+            let permit: Permit<DefineRole> = people.base.leave()?;
+            let holders = people.identity.define_role(permit, role, &via).await?;
+            println!("`custom:{name}` gives {}; {holders} people hold it", acts(role));
+        }
+        RoleCommand::Retire { name, .. } => {
+            let people = People::open(data, config).await?;
+            let permit: Permit<DefineRole> = people.base.leave()?;
+            let holders = people.identity.retire_role(permit, name.clone(), &via).await?;
+            println!("`custom:{name}` is gone; {holders} people held it, and their sessions have ended");
+        }
         RoleCommand::Explain { who, action, on, reason, json, .. } => {
             let people = People::open(data, config).await?;
-            let (actor, thing) = (people.actor(&who).await?, people.thing(&on).await?);
+            let (who, thing) = (people.who(&who).await?, people.thing(&on).await?);
             let reason = reason.as_deref().map(Reason::new).transpose()?;
-            return Ok(people.explain(&actor, action, &thing, reason, json));
+            let permit: Permit<ReadPolicy> = people.base.leave()?;
+            let explained = people.base.rulebook.explain(&permit, &who, action, &thing, reason).await?;
+            return Ok(tell(&explained, json));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 impl People {
-    async fn open(data: &Path, config: &Config) -> Result<Self, Failure> {
+    pub(crate) async fn open(data: &Path, config: &Config) -> Result<Self, Failure> {
         let base = Foundation::open(data, config, false).await?;
         let port = config.console.listen.port();
         let origin = config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
@@ -100,7 +127,7 @@ impl People {
     }
 
     /// The account with this id or address.
-    async fn find(&self, who: &str) -> Result<UserView, Failure> {
+    pub(crate) async fn find(&self, who: &str) -> Result<UserView, Failure> {
         let id: Option<UserId> = who.parse().ok();
         let address = Email::new(who).ok();
         let found = self.all().await?.into_iter().find(|user| {
@@ -109,7 +136,11 @@ impl People {
         found.ok_or_else(|| format!("there is nobody `{who}`; `wardroom user list` shows everybody").into())
     }
 
-    fn leave<A: Action>(&self, user: &UserView, reason: Option<&str>) -> Result<Permit<A>, Failure> {
+    pub(crate) fn leave<A: Action>(
+        &self,
+        user: &UserView,
+        reason: Option<&str>,
+    ) -> Result<Permit<A>, Failure> {
         let mut now = Circumstances::at(self.base.world.now());
         if let Some(reason) = reason {
             now = now.because(Reason::new(reason)?);
@@ -149,116 +180,106 @@ impl People {
         Ok(())
     }
 
-    /// Who asks: a person by id or address, `operator`, or a role by its name, as if somebody held it and
-    /// nothing else, signed in a moment ago with a second factor.
-    async fn actor(&self, who: &str) -> Result<Actor, Failure> {
-        if who == "operator" {
-            return Ok(self.base.operator());
-        }
-        let (user, grants) = match who.parse::<Role>() {
-            Ok(role) => (self.base.world.id(), vec![Grant::everywhere(role)]),
-            Err(_) => {
-                let found = self.find(who).await?;
-                (found.id, found.grants)
-            }
-        };
-        Ok(self.staff(user, grants))
-    }
-
-    fn staff(&self, user: UserId, grants: Vec<Grant>) -> Actor {
-        Actor::Staff(Staff {
-            user,
-            tenant: self.base.tenant,
-            grants,
-            assurance: 2,
-            authenticated_at: self.base.world.now(),
-            session: self.base.world.id(),
+    /// A role by its name; one that was made here as `custom:NAME`.
+    async fn role(&self, name: &str) -> Result<Role, Failure> {
+        let Some(made) = name.strip_prefix("custom:") else { return Ok(name.parse()?) };
+        let found = self.identity.made_roles().await?.into_iter().find(|role| role.role.name() == made);
+        found.map(|found| Role::Custom(found.role)).ok_or_else(|| {
+            format!("there is no role `{name}`; `wardroom role made` shows those that were made here").into()
         })
     }
 
-    /// What is asked about: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/WHO`.
-    async fn thing(&self, on: &str) -> Result<Resource, Failure> {
-        let (tenant, db) = (self.base.tenant, &self.base.db);
-        let nothing = || -> Failure {
-            format!(
-                "there is no `{on}`; name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/WHO`"
-            )
-            .into()
-        };
-        match on.split_once('/') {
-            None if on == "tenant" => Ok(Resource::Tenant(tenant)),
-            Some(("bot", name)) => Ok(Resource::Bot { tenant, bot: BotName::new(name)? }),
-            Some(("release", id)) => {
-                let id: ReleaseId = id.parse().map_err(|_| nothing())?;
-                let row = db.read(move |tx| store::bots::release(tx, tenant, id)).await?;
-                Ok(row.ok_or_else(nothing)?.resource())
-            }
-            Some(("conversation", id)) => {
-                let id: ConversationId = id.parse().map_err(|_| nothing())?;
-                let row = db.read(move |tx| store::conversations::facts(tx, tenant, id)).await?;
-                Ok(row.ok_or_else(nothing)?.resource())
-            }
-            Some(("account", who)) => Ok(Resource::Account { tenant, user: self.find(who).await?.id }),
-            _ => Err(nothing()),
+    async fn made(&self, json: bool) -> Result<(), Failure> {
+        let roles = self.identity.made_roles().await?;
+        if json {
+            let rows = roles.iter().map(|made| {
+                let acts: Vec<&str> = made.role.acts().map(Act::name).collect();
+                serde_json::json!({
+                    "name": format!("custom:{}", made.role.name()), "actions": acts, "made_by": made.made_by,
+                    "made": made.made.rfc3339(),
+                })
+            });
+            println!("{}", serde_json::Value::from_iter(rows));
+            return Ok(());
+        }
+        if roles.is_empty() {
+            println!("no role was made here; `wardroom role list` shows those that ship");
+        }
+        for made in roles {
+            println!("custom:{}: {}", made.role.name(), acts(made.role));
+        }
+        Ok(())
+    }
+
+    /// Who asks: a person by id or address, `operator`, or a role by its name, as if somebody held it and
+    /// nothing else.
+    async fn who(&self, who: &str) -> Result<Who, Failure> {
+        if who == "operator" {
+            return Ok(Who::Operator);
+        }
+        match self.role(who).await {
+            Ok(role) => Ok(Who::Role(role)),
+            Err(_) => Ok(Who::User(self.find(who).await?.id)),
         }
     }
 
-    /// Prints the decision; its exit status is the decision too.
-    fn explain(
-        &self,
-        actor: &Actor,
-        act: Act,
-        thing: &Resource,
-        reason: Option<Reason>,
-        json: bool,
-    ) -> ExitCode {
-        let mut now = Circumstances::at(self.base.world.now());
-        if let Some(reason) = reason {
-            now = now.because(reason);
-        }
-        let holders = |act: Act| -> Vec<&'static str> {
-            let alone = |role: &&Role| {
-                let actor = self.staff(self.base.world.id(), vec![Grant::everywhere(**role)]);
-                self.base.guard.decide(act, &actor, thing, &now).is_ok()
-            };
-            Role::ALL.iter().filter(alone).map(|role| role.name()).collect()
-        };
-        match self.base.guard.decide(act, actor, thing, &now) {
-            Ok(rule) => {
-                match json {
-                    true => println!("{}", serde_json::json!({ "decision": "allowed", "rule": &*rule })),
-                    false => println!("allowed by the rule `{rule}`"),
-                }
-                ExitCode::SUCCESS
-            }
-            Err(denied) => {
-                let holders = holders(act);
-                if json {
-                    let told = serde_json::json!({
-                        "decision": "refused", "rule": denied.rule(), "reason": denied.reason(),
-                        "remedy": denied.remedy(), "visible": denied.visible(), "roles": holders,
-                    });
-                    println!("{told}");
-                    return ExitCode::FAILURE;
-                }
-                println!("refused by the rule `{}`: {}", denied.rule(), denied.reason());
-                println!("remedy: {}", denied.remedy());
-                if !denied.visible() {
-                    println!("they are not told that it exists: the door answers 404");
-                }
-                match holders.is_empty() {
-                    true => println!("no role alone could do this"),
-                    false => println!("a role that could: {}", holders.join(", ")),
-                }
-                ExitCode::FAILURE
-            }
+    /// What is asked about: an account by its address too.
+    async fn thing(&self, on: &str) -> Result<Thing, Failure> {
+        match on.strip_prefix("account/") {
+            Some(who) => Ok(Thing::Account(self.find(who).await?.id)),
+            None => Ok(on.parse()?),
         }
     }
 }
 
+/// What a role gives, as a list.
+fn acts(role: CustomRole) -> String {
+    let acts: Vec<&str> = role.acts().map(Act::name).collect();
+    acts.join(", ")
+}
+
+/// Prints a decision; its exit status is the decision too.
+fn tell(explained: &Explained, json: bool) -> ExitCode {
+    let roles: Vec<&str> = explained.roles.iter().map(|role| role.name()).collect();
+    let status = if explained.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if json {
+        let told = match explained.allowed {
+            true => serde_json::json!({ "decision": "allowed", "rule": explained.rule }),
+            false => serde_json::json!({
+                "decision": "refused", "rule": explained.rule, "reason": explained.reason,
+                "remedy": explained.remedy, "visible": explained.visible, "roles": roles,
+            }),
+        };
+        println!("{told}");
+        return status;
+    }
+    if explained.allowed {
+        println!("allowed by the rule `{}`", explained.rule);
+        return status;
+    }
+    println!("refused by the rule `{}`: {}", explained.rule, explained.reason.as_deref().unwrap_or_default());
+    println!("remedy: {}", explained.remedy.as_deref().unwrap_or_default());
+    if !explained.visible {
+        println!("they are not told that it exists: the door answers 404");
+    }
+    match roles.is_empty() {
+        true => println!("no role alone could do this"),
+        false => println!("a role that could: {}", roles.join(", ")),
+    }
+    status
+}
+
 fn words(grant: &Grant) -> String {
     match &grant.scope {
-        Scope::Tenant => grant.role.name().to_owned(),
-        scope => format!("{} ({scope})", grant.role.name()),
+        Scope::Tenant => short(grant.role),
+        scope => format!("{} ({scope})", short(grant.role)),
+    }
+}
+
+/// A role's name, without what it gives.
+fn short(role: Role) -> String {
+    match role {
+        Role::Custom(role) => format!("custom:{}", role.name()),
+        role => role.name().to_owned(),
     }
 }

@@ -69,6 +69,21 @@ fn told(record: &ProviderRecord) -> serde_json::Value {
     })
 }
 
+/// Reaches the store that edges share, if there is one, and tells what is not as it should be.
+async fn shared(config: &Config, findings: &mut Vec<Finding>) -> Result<serde_json::Value, Failure> {
+    let Some(settings) = config.shared.fetched()? else { return Ok(serde_json::Value::Null) };
+    let shared = edge::Shared::new(&settings, &kernel::World::real())?;
+    findings.extend(shared.advice().into_iter().map(|(what, mend)| Finding::new(what, mend)));
+    let reached = shared.probe().await;
+    if let Err(error) = &reached {
+        findings.push(Finding {
+            what: format!("Every edge limits alone: {error}."),
+            mend: "See to the store that `[shared] url` names (docs/operations/shared-limits.md).".into(),
+        });
+    }
+    Ok(serde_json::json!({ "place": shared.status().place, "reached": reached.is_ok() }))
+}
+
 /// `wardroom doctor`
 pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     let mut findings = of_config(config);
@@ -89,11 +104,12 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
             mend: "Mend what it says, then run `wardroom doctor` again.".into(),
         }),
     }
+    let shared = shared(config, &mut findings).await?;
     if json {
         println!(
             "{}",
             serde_json::json!({
-                "findings": findings, "key_provider": provider, "memory": memory::look(), "fips": vault::fips_status().is_ok(),
+                "findings": findings, "key_provider": provider, "shared": shared, "memory": memory::look(), "fips": vault::fips_status().is_ok(),
             })
         );
     } else if findings.is_empty() {

@@ -7,12 +7,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::{Front, FrontParts};
+use api::{Front, FrontParts, StaffApi, StaffParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shutdown, Tls,
-    TlsSource, Witness, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown,
+    Tls, TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -30,7 +30,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, samples, watchman};
+use crate::{Failure, adapters, checkpoints, posture, providers, requests, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -49,6 +49,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let stop = StopSignals::listen()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
+    // Nothing is served from a database that was put back: people would be answered by an older state.
+    if let Some(standing) = checkpoints::standing(&base, &signer).await? {
+        return Err(standing.into());
+    }
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
     let house = House::on(base.clone()).await?;
     if house.shelf.live(&config.bots.default).is_none() {
@@ -63,17 +67,18 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let address = public.local_addr()?;
     let origin =
         config.public.origin.clone().unwrap_or_else(|| format!("https://localhost:{}", address.port()));
-    let front = front(&house, &config, origin.clone(), &shutdown);
-    let (router, _) = api::doors(front)?;
     let staff = listen(config.console.listen).await?;
     let staff_port = staff.local_addr()?.port();
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
     let identity = identity(&base, &staff_origin).await?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
+    let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+    let (router, _) = api::doors(front)?;
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
-    let admission = Admission::new(config.admission.clone(), &config.edge, &base.world)?;
+    let admission = admission(&config, &base.world)?;
+    let (programs, _) = api::staff_doors(staff_api(&house, identity.clone()))?;
     let desk = desk(
         &house,
         &config,
@@ -92,13 +97,18 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     firewall.tell(ears);
     let summing = tokio::spawn(firewall.clone().watch(shutdown.clone()));
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
+    let sharing = tokio::spawn(admission.clone().keep_together(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
     let edge = |door| {
         let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
         edge.map(|edge| edge.behind(firewall.clone()))
     };
     let doors = tokio::spawn(edge(Door::Public)?.serve(public, with_source(router), shutdown.clone()));
-    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(staff, with_source(console), shutdown.clone()));
+    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(
+        staff,
+        with_source(beside(console, programs)),
+        shutdown.clone(),
+    ));
     if let Some((http, acme)) = config.tls.acme.as_ref().and_then(|acme| Some((acme.http_listen?, acme))) {
         let plain = PlainConfig {
             https_port: address.port(),
@@ -117,6 +127,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     // It may be stopped at any step.
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
+    let ruling = tokio::spawn(base.rulebook.clone().keep_current());
+    let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
@@ -133,8 +145,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [&signing, &releases, &reloading, &watching, &summing, &writing, &tending] {
+    for task in [signing, releases, reloading, watching, sharing, summing, tending, ruling, access, writing] {
         task.abort();
+        // What it does between two waits it does to the end: the last checkpoint is signed after that.
+        let _ = task.await;
     }
     stopped(&base).await?;
     checkpoints::sign(&base, &signer).await?;
@@ -161,10 +175,13 @@ async fn reload(mut asked: Signal, reread: Reread, admission: Admission, firewal
 }
 
 async fn take(config: Config, admission: &Admission, firewall: &Firewall) -> Result<(), Failure> {
-    // Large rule sets take a second to compile; meanwhile requests go on.
-    let (rules, firewall) = (config.waf.clone(), firewall.clone());
-    tokio::task::spawn_blocking(move || firewall.reload(&rules)).await??;
-    Ok(admission.reload(config.admission, &config.edge)?)
+    // Large rule sets take a second to compile, and files about places to read; meanwhile requests go on.
+    let (admission, firewall) = (admission.clone(), firewall.clone());
+    let taken = tokio::task::spawn_blocking(move || {
+        firewall.reload(&config.waf)?;
+        admission.reload(config.admission, &config.edge)
+    });
+    Ok(taken.await??)
 }
 
 /// What a person needs to know once the doors are open.
@@ -248,8 +265,17 @@ pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity
     Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
 }
 
+/// Who is served now; together with other edges where they share a store.
+fn admission(config: &Config, world: &kernel::World) -> Result<Admission, Failure> {
+    let (settings, access) = (config.admission.clone(), &config.edge);
+    Ok(match config.shared.fetched()? {
+        None => Admission::new(settings, access, world)?,
+        Some(shared) => Admission::together(settings, access, Shared::new(&shared, world)?, world)?,
+    })
+}
+
 /// The public doors' state.
-fn front(house: &House, config: &Config, origin: String, shutdown: &Shutdown) -> Front {
+fn front(house: &House, config: &Config, identity: Identity, origin: String, shutdown: &Shutdown) -> Front {
     let base = &house.base;
     Front::new(FrontParts {
         tenant: base.tenant,
@@ -258,11 +284,27 @@ fn front(house: &House, config: &Config, origin: String, shutdown: &Shutdown) ->
         db: base.db.clone(),
         keys: base.keys.clone(),
         conversations: house.conversations.clone(),
+        identity,
         shelf: house.shelf.clone(),
         default_bot: config.bots.default.clone(),
         origin,
         ending: shutdown.receiver(),
+        erased: keeps_the_list(base),
         assets: samples::asset,
+    })
+}
+
+/// Somebody erased themselves: the list beside the backups is written anew, as `wardroom erase` does.
+fn keeps_the_list(base: &Foundation) -> api::Erased {
+    let base = base.clone();
+    Arc::new(move || {
+        let base = base.clone();
+        Box::pin(async move {
+            let list = crate::erase::list(&base.data);
+            if let Err(error) = list.keep(&base.db, &base.keys, base.tenant).await {
+                tracing::error!(%error, "the list of erasures could not be written; run `wardroom erase` once more");
+            }
+        })
     })
 }
 
@@ -299,6 +341,7 @@ fn desk(
         db: base.db.clone(),
         keys: base.keys.clone(),
         custody: base.custody.clone(),
+        rulebook: base.rulebook.clone(),
         identity,
         conversations: house.conversations.clone(),
         shelf: house.shelf.clone(),
@@ -310,6 +353,29 @@ fn desk(
         posture: Arc::new(posture),
         traffic: Arc::new(watchman::Lookout(admission)),
     })
+}
+
+/// The state of the staff API.
+fn staff_api(house: &House, identity: Identity) -> StaffApi {
+    let base = &house.base;
+    StaffApi::new(StaffParts {
+        tenant: base.tenant,
+        guard: base.guard.clone(),
+        world: base.world.clone(),
+        db: base.db.clone(),
+        keys: base.keys.clone(),
+        identity,
+        conversations: house.conversations.clone(),
+    })
+}
+
+/// The console, and beside it the staff API: one door, two sets of routes. They share nothing, so that a
+/// cookie is never a credential of the API and a key never one of the console.
+fn beside(console: axum::Router, programs: axum::Router) -> axum::Router {
+    axum::Router::new().fallback_service(tower::service_fn(move |request: Request| {
+        let router = if api::is_staff_api(request.uri().path()) { &programs } else { &console };
+        router.clone().oneshot(request)
+    }))
 }
 
 /// What to order from a public authority. With a place for http-01 answers that way is used, else
@@ -406,6 +472,9 @@ fn logging() {
 }
 
 #[cfg(test)]
+mod sweep;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
@@ -419,15 +488,17 @@ mod tests {
         let certificates = Certificates::open(&dir, &config, &base).await.unwrap();
         let origin = "https://localhost".to_owned();
         let (_trigger, shutdown) = Shutdown::new();
-        let (_, public) = api::doors(front(&house, &config, origin.clone(), &shutdown)).unwrap();
         let identity = identity(&base, &origin).await.unwrap();
+        let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+        let (_, public) = api::doors(front).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
+        let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \
-             file.\n\nPublic door\n\n{public}\nStaff door\n\n{staff}"
+             file.\n\nPublic door\n\n{public}\nStaff door\n\n{staff}\nStaff API, on the staff door\n\n{programs}"
         );
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/architecture/routes.txt");
         if std::env::var_os("UPDATE_GOLDEN").is_some() {
@@ -435,24 +506,32 @@ mod tests {
         }
         assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), drawn);
 
-        let described = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi/chat.json");
-        let described: serde_json::Value =
-            serde_json::from_slice(&std::fs::read(described).unwrap()).unwrap();
-        let mut described: Vec<String> = described["paths"]
-            .as_object()
-            .unwrap()
-            .iter()
+        let under = |table: &[String], root: &str| {
+            let mut rows: Vec<String> = table.iter().filter(|row| row.contains(root)).cloned().collect();
+            rows.sort();
+            rows
+        };
+        let rows = |(method, path, _): (&http::Method, &'static str, _)| {
+            format!("{} {path}", method.as_str().to_lowercase())
+        };
+        let (public, programs): (Vec<_>, Vec<_>) =
+            (public.routes().map(rows).collect(), programs.routes().map(rows).collect());
+        assert_eq!(described("chat.json"), under(&public, " /chat/"));
+        assert_eq!(described("staff.json"), under(&programs, " /api/"));
+    }
+
+    /// The operations that a description tells of.
+    fn described(file: &str) -> Vec<String> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/openapi").join(file);
+        let text: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+        let paths = text["paths"].as_object().unwrap().iter();
+        let mut rows: Vec<String> = paths
             .flat_map(|(path, verbs)| {
-                verbs.as_object().unwrap().keys().map(move |verb| format!("{verb} {path}"))
+                let verbs = verbs.as_object().unwrap().keys().filter(|verb| *verb != "parameters");
+                verbs.map(move |verb| format!("{verb} {path}"))
             })
             .collect();
-        let mut served: Vec<String> = public
-            .routes()
-            .filter(|(_, path, _)| path.starts_with("/chat/"))
-            .map(|(method, path, _)| format!("{} {path}", method.as_str().to_lowercase()))
-            .collect();
-        described.sort();
-        served.sort();
-        assert_eq!(described, served, "docs/openapi/chat.json describes what is served");
+        rows.sort();
+        rows
     }
 }

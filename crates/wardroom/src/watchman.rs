@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
+use console::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 use edge::{Admission, Finding, News, Outcome, TrafficDimension, Witness};
 use guard::{Actor, ServiceName};
 use ledger::catalogue::{
-    Method, RequestBlocked, RequestRefused, ResponseWithheld, SuspiciousText, TrafficLimited, TrafficState,
-    TrafficUnlimited,
+    ChallengeAnswered, Method, RequestBlocked, RequestRefused, ResponseWithheld, SuspiciousText,
+    TrafficLimited, TrafficState, TrafficUnlimited,
 };
 use ledger::{Event, Listed, Token};
 use store::{Scribe, Via, Written};
@@ -41,6 +41,7 @@ impl TrafficDesk for Lookout {
         let heaviest = traffic.heaviest.into_iter().map(|heavy| Heaviest {
             dimension: heavy.dimension.name(),
             label: heavy.label,
+            place: heavy.place,
             per_second: heavy.per_second,
             refused: heavy.refused,
             known: heavy.known,
@@ -64,6 +65,17 @@ impl TrafficDesk for Lookout {
             limited: traffic.limited,
             heaviest: heaviest.collect(),
             measures: measures.collect(),
+            shared: self.0.shared().map(|shared| SharedNow {
+                place: shared.place,
+                together: shared.together,
+                since: shared.since,
+                why: shared.why,
+                asked: shared.asked,
+                unanswered: shared.unanswered,
+                told: shared.told,
+                heard: shared.heard,
+            }),
+            places: traffic.places.into_iter().map(|file| (file.kind, file.made)).collect(),
             decided: traffic.overrides.iter().map(|o| (o.block.to_string(), o.allowed, o.until)).collect(),
         }
     }
@@ -155,6 +167,10 @@ fn entry(scribe: &Scribe, edge: &Actor, news: &News) -> Result<Written, Failure>
             let (value, block) = named(dimension, label)?;
             put(scribe, edge, &TrafficUnlimited { dimension, value, block, seconds: lasted.as_secs() })
         }
+        News::Answered { accepted, refused, bits } => {
+            let (accepted, refused, bits) = (*accepted, *refused, u64::from(*bits));
+            put(scribe, edge, &ChallengeAnswered { accepted, refused, bits })
+        }
         News::Inspected(finding) => inspected(scribe, edge, finding),
     }
 }
@@ -210,6 +226,7 @@ mod tests {
         let lasted = Duration::from_secs(20);
         ears.note(News::Lifted { dimension: "address", label: "192.0.2.77/32".to_owned(), lasted });
         ears.note(News::Refused { limit: "address", route: "page", count: 9 });
+        ears.note(News::Answered { accepted: 3, refused: 1, bits: 17 });
         drop(ears);
         keep_writing(base.clone(), news).await;
         let leave = base.leave::<guard::action::VerifyAudit>().unwrap();
@@ -219,7 +236,9 @@ mod tests {
             .filter_map(|leaf| leaf.json)
             .map(|json| String::from_utf8(json).unwrap())
             .collect();
-        for code in ["EDGE-1010W", "EDGE-1011W", "EDGE-1012I", "EDGE-1001W", "curl/8.1__a_thing_"] {
+        for code in
+            ["EDGE-1010W", "EDGE-1011W", "EDGE-1012I", "EDGE-1014I", "EDGE-1001W", "curl/8.1__a_thing_"]
+        {
             assert!(text.contains(code), "{code} in {text}");
         }
         assert!(!text.contains("192.0.2.77"));

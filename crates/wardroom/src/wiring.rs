@@ -10,6 +10,7 @@ use custody::{Custody, CustodyParts};
 use engine::turn::Engine;
 use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
+use rulebook::{Rulebook, RulebookParts};
 use store::{Db, DbUrl, Keychain, tenants};
 use vault::{CachePolicy, Keyring, TwoRoots};
 
@@ -26,6 +27,7 @@ pub(crate) struct Foundation {
     pub(crate) keys: Keychain,
     pub(crate) custody: Custody,
     pub(crate) guard: Guard,
+    pub(crate) rulebook: Rulebook,
     pub(crate) tenant: TenantId,
     /// The data directory.
     pub(crate) data: PathBuf,
@@ -73,6 +75,8 @@ impl Foundation {
         let base = Self::open_for_custody(data, config, make).await?;
         // Before anything is served: the keys open, or the process says why not.
         base.keys.scribe(base.tenant).await?;
+        // And the guard decides by what two people agreed to, or nothing is served.
+        base.rulebook.install().await?;
         Ok(base)
     }
 
@@ -116,7 +120,14 @@ impl Foundation {
             present: roots.present,
             next: roots.next,
         });
-        Ok(Self { world, db, keys, custody, guard, tenant, data: data.to_owned() })
+        let rulebook = Rulebook::new(RulebookParts {
+            tenant,
+            db: db.clone(),
+            keys: keys.clone(),
+            guard: guard.clone(),
+            world: world.clone(),
+        });
+        Ok(Self { world, db, keys, custody, guard, rulebook, tenant, data: data.to_owned() })
     }
 
     /// Whoever runs this command.

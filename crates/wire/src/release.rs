@@ -60,8 +60,22 @@ pub struct Manifest {
     pub confidence: Confidence,
     /// Web origins whose pages may embed the widget. Empty: only Wardroom's own page.
     pub allowed_origins: Vec<String>,
+    /// Who may chat.
+    #[serde(default)]
+    pub people: People,
     /// Days after which closed conversations are erased; `None` keeps them until somebody says so.
     pub retention_days: Option<u32>,
+}
+
+/// Who may chat with a bot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum People {
+    /// Anybody who opens the page.
+    #[default]
+    Anybody,
+    /// Whom the embedding site vouches for by a signed token.
+    SiteToken,
 }
 
 /// How people reach a person.
@@ -300,6 +314,7 @@ mod tests {
                 handoff: Handoff { enabled: true, message: "A person will join.".into() },
                 confidence: Confidence { intent: 0.5, knowledge: 0.5 },
                 allowed_origins: vec![],
+                people: People::Anybody,
                 retention_days: Some(90),
             },
             passages: vec![],

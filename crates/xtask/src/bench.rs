@@ -20,7 +20,8 @@ const BENCHES: &[(&str, &str)] = &[
     ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
     ("saml", "what the verification of a SAML login costs, genuine and hostile"),
-    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [off]"),
+    ("logins", "sign-ins per second and core for each kind, and what a session takes"),
+    ("flood", "who is served while the edge is attacked: bench flood [A1..A9] [on] [off] [haproxy] [tools]"),
     (
         "waf",
         "what inspecting a chat message costs, beside ModSecurity: bench waf [CRS_FOLDER]; ../shared/crs if left out",
@@ -51,6 +52,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["rewrap", keys] => example("wardroom-custody", "rewrap_rate", &[keys]),
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
+        ["logins"] => example("wardroom-identity", "logins", &[]),
         ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
         ["waf", rest @ ..] => {
             needs::peer(&[(NGINX, "nginx"), (MODSECURITY, "libnginx-mod-http-modsecurity")]);

@@ -1,8 +1,11 @@
 //! The judgement of other people's tools: graders, validators and a real browser, run against the real
 //! binary in a data directory of its own.
 
+mod authz;
 mod browser;
 pub(crate) mod kms;
+mod roots;
+mod shared;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +25,15 @@ const SUITES: &[(&str, &str)] = &[
     ("audit", "an outside verifier proves an export of the audit log and finds flipped bytes"),
     ("oidc", "a certified provider and a hostile one, through the real binary and Chromium"),
     ("saml", "SimpleSAMLphp, pysaml2 and samlp sign a person in; each answer becomes thousands of attacks"),
+    ("webauthn", "Chromium's virtual authenticator and one of ours that lies, at the real console"),
+    ("authz", "every route by everybody, every policy taken out, and claims proved by cvc5"),
+    ("scim", "scim2-cli, scim-sanity, and what Entra ID and Okta say, against the real binary"),
     ("kms", "root keys in SoftHSM 2, OpenBao, moto (AWS) and stand-ins for Google's and Azure's services"),
+    (
+        "shared",
+        "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
+    ),
+    ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     (
         "crs",
@@ -33,7 +44,10 @@ const SUITES: &[(&str, &str)] = &[
 ];
 
 /// Those that `cargo xtask test` runs.
-pub(crate) const ALWAYS: &[&str] = &["supply", "tls", "acme", "events", "audit", "oidc", "saml", "browser"];
+pub(crate) const ALWAYS: &[&str] = &[
+    "supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "webauthn", "scim", "shared",
+    "browser",
+];
 
 /// Runs one suite, or lists them.
 pub(crate) fn run(words: &[&str]) -> Outcome {
@@ -43,9 +57,15 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["acme"] => call("bash", &["conformance/edge/acme.sh"]),
         ["events"] => events(),
         ["audit"] => audit(),
+        ["authz"] => authz::run(),
         ["kms"] => kms::run(),
+        ["roots"] => roots::run(&roots::ROOTS),
+        ["roots", root] => roots::run(&[root]),
         ["oidc"] => oidc(),
         ["saml"] => saml(),
+        ["webauthn"] => webauthn(),
+        ["scim"] => scim(),
+        ["shared"] => shared::run(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),
@@ -217,14 +237,39 @@ fn oidc() -> Outcome {
 
 fn saml() -> Outcome {
     let folder = crate::root().join("conformance/saml");
-    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let install = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+    for folder in [&folder, &crate::root().join("conformance/browser")] {
+        call_in(folder, "npm", &install)?;
+    }
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
     let python = python("pysaml2", "pysaml2==7.5.5")?;
     let pip = shown(&python.join("bin/pip"));
     call(&pip, &["install", "--quiet", "--disable-pip-version-check", "lxml"])?;
     call("cargo", &["build", "--quiet", "--release", "--package", "wardroom-federation", "--examples"])?;
     let judge = target()?.join("release/examples/saml_conformance");
     let python = shown(&python.join("bin/python"));
-    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?)])
+    call_in(&folder, &python, &["run.py", &shown(&judge), &shown(&workshop("saml")?), &shown(&binary()?)])
+}
+
+fn webauthn() -> Outcome {
+    let folder = crate::root().join("conformance/browser");
+    call_in(&folder, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    call_in(&folder, "node", &["webauthn.mjs", &shown(&binary()?), &shown(&workshop("webauthn")?)])
+}
+
+fn scim() -> Outcome {
+    let browser = crate::root().join("conformance/browser");
+    call_in(&browser, "npm", &["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])?;
+    let python = python("scim", "scim2-cli==0.6.0")?;
+    let pip = shown(&python.join("bin/pip"));
+    let graders =
+        ["scim2-tester==0.5.2", "scim2-client==0.13.2", "scim2-models==0.12.3", "scim-sanity==0.7.4"];
+    let install = ["install", "--quiet", "--disable-pip-version-check"];
+    call(&pip, &[&install[..], &graders[..]].concat())?;
+    call("cargo", &["build", "--quiet", "--package", "wardroom"])?;
+    let (work, bin) = (shown(&workshop("scim")?), shown(&python.join("bin")));
+    call_in(&crate::root().join("conformance/scim"), "node", &["run.mjs", &shown(&binary()?), &work, &bin])
 }
 
 fn events() -> Outcome {

@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a command-line tool")]
 #![expect(clippy::indexing_slicing, reason = "indexing JSON gives null for what is not there")]
 
+mod asvs;
 mod bench;
 mod conformance;
 mod fuzz;

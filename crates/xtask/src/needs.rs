@@ -10,6 +10,7 @@ use crate::Outcome;
 const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/chromium", "chromium"),
     ("/usr/bin/certutil", "libnss3-tools"),
+    ("/usr/bin/cvc5", "cvc5"),
     ("/usr/bin/pebble", "pebble"),
     ("/usr/bin/softhsm2-util", "softhsm2"),
     ("/usr/bin/pkcs11-tool", "opensc"),
@@ -26,11 +27,17 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/share/doc/postgresql-doc-15/html", "postgresql-doc-15"),
 ];
 
+/// Either of these is the store that edges share. Debian 12 has the older of the two only.
+const STORES: [&str; 2] = ["/usr/bin/valkey-server", "/usr/bin/redis-server"];
+
 fn missing() -> Vec<&'static str> {
     let mut packages: Vec<&str> =
         NEEDS.iter().filter(|(file, _)| !Path::new(file).exists()).map(|(_, package)| *package).collect();
     if !has_postgres() {
         packages.push("postgresql");
+    }
+    if !STORES.iter().any(|file| Path::new(file).exists()) {
+        packages.push("redis-server");
     }
     packages
 }

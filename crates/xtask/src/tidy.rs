@@ -16,7 +16,18 @@ const LAYERS: &[&[&str]] = &[
     &["outbound"],
     &["vault", "guard", "ledger", "wire", "waf", "federation"],
     &["store", "doors"],
-    &["identity", "conversations", "bots", "engine", "custody", "backup", "siem", "incidents", "compliance"],
+    &[
+        "identity",
+        "conversations",
+        "bots",
+        "engine",
+        "custody",
+        "rulebook",
+        "backup",
+        "siem",
+        "incidents",
+        "compliance",
+    ],
     &["edge", "api", "console"],
     &["wardroom"],
 ];
@@ -44,6 +55,7 @@ pub(crate) fn run(bless: bool) -> Outcome {
     headers_and_sizes(&root, &files, &mut faults)?;
     data_classes(&root, &mut faults)?;
     named_paths(&root, &files, &mut faults)?;
+    crate::asvs::check(&root, bless, &mut faults)?;
     if faults.is_empty() {
         println!("the house stands as drawn ({} files)", files.len());
         return Ok(());

@@ -13,10 +13,6 @@ export class Backoff {
     this.#random = random;
   }
 
-  get attempts(): number {
-    return this.#attempt;
-  }
-
   reset(): void {
     this.#attempt = 0;
   }

@@ -21,6 +21,8 @@ export interface World {
   /** Resolves after `ms`, or at once when `signal` aborts. */
   wait(ms: number, signal: AbortSignal): Promise<void>;
   online(): boolean;
+  /** The answer to a challenge. */
+  prove(challenge: string): Promise<string>;
 }
 
 export interface Options {
@@ -35,9 +37,11 @@ export interface Options {
 }
 
 export type Link =
-  | { kind: "idle" | "connecting" | "live" | "offline" }
-  /** The next attempt comes at `until`, in milliseconds since 1970. */
-  | { kind: "retrying"; until: number }
+  | { kind: "idle" | "connecting" | "live" | "offline" | "retrying" }
+  /** There is nothing wrong but the time: the server said when to come back. */
+  | { kind: "busy" }
+  /** The server wants a sum done before it opens a conversation; the browser does it. */
+  | { kind: "checking" }
   /** The server no longer knows this conversation or its token. */
   | { kind: "gone" };
 
@@ -54,12 +58,19 @@ class Refused extends Error {
   readonly status: number;
   readonly words: Problem;
   readonly wait: number;
+  /** What must be answered first. */
+  readonly challenge: string | null | undefined;
 
-  constructor(status: number, words: Problem, wait: number) {
+  constructor(status: number, words: Problem, wait: number, challenge?: string | null) {
     super(`status ${status}`);
     this.status = status;
     this.words = words;
     this.wait = wait;
+    this.challenge = challenge;
+  }
+
+  get busy(): boolean {
+    return this.wait > 0 || this.status === 429;
   }
 }
 
@@ -218,8 +229,9 @@ export class Conversation {
             return;
           }
           const refused = error instanceof Refused ? error : null;
-          if (refused && refused.status >= 500) failures++;
-          const final = refused && refused.status < 500 && refused.status !== 429 && refused.status !== 408;
+          const busy = refused?.busy;
+          if (refused && refused.status >= 500 && !busy) failures++;
+          const final = refused && refused.status < 500 && !busy && refused.status !== 408;
           if (refused && (final || failures >= MOST_TRIES)) {
             failures = 0;
             this.#refused.add(next.clientId);
@@ -227,7 +239,7 @@ export class Conversation {
             continue;
           }
           this.#apply({ kind: "waiting", clientId: next.clientId });
-          await this.#pause(backoff.next(refused?.wait ?? 0));
+          await this.#pause(backoff.next(refused?.wait ?? 0), busy);
         }
       }
     } finally {
@@ -237,9 +249,13 @@ export class Conversation {
 
   async #withSession(): Promise<void> {
     if (this.#session) return;
-    const body = await this.#ask("", {
-      bot: this.#o.bot,
-      ...(this.#o.locale ? { locale: this.#o.locale } : {}),
+    const { bot, locale, world } = this.#o;
+    const open = (proof?: string): Promise<Record<string, unknown>> =>
+      this.#ask("", { bot, ...(locale ? { locale } : {}) }, proof);
+    const body = await open().catch(async (error: unknown) => {
+      if (!(error instanceof Refused && error.challenge)) throw error;
+      this.#setLink({ kind: "checking" });
+      return open(await world.prove(error.challenge));
     });
     const id = body["conversation_id"];
     if (typeof id !== "string") throw new Refused(502, problem(null), 0);
@@ -259,6 +275,7 @@ export class Conversation {
     try {
       while (!signal.aborted && this.#session && this.thread.talk !== "closed") {
         let wait = 0;
+        let busy = false;
         try {
           if (!this.#o.world.online()) throw new Error("offline");
           if (this.link.kind !== "live") this.#setLink({ kind: "connecting" });
@@ -269,10 +286,10 @@ export class Conversation {
             this.#lost();
             return;
           }
-          if (error instanceof Refused) wait = error.wait;
+          if (error instanceof Refused) ({ wait, busy } = error);
         }
         if (signal.aborted || this.#closed()) return;
-        await this.#pause(backoff.next(wait));
+        await this.#pause(backoff.next(wait), busy);
       }
     } finally {
       if (this.#reading === signal) this.#reading = null;
@@ -383,9 +400,9 @@ export class Conversation {
   // ---- requests ----
 
   /** Posts and returns the answer's object; renews the token once when the server finds it too old. */
-  async #ask(path: string, body: object): Promise<Record<string, unknown>> {
+  async #ask(path: string, body: object, proof?: string): Promise<Record<string, unknown>> {
     if (this.#session) await this.#fresh();
-    let response = await this.#request(path, body);
+    let response = await this.#request(path, body, proof);
     if (response.status === 401 && this.#session) {
       await this.#renew();
       response = await this.#request(path, body);
@@ -394,7 +411,7 @@ export class Conversation {
     return fields(await response.text()) ?? {};
   }
 
-  async #request(path: string, body: object): Promise<Response> {
+  async #request(path: string, body: object, proof?: string): Promise<Response> {
     if (!this.#o.world.online()) throw new Error("offline");
     const limit = new AbortController();
     const timer = setTimeout(() => limit.abort(), PATIENCE);
@@ -406,6 +423,7 @@ export class Conversation {
           accept: "application/json",
           "content-type": "application/json",
           ...(this.#session ? { authorization: `Bearer ${this.#session.token}` } : {}),
+          ...(proof ? { "wardroom-proof": proof } : {}),
         },
         body: JSON.stringify(body),
         signal: limit.signal,
@@ -421,7 +439,7 @@ export class Conversation {
     }
     const wait = retryAfter(response.headers.get("retry-after"), this.#o.world.now());
     const words = problem(fields(await response.text().catch(() => "")));
-    return new Refused(response.status, words, wait);
+    return new Refused(response.status, words, wait, response.headers.get("wardroom-challenge"));
   }
 
   #url(path: string): string {
@@ -440,10 +458,9 @@ export class Conversation {
 
   // ---- state ----
 
-  async #pause(ms: number): Promise<void> {
-    const until = this.#o.world.now() + ms;
+  async #pause(ms: number, busy = false): Promise<void> {
     // A post that must wait says so at its own line; the stream may well be alive.
-    if (!this.#streaming) this.#setLink(this.#o.world.online() ? { kind: "retrying", until } : { kind: "offline" });
+    if (busy || !this.#streaming) this.#setLink({ kind: this.#o.world.online() ? (busy ? "busy" : "retrying") : "offline" });
     await this.#o.world.wait(ms, this.#nudge.signal);
   }
 
@@ -481,7 +498,7 @@ export class Conversation {
   }
 
   #setLink(link: Link): void {
-    if (this.link.kind === link.kind && link.kind !== "retrying") return;
+    if (this.link.kind === link.kind) return;
     this.link = link;
     this.#o.changed(this, null);
   }

@@ -386,6 +386,8 @@ export function define(base: string, world: World): void {
           };
         } else if (link.kind === "offline") {
           text = w.offline;
+        } else if (link.kind === "busy" || link.kind === "checking") {
+          text = w[link.kind];
         } else if (told) {
           text = w.retrying;
           button = w.now;

@@ -24,7 +24,6 @@ export class EventStreamParser {
   #size = 0;
   #id: string;
   #resume: string;
-  #retry: number | null = null;
 
   constructor(lastEventId = "") {
     this.#id = lastEventId;
@@ -34,11 +33,6 @@ export class EventStreamParser {
   /** What to send as `Last-Event-ID` next time: the id of the last event that arrived whole. */
   get resume(): string {
     return this.#resume;
-  }
-
-  /** The waiting time in milliseconds that the server last asked for with `retry:`. */
-  get retry(): number | null {
-    return this.#retry;
   }
 
   /** Takes the next piece and returns the events it completes. Throws when one event exceeds 1 MiB. */
@@ -86,9 +80,6 @@ export class EventStreamParser {
         break;
       case "id":
         if (!value.includes("\0")) this.#id = value;
-        break;
-      case "retry":
-        if (/^\d{1,9}$/.test(value)) this.#retry = Number(value);
         break;
     }
     return null;

@@ -20,6 +20,8 @@ export interface Words {
   readonly handoff: string;
   readonly offline: string;
   readonly retrying: string;
+  readonly busy: string;
+  readonly checking: string;
   readonly now: string;
   readonly sending: string;
   readonly waiting: string;
@@ -54,6 +56,8 @@ const en: Words = {
   handoff: "A person has been asked to join. You can keep writing.",
   offline: "You are offline. Messages are kept and sent when you are back.",
   retrying: "Connection lost. Trying again.",
+  busy: "Busy right now. Trying again.",
+  checking: "Checking, one moment.",
   now: "Try now",
   sending: "Sending",
   waiting: "Not sent yet. Trying again.",
@@ -88,6 +92,8 @@ const de: Words = {
   handoff: "Ein Mensch wurde dazugebeten. Sie können weiterschreiben.",
   offline: "Sie sind offline. Nachrichten bleiben hier und werden später gesendet.",
   retrying: "Verbindung unterbrochen. Neuer Versuch.",
+  busy: "Gerade viel los. Neuer Versuch.",
+  checking: "Einen Moment.",
   now: "Jetzt versuchen",
   sending: "Wird gesendet",
   waiting: "Noch nicht gesendet. Neuer Versuch.",
@@ -122,6 +128,8 @@ const fr: Words = {
   handoff: "Une personne a été invitée. Vous pouvez continuer à écrire.",
   offline: "Vous êtes hors ligne. Les messages sont gardés et partiront à votre retour.",
   retrying: "Connexion perdue. Nouvel essai.",
+  busy: "Beaucoup de demandes. Nouvel essai.",
+  checking: "Un instant.",
   now: "Essayer maintenant",
   sending: "Envoi",
   waiting: "Pas encore envoyé. Nouvel essai.",
@@ -156,6 +164,8 @@ const es: Words = {
   handoff: "Se ha pedido a una persona que se una. Puede seguir escribiendo.",
   offline: "Está sin conexión. Los mensajes se guardan y se enviarán a su regreso.",
   retrying: "Conexión perdida. Nuevo intento.",
+  busy: "Mucha demanda. Nuevo intento.",
+  checking: "Un momento.",
   now: "Intentar ahora",
   sending: "Enviando",
   waiting: "Aún sin enviar. Nuevo intento.",
@@ -190,6 +200,8 @@ const ar: Words = {
   handoff: "طُلب من أحد الموظفين الانضمام. يمكنك متابعة الكتابة.",
   offline: "أنت غير متصل. ستُحفظ الرسائل وتُرسل عند عودة الاتصال.",
   retrying: "انقطع الاتصال. جارٍ إعادة المحاولة.",
+  busy: "ازدحام الآن. جارٍ إعادة المحاولة.",
+  checking: "لحظة.",
   now: "المحاولة الآن",
   sending: "جارٍ الإرسال",
   waiting: "لم تُرسل بعد. جارٍ إعادة المحاولة.",

@@ -10,5 +10,11 @@ $config = [
             'displayName' => ['Alice "A" <&> Ångström'],
             'groups' => ['developers', 'all & sundry'],
         ],
+        'bob:bob-password' => [
+            'uid' => ['bob'],
+            'mail' => ['bob@corp.example'],
+            'displayName' => ['Bob Cratchit'],
+            'groups' => ['support'],
+        ],
     ],
 ];

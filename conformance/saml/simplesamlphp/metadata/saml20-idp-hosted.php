@@ -14,6 +14,17 @@ $metadata[getenv('IDP_URL') . '/idp'] = [
     'NameIDFormat' => $persistent,
     'attributes.NameFormat' => 'urn:oasis:names:tc:SAML:2.0:attrname-format:basic',
     'authproc' => [
+        // What the next login says of groups and factors, where a test wants it said otherwise.
+        5 => ['class' => 'core:PHP', 'code' => '
+            $next = getenv("IDP_DIR") . "/next.json";
+            $said = is_file($next) ? json_decode(file_get_contents($next), true) : [];
+            if (isset($said["groups"])) {
+                $attributes["groups"] = $said["groups"];
+            }
+            if (isset($said["context"])) {
+                $state["saml:AuthnContextClassRef"] = $said["context"];
+            }
+        '],
         10 => ['class' => 'saml:AttributeNameID', 'attribute' => 'uid', 'Format' => $persistent],
     ],
 ];

@@ -7,9 +7,11 @@ use doors::{Entrance, Json, Refusal};
 use guard::action::OpenConversation;
 use guard::{Actor, Circumstances, Resource};
 use http::{HeaderMap, StatusCode, header};
-use kernel::{BotName, ConversationId, Problem, ProblemKind};
+use identity::site_token;
+use kernel::{BotName, ConversationId, Problem, ProblemKind, Secret, SubjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use wire::release::People;
 
 use crate::Front;
 use crate::via::ByDoor;
@@ -22,6 +24,8 @@ pub(crate) struct Wish {
     bot: BotName,
     /// The page's language, a BCP 47 tag.
     locale: Option<String>,
+    /// Who the person is, in the words of the site that embeds the bot.
+    site_token: Option<String>,
     /// What the page knows about the person; shown to staff.
     context: Option<Map<String, Value>>,
 }
@@ -58,7 +62,10 @@ pub(crate) async fn open(
         )
         .into());
     }
+    let token = wish.site_token.map(Secret::new);
+    let subject = front.vouched(&wish.bot, token.as_ref()).await?;
     let opening = Opening {
+        subject,
         locale: wish.locale.map(locale).transpose()?,
         context: wish.context.map(context).transpose()?,
     };
@@ -75,6 +82,13 @@ pub(crate) async fn open(
         front.conversations.open(permit, opening, &via).await.map_err(|error| Problem::from(&error))?;
     let issued = doors::issued(&Actor::Visitor(opened.visitor), Some(&name), opened.token.expose());
     Ok((StatusCode::CREATED, issued, Json(Pass::new(opened.visitor.conversation, &opened.token))))
+}
+
+/// Nobody vouches for whoever asks. Which part of a token was wrong stands in the log, not in the answer.
+fn unvouched(detail: &'static str) -> Problem {
+    let mend = "Open the chat from the site's own page while you are signed in there. The site signs `site_token` as \
+                docs/operations/people-who-chat.md says.";
+    Problem::new(ProblemKind::Unauthenticated, detail, mend)
 }
 
 fn locale(text: String) -> Result<String, Problem> {
@@ -101,7 +115,48 @@ fn context(context: Map<String, Value>) -> Result<Vec<u8>, Problem> {
     if json.len() <= 4096 { Ok(json) } else { Err(refused()) }
 }
 
+/// The secret of a bot with which its site signs.
+const SITE_KEY: &str = "SITE_TOKEN_KEY";
+
 impl Front {
+    /// Who it is, when the bot's site vouches for its people. A token that is shown where none is asked for
+    /// is looked at all the same: a site that signs wants to know when its signature is wrong.
+    async fn vouched(
+        &self,
+        bot: &BotName,
+        token: Option<&Secret<String>>,
+    ) -> Result<Option<SubjectId>, Problem> {
+        let demanded =
+            self.shelf.current(bot).is_some_and(|release| release.manifest.people == People::SiteToken);
+        let Some(token) = token else {
+            return if demanded {
+                Err(unvouched("This bot speaks with people whom its site vouches for."))
+            } else {
+                Ok(None)
+            };
+        };
+        let failed = |error: &dyn std::error::Error| {
+            tracing::error!(error = %error, "a site token could not be looked at");
+            Problem::new(
+                ProblemKind::Unavailable,
+                "Site tokens cannot be checked right now.",
+                "Try again in a few seconds.",
+            )
+        };
+        let name: bots::SecretName =
+            SITE_KEY.parse().map_err(|error: bots::SecretNameError| failed(&error))?;
+        let key = self.shelf.secret(bot, &name).await.map_err(|error| failed(&error))?;
+        let Some(key) = key else {
+            return Err(unvouched("This house has no key of the bot's site."));
+        };
+        let person = site_token::check(&key, token.expose(), bot, self.world().now()).map_err(|why| {
+            tracing::warn!(%bot, %why, "a site token was refused");
+            unvouched("The site token was not accepted.")
+        })?;
+        let subject = self.identity.site_person(bot, &person).await.map_err(|error| failed(&error))?;
+        Ok(Some(subject))
+    }
+
     /// Whether a page of this door itself asks: by its configured origin, or by the very address that the
     /// request was sent to (TLS has shown that this name is ours).
     fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {

@@ -165,6 +165,7 @@ pub(crate) fn release(greeting: &str) -> Release {
             handoff: Handoff { enabled: true, message: "A person will come.".to_owned() },
             confidence: Confidence { intent: 0.5, knowledge: 0.5 },
             allowed_origins: Vec::new(),
+            people: Default::default(),
             retention_days: None,
         },
         passages: Vec::new(),
@@ -181,8 +182,14 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 impl House {
     pub(crate) async fn open() -> Self {
         let room = tempfile::tempdir().unwrap();
+        let url = DbUrl::sqlite(room.path().join("house.db"));
+        Self::on(url, room).await
+    }
+
+    /// The same on another database.
+    pub(crate) async fn on(url: DbUrl, room: TempDir) -> Self {
         let world = World::real();
-        let (url, opening) = (DbUrl::sqlite(room.path().join("house.db")), world.clone());
+        let opening = world.clone();
         let db = tokio::task::spawn_blocking(move || Db::open(&url, &opening).unwrap()).await.unwrap();
         let root = FileRoot::create(room.path().join("root.key"), world.clone()).unwrap();
         let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
@@ -217,6 +224,13 @@ impl House {
         let desk = Desk::new(DeskParts {
             tenant,
             custody: custody.clone(),
+            rulebook: rulebook::Rulebook::new(rulebook::RulebookParts {
+                tenant,
+                db: db.clone(),
+                keys: keys.clone(),
+                guard: guard.clone(),
+                world: world.clone(),
+            }),
             guard: guard.clone(),
             world: world.clone(),
             db: db.clone(),

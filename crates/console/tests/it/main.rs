@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+mod access;
 mod doorstep;
 mod house;
 mod keys;
 mod pages;
+mod policies;
 mod roles;
+mod sessions;
 mod traffic;
 mod transcripts;

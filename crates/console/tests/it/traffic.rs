@@ -3,10 +3,13 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use console::{Heaviest, Measured, TrafficDesk, TrafficNow};
-use guard::Role;
+use console::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
+use guard::{Actor, Role, ServiceName};
 use http::StatusCode;
-use kernel::Timestamp;
+use kernel::{RequestId, Timestamp};
+use ledger::catalogue::{Method, RequestBlocked};
+use ledger::{Listed, Token};
+use store::Via;
 
 use crate::house::House;
 
@@ -27,6 +30,7 @@ impl TrafficDesk for Street {
             heaviest: vec![Heaviest {
                 dimension: "address",
                 label: "192.0.2.77/32".to_owned(),
+                place: "SE, AS64496".to_owned(),
                 per_second: 490.0,
                 refused: 0.98,
                 known: 0.0,
@@ -39,6 +43,17 @@ impl TrafficDesk for Street {
                 since: Timestamp::from_millis(1_700_000_000_000),
                 until: Timestamp::from_millis(1_700_000_010_000),
             }],
+            shared: Some(SharedNow {
+                place: "store.example:6379".to_owned(),
+                together: false,
+                since: Timestamp::from_millis(1_700_000_000_000),
+                why: "it refuses: NOAUTH".to_owned(),
+                asked: 90,
+                unanswered: 2,
+                told: 1,
+                heard: 3,
+            }),
+            places: vec![("GeoLite2-ASN".to_owned(), Timestamp::from_millis(1_700_000_000_000))],
             decided: self.0.lock().unwrap().clone(),
         }
     }
@@ -66,8 +81,20 @@ async fn traffic_is_seen_and_decided_by_whoever_may_and_written_down() {
     let admin = house.staff("admin", &[Role::SecurityAdmin]).await;
     let page = house.get("/traffic", &admin).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
-    for told in ["attack", "refusals, mix", "192.0.2.77/32", "98 %", "new-and-heavy", "<polyline", "Shut out"]
-    {
+    for told in [
+        "attack",
+        "refusals, mix",
+        "192.0.2.77/32",
+        "98 %",
+        "new-and-heavy",
+        "<polyline",
+        "Shut out",
+        "SE, AS64496",
+        "GeoLite2-ASN of",
+        "it refuses: NOAUTH",
+        "90 times, 2 not answered",
+        "alone",
+    ] {
         assert!(page.text.contains(told), "{told} in {}", page.text);
     }
     assert!(!page.text.contains("<script>alert") && !page.text.contains(" style="));
@@ -88,4 +115,42 @@ async fn traffic_is_seen_and_decided_by_whoever_may_and_written_down() {
     assert_ne!(house.post("/traffic/decide", &auditor, &asked).await.status, StatusCode::SEE_OTHER);
     let agent = house.staff("agent", &[Role::SupportAgent]).await;
     assert_ne!(house.get("/traffic", &agent).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_refusal_is_found_by_its_reference_and_tells_no_content() {
+    let house = House::open().await;
+    let analyst = house.staff("analyst", &[Role::SecurityAdmin]).await;
+    let reference: RequestId = house.world.id();
+    let event = RequestBlocked {
+        rules: Listed::try_from(vec![Token::lossy("941100"), Token::lossy("941160")]).unwrap(),
+        score: 10,
+        threshold: 5,
+        route: Token::lossy("page"),
+        method: Method::named("GET"),
+        subject: None,
+        passed: false,
+        count: 1,
+    };
+    let edge = Actor::Service { name: ServiceName::Edge, tenant: house.tenant };
+    let via = Via { request: Some(reference), source: Some("192.0.2.7".to_owned()) };
+    let entry = house.keys.scribe(house.tenant).await.unwrap().write(&event, &edge, &via).unwrap();
+    house.db.write(move |tx| entry.append(tx)).await.unwrap();
+    for typed in
+        [reference.to_string(), format!("urn:wardroom:request:{reference}"), format!("+{reference}.")]
+    {
+        let page = house.get(&format!("/traffic?reference={typed}"), &analyst).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+        for told in ["941100, 941160", "10, refused from 5", "GET, page", "Refused"] {
+            assert!(page.text.contains(told), "{told} in {}", page.text);
+        }
+        assert!(!page.text.contains("192.0.2.7<"), "{}", page.text);
+    }
+    let other: RequestId = house.world.id();
+    let page = house.get(&format!("/traffic?reference={other}"), &analyst).await;
+    assert!(page.text.contains("No refusal is recorded"), "{}", page.text);
+    let page = house.get("/traffic?reference=%3Cscript%3E", &analyst).await;
+    assert!(page.text.contains("That is no reference") && !page.text.contains("<script>"), "{}", page.text);
+    let agent = house.staff("agent", &[Role::SupportAgent]).await;
+    assert_ne!(house.get(&format!("/traffic?reference={reference}"), &agent).await.status, StatusCode::OK);
 }

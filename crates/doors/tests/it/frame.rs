@@ -105,7 +105,7 @@ async fn pages_run_only_what_we_serve() {
         PAGE_CSP,
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; \
          form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; \
-         trusted-types 'none'"
+         trusted-types wardroom-proof"
     );
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Gradient {
     most: f64,
     /// The latency of calm times by route, in seconds; 0 before the first answer.
     usual: [f64; Route::ALL.len()],
+    /// Whether there was a calm time yet; before it, the fastest answer stands for the usual one.
+    seen_calm: [bool; Route::ALL.len()],
 }
 
 impl Gradient {
@@ -31,6 +33,7 @@ impl Gradient {
             least: float(least),
             most: float(most.max(least)),
             usual: [0.0; Route::ALL.len()],
+            seen_calm: [false; Route::ALL.len()],
         }
     }
 
@@ -44,8 +47,12 @@ impl Gradient {
     pub(crate) fn sample(&mut self, route: Route, latency: Duration, running: usize, calm: bool) {
         let latency = latency.max(FLOOR).as_secs_f64();
         let Some(usual) = self.usual.get_mut(route.index()) else { return };
-        if *usual == 0.0 {
-            *usual = latency;
+        let Some(seen_calm) = self.seen_calm.get_mut(route.index()) else { return };
+        if !*seen_calm {
+            // A burst at the very beginning is not to be learned as usual.
+            let first = calm || *usual == 0.0;
+            *usual = if first { latency } else { usual.min(latency) };
+            *seen_calm = calm;
         }
         // Under load the usual latency hardly moves up, or else it would learn the overload as usual.
         let weight = if calm || latency < *usual { 1.0 / 300.0 } else { 1.0 / 30_000.0 };
@@ -94,6 +101,18 @@ mod tests {
         feed(&mut limit, 10, 200, true);
         feed(&mut limit, 200, 5000, false);
         assert!(limit.limit() < 20, "{limit:?}");
+    }
+
+    #[test]
+    fn a_burst_at_the_beginning_is_not_learned_as_usual() {
+        let mut limit = Gradient::new(4, 4, 32);
+        feed(&mut limit, 60, 3, false);
+        feed(&mut limit, 12, 1, false);
+        feed(&mut limit, 60, 50, false);
+        assert!(limit.limit() < 8, "{limit:?}");
+        feed(&mut limit, 60, 1, true);
+        feed(&mut limit, 60, 300, true);
+        assert_eq!(limit.limit(), 32, "what is calm at sixty is usual at sixty");
     }
 
     #[test]

@@ -13,6 +13,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Handshakes {
     places: Arc<Semaphore>,
+    /// As many again for those whose address is known here.
+    reserved: Arc<Semaphore>,
     most_per_party: usize,
     parties: Arc<Mutex<HashMap<u64, usize>>>,
 }
@@ -29,15 +31,16 @@ impl Handshakes {
     pub(crate) fn new(at_once: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(at_once)),
+            reserved: Arc::new(Semaphore::new(at_once)),
             most_per_party: (at_once / 4).max(1),
             parties: Arc::default(),
         }
     }
 
     /// A place, or none when too many of this party, or of all, are under way.
-    pub(crate) async fn begin(&self, party: u64) -> Option<Hands> {
-        let place =
-            tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await.ok()?.ok()?;
+    pub(crate) async fn begin(&self, party: u64, friend: bool) -> Option<Hands> {
+        let places = if friend { &self.reserved } else { &self.places };
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(places).acquire_owned()).await.ok()?.ok()?;
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         let count = parties.entry(party).or_insert(0);
         if *count >= self.most_per_party {
@@ -68,15 +71,17 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_party_has_a_quarter_of_the_places() {
         let handshakes = Handshakes::new(8);
-        let mut mine = vec![handshakes.begin(1).await.unwrap(), handshakes.begin(1).await.unwrap()];
-        assert!(handshakes.begin(1).await.is_none());
+        let mut mine =
+            vec![handshakes.begin(1, false).await.unwrap(), handshakes.begin(1, false).await.unwrap()];
+        assert!(handshakes.begin(1, false).await.is_none());
         let mut others = Vec::new();
         for party in 2..8 {
-            others.push(handshakes.begin(party).await.unwrap());
+            others.push(handshakes.begin(party, false).await.unwrap());
         }
-        assert!(handshakes.begin(9).await.is_none(), "all places are taken");
+        assert!(handshakes.begin(9, false).await.is_none(), "all places are taken");
+        assert!(handshakes.begin(10, true).await.is_some(), "but those of friends are not");
         mine.pop();
-        assert!(handshakes.begin(1).await.is_some());
+        assert!(handshakes.begin(1, false).await.is_some());
         drop((mine, others));
         assert!(handshakes.parties.lock().unwrap().is_empty());
     }

@@ -3,26 +3,33 @@
 //!
 //! 1. [`Admission::connect`]: access lists, and the rate of new connections by subscriber and site;
 //! 2. [`Admission::handshake`]: so many handshakes at once and by second, known addresses first;
-//! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, before the
-//!    body is read;
+//! 3. [`Admission::request`]: budgets by credential or address, site, bot, tenant and route, and what is
+//!    done about traffic that was found abnormal (throttle, [`challenge`], deny), before the body is read;
 //! 4. [`Admission::turn`]: a lane whose width follows latency, with the urgent first and the greedy behind;
 //!    for sign-ins and dear requests a narrow one before it.
 //!
 //! [`Admission::learn`] closes the circle: the core's answers say who is known ([`standing`]).
 //!
-//! What it does not promise: a limit holds for this process; it is not shared with another edge.
+//! With a shared store ([`crate::Shared`]) budgets are one with those of other edges, and what is shut out
+//! at one edge is shut out at all ([`together`]). Connections, handshakes and lanes are each edge's own.
 
 mod address;
+mod budgets;
+mod challenge;
 mod detect;
+mod forms;
 mod gate;
 mod gradient;
 mod handshakes;
 mod lane;
+mod lanes;
+mod places;
 mod proxy;
 mod rate;
 mod route;
 mod settings;
 mod standing;
+mod together;
 mod traffic;
 mod turned;
 mod watch;
@@ -40,24 +47,29 @@ use kernel::{Timestamp, World};
 use siphasher::sip::SipHasher13;
 
 use address::Prefix;
+pub(crate) use challenge::CHALLENGE;
+use challenge::Challenges;
 use detect::{Detector, Dimension, Step};
 pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
+pub use forms::FormList;
 pub(crate) use gate::{Gate, Permit, Refused};
-use gradient::Gradient;
 use handshakes::{Hands, Handshakes};
-use lane::{Class, Lane, Shed, Turn};
+use lane::Class;
+use lanes::{Lanes, Turns};
+pub use places::{Country, PlaceFile};
 pub(crate) use proxy::read as read_proxy;
 use rate::Buckets;
 pub use rate::Rate;
 pub use route::{Door, Route};
 use settings::Access;
-pub use settings::{AccessConfig, AccessList, AdmissionConfig};
+pub use settings::{AccessConfig, AccessList, AdmissionConfig, PlaceLimit};
 use standing::{Credential, Known, Standing, Standings};
 pub use standing::{ISSUED, STANDING};
+use together::Together;
 pub use traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
 pub(crate) use turned::{Because, Turned};
 
-use crate::EdgeError;
+use crate::{EdgeError, Shared};
 
 impl Visit {
     /// Who asks.
@@ -98,7 +110,9 @@ struct Inner {
     overrides: ArcSwap<Vec<Override>>,
     /// When the attack that lasts began, in milliseconds; 0 while there is none.
     attack_began: AtomicU64,
+    challenges: Challenges,
     witness: OnceLock<Arc<dyn Witness>>,
+    together: Option<Together>,
 }
 
 /// What can change while connections are open.
@@ -117,6 +131,7 @@ pub(crate) struct Visit {
     /// Whose turn it is in a lane: the credential's, or else the subscriber's.
     key: u64,
     credential: Option<Credential>,
+    known: Option<Known>,
     address: IpAddr,
     /// The bot whose conversation it is of, hashed; 0 when that is not known.
     bot: u64,
@@ -130,14 +145,24 @@ impl Admission {
     /// # Errors
     /// When they make no sense.
     pub fn new(config: AdmissionConfig, access: &AccessConfig, world: &World) -> Result<Self, EdgeError> {
+        Self::with(config, access, None, world)
+    }
+
+    fn with(
+        config: AdmissionConfig,
+        access: &AccessConfig,
+        together: Option<Together>,
+        world: &World,
+    ) -> Result<Self, EdgeError> {
         config.check()?;
-        let seed = world.bytes::<16>();
+        let seed = together.as_ref().map_or_else(|| world.bytes::<16>(), Together::seed);
+        let credentials = together.as_ref().map_or_else(|| world.bytes::<32>(), Together::credentials);
         let lanes = Door::ALL.iter().map(|_| Lanes::new(&config));
         Ok(Self(Arc::new(Inner {
             hash: SipHasher13::new_with_key(&seed),
             connections: Buckets::new(config.memory),
             requests: Buckets::new(config.memory),
-            credentials: Standings::new(config.memory, world),
+            credentials: Standings::under(&credentials, config.memory),
             friends: Standings::new(config.memory, world),
             handshakes: Handshakes::new(config.handshakes_at_once * processors()),
             lanes: lanes.collect(),
@@ -145,10 +170,25 @@ impl Admission {
             measured: ArcSwap::default(),
             overrides: ArcSwap::default(),
             attack_began: AtomicU64::new(0),
+            challenges: Challenges::new(world),
             witness: OnceLock::new(),
-            settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access) }),
+            together,
+            settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access)? }),
             world: world.clone(),
         })))
+    }
+
+    /// The same, with budgets and denials that it shares with other edges.
+    ///
+    /// # Errors
+    /// As [`Admission::new`].
+    pub fn together(
+        config: AdmissionConfig,
+        access: &AccessConfig,
+        shared: Shared,
+        world: &World,
+    ) -> Result<Self, EdgeError> {
+        Self::with(config, access, Some(Together::by(shared)), world)
     }
 
     /// An admission that lets everybody in.
@@ -165,7 +205,7 @@ impl Admission {
     /// When they make no sense; the old ones stay in force then.
     pub fn reload(&self, config: AdmissionConfig, access: &AccessConfig) -> Result<(), EdgeError> {
         config.check()?;
-        self.0.settings.store(Arc::new(Settings { config, access: Access::new(access) }));
+        self.0.settings.store(Arc::new(Settings { config, access: Access::new(access)? }));
         Ok(())
     }
 
@@ -223,16 +263,22 @@ impl Admission {
         if !settings.config.enabled {
             return Ok(None);
         }
-        if !self.is_friend(address) && !settings.access.proxies.holds(address) {
+        let friend = self.is_friend(address);
+        if !friend && !settings.access.proxies.holds(address) {
             #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
             let rate = settings.config.handshakes.times(processors() as f64);
             let took = self.0.requests.take(self.key("handshakes"), rate, 1.0, self.0.world.now());
-            took.map_err(|wait| Turned::back_in(Because::Handshakes, wait))?;
+            took.map_err(|wait| self.too_many_hands(address, wait))?;
         }
         drop(settings);
         let party = self.key(("hands", Prefix::narrow(address)));
-        let hands = self.0.handshakes.begin(party).await;
-        hands.map(Some).ok_or(Turned::back_in(Because::Handshakes, Duration::from_secs(1)))
+        let hands = self.0.handshakes.begin(party, friend).await;
+        hands.map(Some).ok_or_else(|| self.too_many_hands(address, Duration::from_secs(1)))
+    }
+
+    fn too_many_hands(&self, address: IpAddr, wait: Duration) -> Turned {
+        self.count(&self.prints_of(address), None, None, Some(Because::Handshakes));
+        Turned::back_in(Because::Handshakes, wait)
     }
 
     /// Who asks: the peer of the connection, or whom a trusted proxy names.
@@ -270,7 +316,7 @@ impl Admission {
             _ => party,
         };
         let bot = known.map_or(0, |known| known.bot);
-        let visit = Visit { door, route, class, key, credential, address, bot, keys: prints.keys };
+        let visit = Visit { door, route, class, key, credential, known, address, bot, keys: prints.keys };
         if !config.enabled {
             return Ok(visit);
         }
@@ -279,10 +325,14 @@ impl Admission {
             let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
             return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
         }
-        let answer = self.budgets(config, &visit, known.as_ref(), now).and_then(|()| match known {
-            None => self.measures(&prints, address, now),
-            Some(_) => Ok(()),
-        });
+        // Measures come before what all strangers share: who is measured takes none of it.
+        let answer = self
+            .budgets(&settings, &visit, now)
+            .and_then(|()| match known {
+                None => self.measures(&prints, request.headers(), now),
+                Some(_) => Ok(()),
+            })
+            .and_then(|()| self.sign_ins(&settings, &visit, now));
         self.count(
             &prints,
             Some(route),
@@ -292,46 +342,9 @@ impl Admission {
         answer.map(|()| visit)
     }
 
-    /// The budgets of whoever asks, and of what is asked for.
-    fn budgets(
-        &self,
-        config: &AdmissionConfig,
-        visit: &Visit,
-        known: Option<&Known>,
-        now: Timestamp,
-    ) -> Result<(), Turned> {
-        let Visit { route, class, key, address, keys: [party, site, ..], .. } = *visit;
-        let take = |key, rate, units, because| {
-            let took = self.0.requests.take(key, rate, units, now);
-            took.map_err(|wait| Turned::back_in(because, wait))
-        };
-        if self.decided(address, now) == Some(true) {
-            return Ok(());
-        }
-        let price = route.price();
-        match known {
-            None => {
-                take(party, config.address, price, Because::Address)?;
-                take(site, config.network, price, Because::Network)?;
-            }
-            Some(known) => {
-                take(key, config.credential, price, Because::Credential)?;
-                if known.standing != Standing::Staff {
-                    if known.bot != 0 {
-                        take(self.key(("bot", known.bot)), config.bot, price, Because::Bot)?;
-                    }
-                    if known.tenant != 0 {
-                        take(self.key(("tenant", known.tenant)), config.tenant, price, Because::Tenant)?;
-                    }
-                }
-            }
-        }
-        if route == Route::Login && class > Class::Established {
-            take(self.key(("login", party)), config.login, 1.0, Because::Login)?;
-            let purse = self.key(("logins", self.is_friend(address)));
-            take(purse, config.logins, 1.0, Because::Logins)?;
-        }
-        Ok(())
+    /// The challenge for somebody who was turned away for want of an answer to one.
+    pub(crate) fn challenge(&self, turned: &Turned) -> Option<http::HeaderValue> {
+        self.0.challenges.give(turned.challenge?, self.0.world.now(), &self.0.world)
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.
@@ -416,55 +429,6 @@ impl Admission {
         let mut hash = self.0.hash;
         what.hash(&mut hash);
         hash.finish().max(1)
-    }
-}
-
-/// The lanes of a door.
-#[derive(Debug)]
-struct Lanes {
-    /// Everything comes by here: what the urgent need, the others do not have.
-    all: Arc<Lane>,
-    logins: Arc<Lane>,
-    costly: Arc<Lane>,
-}
-
-/// The turns of one request.
-#[derive(Debug)]
-pub(crate) struct Turns {
-    all: Turn,
-    _own: Option<Turn>,
-}
-
-impl Lanes {
-    fn new(config: &AdmissionConfig) -> Self {
-        let lane = |first: usize, least: usize, most: usize| Lane::new(Gradient::new(first, least, most));
-        Self {
-            all: lane(config.concurrency, config.concurrency.min(4), config.concurrency_most),
-            logins: lane(config.logins_at_once, config.logins_at_once, config.logins_at_once),
-            costly: lane(config.costly_at_once, config.costly_at_once, config.costly_at_once),
-        }
-    }
-
-    async fn turn(&self, visit: &Visit) -> Result<Turns, Shed> {
-        let Visit { class, key, route, .. } = *visit;
-        let own = match route {
-            Route::Login => Some(self.logins.enter(class, key, route).await?),
-            Route::Costly => Some(self.costly.enter(class, key, route).await?),
-            _ => None,
-        };
-        Ok(Turns { all: self.all.enter(class, key, route).await?, _own: own })
-    }
-
-    /// The lanes with their names.
-    fn named(&self) -> [(&'static str, &Arc<Lane>); 3] {
-        [("all", &self.all), ("login", &self.logins), ("costly", &self.costly)]
-    }
-}
-
-impl Turns {
-    /// The answer waited for something else than our own work: its time says nothing.
-    pub(crate) fn say_nothing(&mut self) {
-        self.all.says_nothing();
     }
 }
 

@@ -40,7 +40,7 @@ impl Rate {
         clippy::cast_sign_loss,
         reason = "rates are positive and checked; a float saturates when it becomes an integer"
     )]
-    fn micros(self, units: f64) -> u64 {
+    pub(crate) fn micros(self, units: f64) -> u64 {
         (units / self.per_second * 1e6) as u64
     }
 }
@@ -100,6 +100,18 @@ impl Buckets {
             }
         }
     }
+
+    /// Others took from the same bucket: it is empty again no sooner than in `empty_in`.
+    pub(crate) fn fill(&self, key: u64, empty_in: Duration, now: Timestamp) {
+        let empty_in = u64::try_from(empty_in.as_micros()).unwrap_or(u64::MAX);
+        let empty_at = now.as_millis().saturating_mul(1000).saturating_add(empty_in);
+        let set = usize::try_from(key).ok().and_then(|k| self.sets.get(k & (self.sets.len() - 1)));
+        let Some(set) = set else { return };
+        let mut set = set.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cell) = set.iter_mut().find(|cell| cell.key == key) {
+            cell.empty_at = cell.empty_at.max(empty_at);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -140,6 +152,17 @@ mod tests {
             buckets.take(key, rate, 1.0, at(0)).unwrap();
         }
         assert!(buckets.take(1, rate, 1.0, at(0)).is_err());
+    }
+
+    #[test]
+    fn what_others_took_is_not_there_for_us() {
+        let (buckets, rate) = (Buckets::new(64), Rate::new(1.0, 10.0));
+        buckets.take(1, rate, 1.0, at(0)).unwrap();
+        buckets.fill(1, Duration::from_secs(9), at(0));
+        assert_eq!(buckets.take(1, rate, 1.0, at(0)), Ok(()));
+        assert_eq!(buckets.take(1, rate, 1.0, at(0)), Err(Duration::from_secs(1)));
+        buckets.fill(1, Duration::ZERO, at(0));
+        assert!(buckets.take(1, rate, 1.0, at(0)).is_err(), "others give nothing back");
     }
 
     proptest! {

@@ -81,7 +81,12 @@ pub(crate) struct Standings {
 impl Standings {
     /// Room for about `most` credentials.
     pub(crate) fn new(most: usize, world: &World) -> Self {
-        let key = hmac::Key::new(hmac::HMAC_SHA256, &world.bytes::<32>());
+        Self::under(&world.bytes::<32>(), most)
+    }
+
+    /// The same, with credentials seen through a hash under this key.
+    pub(crate) fn under(key: &[u8; 32], most: usize) -> Self {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, key);
         let sets = (most / WAYS).next_power_of_two().max(1);
         Self { key, sets: (0..sets).map(|_| Mutex::default()).collect() }
     }

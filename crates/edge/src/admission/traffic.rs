@@ -5,6 +5,7 @@ use std::time::Duration;
 use kernel::Timestamp;
 
 use super::detect::{Dimension, Step};
+use super::places::PlaceFile;
 
 /// Traffic as it is now.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,8 @@ pub struct Traffic {
     pub measures: Vec<InForce>,
     /// What staff let in or shut out by hand.
     pub overrides: Vec<Override>,
+    /// The files that say where addresses are.
+    pub places: Vec<PlaceFile>,
 }
 
 /// One lane.
@@ -38,7 +41,7 @@ pub struct Traffic {
 pub struct LaneTraffic {
     /// `public` or `staff`.
     pub door: &'static str,
-    /// `all`, or the narrow one of `login` or `costly`.
+    /// `all`, or the narrow one of `newcomers`, `login` or `costly`.
     pub name: &'static str,
     /// How many may run at once now.
     pub limit: usize,
@@ -57,6 +60,8 @@ pub struct Heavy {
     pub dimension: Dimension,
     /// Who or what.
     pub label: String,
+    /// Of an address or a network, where it is, as far as that is known: `SE, AS64496`.
+    pub place: String,
     /// Requests each second.
     pub per_second: f64,
     /// Of them, turned away (0 to 1).
@@ -74,7 +79,7 @@ pub struct InForce {
     pub label: String,
     /// How hard.
     pub step: Step,
-    /// `over-budget`, `new-and-heavy` or `protocol-abuse`.
+    /// `over-budget`, `new-and-heavy`, `protocol-abuse` or `another-edge`.
     pub why: &'static str,
     /// Since when.
     pub since: Timestamp,
@@ -140,6 +145,15 @@ pub enum News {
         state: &'static str,
         /// What is unusual.
         signals: Vec<&'static str>,
+    },
+    /// Challenges were answered in the last ten seconds.
+    Answered {
+        /// Answers that were taken.
+        accepted: u64,
+        /// Answers that were wrong, late, or used before.
+        refused: u64,
+        /// How many zero bits are asked for now.
+        bits: u8,
     },
     /// The firewall refused a request, would have, or found conversation text suspicious.
     Inspected(crate::inspect::Finding),

@@ -13,12 +13,14 @@ pub(crate) enum Because {
     Handshakes,
     Address,
     Network,
+    Place,
     Credential,
     Bot,
     Tenant,
     Login,
     Logins,
     Measure,
+    Challenge,
     Busy,
 }
 
@@ -32,12 +34,14 @@ impl Because {
             Self::Handshakes => "handshakes",
             Self::Address => "address",
             Self::Network => "network",
+            Self::Place => "place",
             Self::Credential => "credential",
             Self::Bot => "bot",
             Self::Tenant => "tenant",
             Self::Login => "login",
             Self::Logins => "logins",
             Self::Measure => "measure",
+            Self::Challenge => "challenge",
             Self::Busy => "busy",
         }
     }
@@ -49,15 +53,22 @@ pub(crate) struct Turned {
     pub(crate) because: Because,
     /// When to come back; `None`: not at all.
     pub(crate) wait: Option<Duration>,
+    /// The subscriber who may come back at once, with the answer to a challenge.
+    pub(crate) challenge: Option<u64>,
 }
 
 impl Turned {
     pub(crate) const fn away(because: Because) -> Self {
-        Self { because, wait: None }
+        Self { because, wait: None, challenge: None }
     }
 
     pub(crate) const fn back_in(because: Because, wait: Duration) -> Self {
-        Self { because, wait: Some(wait) }
+        Self { because, wait: Some(wait), challenge: None }
+    }
+
+    /// Come back with an answer, or else later.
+    pub(crate) const fn challenged(party: u64, wait: Duration) -> Self {
+        Self { because: Because::Challenge, wait: Some(wait), challenge: Some(party) }
     }
 
     /// The words for whoever asked.
@@ -73,10 +84,15 @@ impl Turned {
                 "There is more to do here right now than can be done.",
                 "Wait as long as `retry-after` says, then send the same again.",
             ),
-            (_, Because::Bot | Because::Tenant | Because::Logins) => Problem::new(
+            (_, Because::Bot | Because::Tenant | Because::Logins | Because::Place) => Problem::new(
                 ProblemKind::Throttled,
                 "More is asked of this service right now than it is set to answer.",
                 "Wait as long as `retry-after` says, then send the same again.",
+            ),
+            (_, Because::Challenge) => Problem::new(
+                ProblemKind::Throttled,
+                "Many strangers ask for conversations right now.",
+                "Send the same again with the answer to `wardroom-challenge` in `wardroom-proof`, or come back later.",
             ),
             _ => Problem::new(
                 ProblemKind::Throttled,

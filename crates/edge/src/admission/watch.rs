@@ -7,26 +7,32 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http::header;
+use http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use kernel::Timestamp;
 
 use super::address::Prefix;
 use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
 use super::lane::Class;
+use super::lanes::Lanes;
+use super::places::Places;
 use super::rate::Rate;
 use super::route::{Door, Route};
 use super::traffic::{Heavy, InForce, LaneTraffic, News, Override, Traffic, Witness};
 use super::turned::{Because, Turned};
-use super::{Admission, Lanes, Visit};
+use super::{Admission, Visit};
 use crate::{EdgeError, Shutdown};
 
 /// What all of a throttled value have together.
 const THROTTLED: Rate = Rate::new(2.0, 5.0);
+/// When somebody is to come back who cannot answer a challenge.
+const CHALLENGED: Duration = Duration::from_secs(20);
 /// Blocks of addresses that staff may decide about.
 const OVERRIDES: usize = 256;
 /// Seconds of refusals in one event.
 const WINDOW: u64 = 10;
+/// Seconds between two looks at the files about places.
+const GLANCE: u64 = 2;
 
 /// What one request, or one connection, is told apart by.
 pub(super) struct Prints<'a> {
@@ -77,9 +83,18 @@ impl Admission {
                 let route = route.map_or("connection", Route::name);
                 *refused.entry((because.name(), route)).or_insert(0) += count;
             }
+            if second.is_multiple_of(GLANCE) {
+                let places = Arc::clone(&self.0.settings.load().access.places);
+                // A file has megabytes; what became of it is in the log.
+                let _ = tokio::task::spawn_blocking(move || places.refresh()).await;
+            }
             if second.is_multiple_of(WINDOW) {
                 for ((limit, route), count) in refused.drain() {
                     self.note(News::Refused { limit, route, count });
+                }
+                let (accepted, refused, bits) = self.0.challenges.take_counts();
+                if accepted + refused > 0 {
+                    self.note(News::Answered { accepted, refused, bits });
                 }
             }
         }
@@ -102,6 +117,8 @@ impl Admission {
         let (findings, began, signals) = {
             let mut detector = self.detector();
             let findings = detector.tick(pressed, budgets, now);
+            let [.., strangers] = detector.shares;
+            self.0.challenges.pressed(strangers);
             (findings, detector.attack_began(), detector.signals.clone())
         };
         self.0.attack_began.store(began.map_or(0, Timestamp::as_millis), Ordering::Relaxed);
@@ -114,6 +131,7 @@ impl Admission {
     /// Traffic as it is now.
     pub fn traffic(&self) -> Traffic {
         let now = self.0.world.now();
+        let places = Arc::clone(&self.0.settings.load().access.places);
         let detector = self.detector();
         let in_force = detector.measures.all().map(|(dimension, measure)| InForce {
             dimension,
@@ -140,9 +158,13 @@ impl Admission {
                     (because.name(), route.map_or("connection", Route::name), *count)
                 })
                 .collect(),
-            heaviest: Dimension::ALL.iter().flat_map(|dimension| heaviest(&detector, *dimension)).collect(),
+            heaviest: Dimension::ALL
+                .iter()
+                .flat_map(|dimension| heaviest(&detector, *dimension, &places))
+                .collect(),
             measures,
             overrides: self.0.overrides.load().iter().filter(|o| o.until > now).cloned().collect(),
+            places: places.files(),
         }
     }
 
@@ -152,17 +174,31 @@ impl Admission {
     /// # Errors
     /// When there are too many decisions already.
     pub fn decide(&self, block: IpNet, allowed: bool, lasts: Duration) -> Result<(), EdgeError> {
+        let until = self.0.world.now().after(lasts);
+        self.override_until(block, allowed, until)?;
+        self.tell_decided(block, allowed, until);
+        Ok(())
+    }
+
+    /// The same, as decided here or at another edge.
+    pub(super) fn override_until(
+        &self,
+        block: IpNet,
+        allowed: bool,
+        until: Timestamp,
+    ) -> Result<(), EdgeError> {
         let now = self.0.world.now();
         let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
         all.retain(|other| other.until > now && other.block != block);
         if all.len() >= OVERRIDES {
             return Err(EdgeError::Limit { limit: "overrides", why: "has no room for one more" });
         }
-        all.push(Override { block, allowed, until: now.after(lasts) });
+        all.push(Override { block, allowed, until });
         self.0.overrides.store(Arc::new(all));
         if allowed {
             for dimension in [Dimension::Address, Dimension::Network] {
-                self.lift(dimension, &block.to_string());
+                let changes = self.detector().measures.lift(dimension, &block.to_string());
+                self.publish(changes, now);
             }
         }
         Ok(())
@@ -170,14 +206,23 @@ impl Admission {
 
     /// Takes a decision back.
     pub fn undecide(&self, block: IpNet) {
+        let until = self.forget(block);
+        self.tell_undecided(block, until);
+    }
+
+    /// The same, as taken back here or at another edge; until when it would have held.
+    pub(super) fn forget(&self, block: IpNet) -> Option<Timestamp> {
         let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
+        let until = all.iter().find(|other| other.block == block).map(|found| found.until);
         all.retain(|other| other.block != block);
         self.0.overrides.store(Arc::new(all));
+        until
     }
 
     /// Ends a measure before its time.
     pub fn lift(&self, dimension: Dimension, label: &str) {
         let changes = self.detector().measures.lift(dimension, label);
+        self.tell_lifted(&changes);
         self.publish(changes, self.0.world.now());
     }
 
@@ -214,10 +259,10 @@ impl Admission {
     pub(super) fn measures(
         &self,
         prints: &Prints<'_>,
-        address: IpAddr,
+        headers: &HeaderMap,
         now: Timestamp,
     ) -> Result<(), Turned> {
-        match self.decided(address, now) {
+        match self.decided(prints.address, now) {
             Some(true) => return Ok(()),
             Some(false) => return Err(Turned::away(Because::AccessList)),
             None => {}
@@ -226,6 +271,9 @@ impl Admission {
         if measured.is_empty() {
             return Ok(());
         }
+        let [party, ..] = prints.keys;
+        // Asked at most once: an answer is good for one request, whatever it is challenged for.
+        let mut answered = None;
         for (dimension, key) in Dimension::ALL.into_iter().zip(prints.keys) {
             let Some((step, until)) = measured.get(&(dimension, key)) else { continue };
             let rest = until.since(now);
@@ -233,6 +281,14 @@ impl Admission {
             match step {
                 _ if rest.is_zero() => {}
                 Step::Deny => return turned(rest.min(Duration::from_secs(60))),
+                Step::Challenge if prints.route == Some(Route::Open) => {
+                    let found = || self.0.challenges.is_answered(headers, party, now);
+                    if !*answered.get_or_insert_with(found) {
+                        return Err(Turned::challenged(party, rest.min(CHALLENGED)));
+                    }
+                }
+                // Who is to answer must be able to read the page that does it; the budgets hold for it.
+                Step::Challenge if matches!(prints.route, Some(Route::Page | Route::Read)) => {}
                 Step::Throttle | Step::Challenge => {
                     let key = self.key(("measure", dimension, key));
                     if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
@@ -351,7 +407,7 @@ impl Admission {
     }
 
     /// Puts changed measures into force and tells of them.
-    fn publish(&self, changes: Vec<Change>, now: Timestamp) {
+    pub(super) fn publish(&self, changes: Vec<Change>, now: Timestamp) {
         // The ends of measures move every second while their reason lasts.
         let in_force: HashMap<_, _> = {
             let detector = self.detector();
@@ -364,6 +420,7 @@ impl Admission {
         if !(in_force.is_empty() && self.0.measured.load().is_empty()) {
             self.0.measured.store(Arc::new(in_force));
         }
+        self.spread();
         for Change { dimension, measure, ended, .. } in changes {
             let (dimension, label) = (dimension.name(), measure.label);
             self.note(match ended {
@@ -385,19 +442,71 @@ impl Admission {
         }
     }
 
-    fn detector(&self) -> MutexGuard<'_, Detector> {
+    pub(super) fn detector(&self) -> MutexGuard<'_, Detector> {
         self.0.detector.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn heaviest(detector: &Detector, dimension: Dimension) -> Vec<Heavy> {
+fn heaviest(detector: &Detector, dimension: Dimension, places: &Places) -> Vec<Heavy> {
+    let place = |label: &str| {
+        let block = label.parse::<IpNet>().ok();
+        block.map(|block| places.find(block.addr()).to_string()).unwrap_or_default()
+    };
     let heavy = detector.heaviest(dimension, 5).into_iter();
     let heavy = heavy.map(|counter| Heavy {
         dimension,
         label: counter.label.clone(),
+        place: place(&counter.label),
         per_second: detector.per_second(counter),
         refused: counter.share(counter.refused),
         known: counter.share(counter.known),
     });
     heavy.filter(|heavy| heavy.per_second >= 0.1).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+    use kernel::{ManualClock, World};
+
+    use super::*;
+    use crate::admission::challenge::answer;
+    use crate::admission::{AccessConfig, AdmissionConfig};
+
+    fn ask(method: Method, path: &str) -> http::Request<()> {
+        http::Request::builder().method(method).uri(path).header("user-agent", "bot").body(()).unwrap()
+    }
+
+    #[test]
+    fn a_challenged_stranger_reads_pages_and_opens_with_an_answer() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let world = World::rehearsal(Arc::clone(&clock), 7);
+        let admission = Admission::new(AdmissionConfig::default(), &AccessConfig::default(), &world).unwrap();
+        let here: IpAddr = "192.0.2.1".parse().unwrap();
+        let try_it =
+            |request: &http::Request<()>| admission.request(Door::Public, request, here, 0).map(drop);
+        let open = || ask(Method::POST, "/chat/v1/conversations");
+        try_it(&open()).unwrap();
+        // Whoever calls itself so floods: throttled first, challenged while that lasts.
+        let key = admission.key(("agent", "bot"));
+        for seconds in [0, 4] {
+            clock.advance(Duration::from_secs(seconds));
+            let (now, why) = (world.now(), ("new-and-heavy", true));
+            let change = admission.detector().measures.prove(Dimension::Agent, key, "bot", why, now);
+            admission.publish(change.into_iter().collect(), now);
+        }
+        for _ in 0..20 {
+            try_it(&ask(Method::GET, "/widget.js")).unwrap();
+        }
+        let turned = try_it(&open()).unwrap_err();
+        assert_eq!(turned.because, Because::Challenge);
+        assert!(turned.wait.is_some_and(|wait| wait <= CHALLENGED), "{turned:?}");
+        let proof = answer(&admission.challenge(&turned).unwrap());
+        let mut answered = open();
+        answered.headers_mut().insert("wardroom-proof", proof);
+        try_it(&answered).unwrap();
+        assert_eq!(try_it(&answered).unwrap_err().because, Because::Challenge, "an answer is good once");
+        let elsewhere = admission.request(Door::Public, &answered, "198.51.100.1".parse().unwrap(), 0);
+        assert_eq!(elsewhere.unwrap_err().because, Because::Challenge, "and for one subscriber");
+    }
 }

@@ -22,15 +22,28 @@ pub(super) struct Fields {
 /// A reason may be stated on every form of the console.
 const REASON: &str = "reason";
 
+/// What a connection's people are: names of claims and of factors are addresses as often as not.
+const PEOPLE: &[&str] =
+    &["name", "mapping", "email_claim", "name_claim", "groups_claim", "assurance", REASON];
+
+/// A logout message of a provider; what it wants back is its own affair.
+const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg", "Signature"];
+
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 16] = [
+pub(super) const DECLARED: [Fields; 30] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
+    words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
+    words(Door::Staff, "/api-keys", &["name", REASON]),
+    words(Door::Staff, "/service-accounts", &["name", REASON]),
+    sealed(Door::Public, "/chat/v1/conversations", &["json.site_token"]),
     words(Door::Staff, "/bots/{name}/trial", &["text", "remembered", REASON]),
     both("/connections/oidc", &["name", "issuer", REASON], &["secret"]),
-    sealed(Door::Staff, "/connections/saml", &["metadata"]),
-    words(Door::Staff, "/connections/{connection}", &["name", "mapping", REASON]),
+    both("/connections/saml", &["name", "address", REASON], &["metadata"]),
+    words(Door::Staff, "/connections/{connection}", PEOPLE),
+    both("/connections/{connection}/metadata", &["address", REASON], &["metadata"]),
+    words(Door::Staff, "/connections/{connection}/saml", &["subject_attribute", REASON]),
     sealed(Door::Staff, "/connections/{connection}/secret", &["secret"]),
     sealed(Door::Staff, "/sign-in", &["password"]),
     sealed(Door::Staff, "/sign-in/code", &["code"]),
@@ -38,12 +51,30 @@ pub(super) const DECLARED: [Fields; 16] = [
     sealed(Door::Staff, "/enrol/password", &["password", "again"]),
     sealed(Door::Staff, "/step-up/code", &["code"]),
     sealed(Door::Staff, "/sso/saml/{connection}/acs", &["SAMLResponse"]),
+    sealed(Door::Staff, "/sso/saml/{connection}/logout", LOGOUT),
     // Providers may stand inside the house, and say in words what went wrong. These come in the query,
     // where the engine knows no conversation text.
     sealed(Door::Staff, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
     sealed(Door::Staff, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
     sealed(Door::Staff, "/sso/oidc/backchannel", &["logout_token"]),
+    directory("/scim/v2/.search"),
+    directory("/scim/v2/Users"),
+    directory("/scim/v2/Users/.search"),
+    directory("/scim/v2/Users/{id}"),
+    directory("/scim/v2/Groups"),
+    directory("/scim/v2/Groups/.search"),
+    directory("/scim/v2/Groups/{id}"),
 ];
+
+/// What a directory says of people and groups, and the questions it asks about them: names and addresses of
+/// every shape, and filters that look like SQL. All of it is data, which is sealed when it is kept and
+/// escaped when it is shown; the room's own reader refuses what is of bad form.
+const DIRECTORY: &[&str] = &["/^json/", "filter", "attributes", "excludedAttributes", "sortBy"];
+/// The most values of one body that are told apart: more than fit into what is inspected of it. A group
+/// comes with all its members.
+const MEMBERS: usize = 20_000;
+/// The Core Rule Set's lists of methods and of media types, which know no `PATCH` and no SCIM.
+const UNKNOWN_TO_CRS: [u32; 2] = [911_100, 920_420];
 
 const fn words(door: Door, path: &'static str, words: &'static [&'static str]) -> Fields {
     Fields { door, path, words, sealed: &[] }
@@ -55,6 +86,10 @@ const fn sealed(door: Door, path: &'static str, sealed: &'static [&'static str])
 
 const fn both(path: &'static str, words: &'static [&'static str], sealed: &'static [&'static str]) -> Fields {
     Fields { door: Door::Staff, path, words, sealed }
+}
+
+const fn directory(path: &'static str) -> Fields {
+    Fields { door: Door::Staff, path, words: &[], sealed: DIRECTORY }
 }
 
 impl Fields {
@@ -69,6 +104,12 @@ impl Fields {
         }
         for field in self.sealed {
             policy.exclusions.push(Exclusion::ids(1..=u32::MAX).of_target(&format!("ARGS:{field}"))?);
+        }
+        if self.sealed == DIRECTORY {
+            // Entra puts paths with filters in the place of names.
+            policy.exclusions.push(Exclusion::ids(1..=u32::MAX).of_target("ARGS_NAMES:/^json/")?);
+            policy.body.args = MEMBERS;
+            policy.exclusions.extend(UNKNOWN_TO_CRS.map(|id| Exclusion::ids(id..=id)));
         }
         Ok(policy)
     }

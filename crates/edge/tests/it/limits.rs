@@ -342,6 +342,27 @@ async fn a_slow_flood_of_cancelled_requests_ends_the_connection_too() {
 }
 
 #[tokio::test]
+async fn a_flood_of_frames_that_ask_for_nothing_ends_the_connection_soon() {
+    let house = House::open(Limits::default()).await;
+    for (kind, payload) in [(6u8, vec![7u8; 8]), (4, vec![0, 3, 0, 0, 0, 100])] {
+        let mut stream = house.client().alpn(&["h2"]).connect().await.unwrap();
+        stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let flood = async {
+            for _ in 0..1000 {
+                let piece = frame(kind, 0, 0, &payload).repeat(50);
+                if writer.write_all(&piece).await.is_err() || writer.flush().await.is_err() {
+                    return;
+                }
+            }
+        };
+        within(async { tokio::join!(flood, rest(&mut reader)) }).await;
+    }
+    let report = house.close().await;
+    assert_eq!(report.chatter_floods, 2, "{report:?}");
+}
+
+#[tokio::test]
 async fn a_head_in_endless_continuations_ends_the_connection() {
     let house = House::open(Limits::default()).await;
     let mut stream = house.client().alpn(&["h2"]).connect().await.unwrap();

@@ -16,5 +16,7 @@ mod handshake;
 mod harness;
 mod life;
 mod limits;
+mod places;
 mod plain;
 mod requests;
+mod shared;

@@ -357,6 +357,7 @@ mod tests {
                 handoff: Handoff { enabled: false, message: String::new() },
                 confidence: Confidence { intent: 0.5, knowledge: 0.5 },
                 allowed_origins: vec![],
+                people: Default::default(),
                 retention_days: None,
             },
             passages: passages.collect(),

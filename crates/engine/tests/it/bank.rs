@@ -184,6 +184,7 @@ pub(crate) fn release() -> Release {
             handoff: Handoff { enabled: true, message: "A colleague will join in a moment.".into() },
             confidence: Confidence { intent: 0.5, knowledge: 0.5 },
             allowed_origins: vec![],
+            people: Default::default(),
             retention_days: None,
         },
         passages: passages(),

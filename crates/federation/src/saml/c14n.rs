@@ -4,8 +4,6 @@
 //! It cannot fail: it takes nodes of an admitted [`Tree`](super::xml::Tree), which has no comments,
 //! processing instructions, document type or relative namespaces.
 
-use std::collections::BTreeMap;
-
 use roxmltree::{Node, NodeId};
 
 use super::refusal::Refusal;
@@ -81,25 +79,30 @@ impl<'a> Writer<'a> {
     /// Declares what this element uses visibly, and the listed prefixes, unless an open element
     /// already said the same.
     fn namespaces(&mut self, node: Node<'a, '_>, own: &'a str, named: impl Iterator<Item = &'a str>) {
-        let mut needed: BTreeMap<&'a str, &'a str> = BTreeMap::new();
+        let mut needed: Vec<(&'a str, &'a str)> = Vec::new();
         let in_scope = |prefix: &str| node.lookup_namespace_uri((!prefix.is_empty()).then_some(prefix));
+        let mut need = |prefix: &'a str, uri: &'a str| {
+            let said = self.rendered.iter().rev().find(|(known, _)| *known == prefix).map(|(_, uri)| *uri);
+            // A default namespace that nobody set needs no taking back.
+            if said != Some(uri) && !(uri.is_empty() && said.is_none()) {
+                needed.push((prefix, uri));
+            }
+        };
         for prefix in named.chain([own]).filter(|prefix| *prefix != "xml") {
-            needed.insert(prefix, in_scope(prefix).unwrap_or(""));
+            need(prefix, in_scope(prefix).unwrap_or(""));
         }
         for listed in self.prefixes {
             let prefix = if *listed == "#default" { "" } else { *listed };
             match in_scope(prefix) {
-                Some(uri) if prefix != "xml" => needed.insert(prefix, uri),
-                None if prefix.is_empty() => needed.insert("", ""),
-                _ => continue,
-            };
-        }
-        for (prefix, uri) in needed {
-            let said = self.rendered.iter().rev().find(|(known, _)| *known == prefix).map(|(_, uri)| *uri);
-            // A default namespace that nobody set needs no taking back.
-            if said == Some(uri) || (uri.is_empty() && said.is_none()) {
-                continue;
+                Some(uri) if prefix != "xml" => need(prefix, uri),
+                None if prefix.is_empty() => need("", ""),
+                _ => {}
             }
+        }
+        // One address belongs to a prefix here, so equal prefixes are equal pairs.
+        needed.sort_unstable();
+        needed.dedup();
+        for (prefix, uri) in needed {
             self.rendered.push((prefix, uri));
             if prefix.is_empty() {
                 self.attribute("xmlns", uri);
@@ -129,8 +132,14 @@ fn prefix_of(name: &str) -> &str {
 }
 
 fn escape(value: &str, in_attribute: bool, out: &mut Vec<u8>) {
-    for byte in value.bytes() {
-        let written: &[u8] = match byte {
+    let mut plain = value.as_bytes();
+    let special = |byte: &u8| matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\t' | b'\n' | b'\r');
+    while let Some(at) = plain.iter().position(special) {
+        let (before, rest) = plain.split_at(at);
+        out.extend_from_slice(before);
+        let Some((byte, rest)) = rest.split_first() else { return };
+        plain = rest;
+        let written: &[u8] = match *byte {
             b'&' => b"&amp;",
             b'<' => b"&lt;",
             b'>' if !in_attribute => b"&gt;",
@@ -138,13 +147,11 @@ fn escape(value: &str, in_attribute: bool, out: &mut Vec<u8>) {
             b'\t' if in_attribute => b"&#x9;",
             b'\n' if in_attribute => b"&#xA;",
             b'\r' => b"&#xD;",
-            _ => {
-                out.push(byte);
-                continue;
-            }
+            _ => std::slice::from_ref(byte),
         };
         out.extend_from_slice(written);
     }
+    out.extend_from_slice(plain);
 }
 
 /// The algorithm's identifier.

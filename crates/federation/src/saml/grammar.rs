@@ -287,12 +287,17 @@ const SHAPES: &[Shape] = &[
 
 /// Holds a whole document against the table.
 pub(crate) fn check(tree: &Tree<'_>) -> Result<(), Refusal> {
-    tree.elements().try_for_each(element)
+    // Groups come as hundreds of siblings of one shape.
+    let mut last = None;
+    tree.elements().try_for_each(|node| {
+        let fits = |shape: &&Shape| xml::is(node, shape.namespace, shape.name);
+        let shape = last.filter(fits).or_else(|| SHAPES.iter().find(fits)).ok_or(Refusal::Element)?;
+        last = Some(shape);
+        element(node, shape)
+    })
 }
 
-fn element(node: Node<'_, '_>) -> Result<(), Refusal> {
-    let shape =
-        SHAPES.iter().find(|shape| xml::is(node, shape.namespace, shape.name)).ok_or(Refusal::Element)?;
+fn element(node: Node<'_, '_>, shape: &Shape) -> Result<(), Refusal> {
     attributes(node, shape)?;
     match shape.content {
         Text => xml::text(node).map(|_| ()).ok_or(Refusal::Text),

@@ -215,9 +215,10 @@ pub(crate) enum OaepDigest {
 }
 
 /// Our own key with its certificate: it signs requests and logouts, or decrypts assertions. One key
-/// does one of the two.
+/// does one of the two. Reading a key costs more than using it once, so whoever uses it often keeps it.
 pub struct OwnKey {
-    pkcs8: Secret<Vec<u8>>,
+    signs: RsaKeyPair,
+    opens: OaepPrivateDecryptingKey,
     certificate: PinnedCertificate,
 }
 
@@ -226,14 +227,16 @@ impl OwnKey {
     ///
     /// # Errors
     /// When the key cannot be read, is not RSA, or is not the certificate's.
-    pub fn new(pkcs8: Secret<Vec<u8>>, certificate: &[u8]) -> Result<Self, SamlError> {
+    pub fn new(pkcs8: &Secret<Vec<u8>>, certificate: &[u8]) -> Result<Self, SamlError> {
         let certificate = PinnedCertificate::from_der(certificate)?;
-        let pair = RsaKeyPair::from_pkcs8(pkcs8.expose()).map_err(|_| SamlError::OwnKey)?;
-        let public = aws_lc_rs::signature::KeyPair::public_key(&pair).as_ref();
+        let signs = RsaKeyPair::from_pkcs8(pkcs8.expose()).map_err(|_| SamlError::OwnKey)?;
+        let public = aws_lc_rs::signature::KeyPair::public_key(&signs).as_ref();
         if certificate.key != Key::Rsa(public.to_vec()) {
             return Err(SamlError::OwnKey);
         }
-        Ok(Self { pkcs8, certificate })
+        let opens = PrivateDecryptingKey::from_pkcs8(pkcs8.expose()).map_err(|_| SamlError::OwnKey)?;
+        let opens = OaepPrivateDecryptingKey::new(opens).map_err(|_| SamlError::OwnKey)?;
+        Ok(Self { signs, opens, certificate })
     }
 
     /// Makes a key of 3072 bits and a self-signed certificate for it: the PKCS #8 key to seal and store,
@@ -263,9 +266,9 @@ impl OwnKey {
 
     /// RSA-SHA256 over octets.
     pub(crate) fn sign(&self, octets: &[u8]) -> Result<Vec<u8>, SamlError> {
-        let pair = RsaKeyPair::from_pkcs8(self.pkcs8.expose()).map_err(|_| SamlError::OwnKey)?;
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), octets, &mut signature)
+        let mut signature = vec![0; self.signs.public_modulus_len()];
+        self.signs
+            .sign(&signature::RSA_PKCS1_SHA256, &SystemRandom::new(), octets, &mut signature)
             .map_err(|_| SamlError::OwnKey)?;
         Ok(signature)
     }
@@ -276,10 +279,8 @@ impl OwnKey {
             OaepDigest::Sha256 => &OAEP_SHA256_MGF1SHA256,
             OaepDigest::Sha1 => &OAEP_SHA1_MGF1SHA1,
         };
-        let key = PrivateDecryptingKey::from_pkcs8(self.pkcs8.expose()).ok()?;
-        let key = OaepPrivateDecryptingKey::new(key).ok()?;
-        let mut out = vec![0; key.min_output_size()];
-        let length = key.decrypt(algorithm, wrapped, &mut out, None).ok()?.len();
+        let mut out = vec![0; self.opens.min_output_size()];
+        let length = self.opens.decrypt(algorithm, wrapped, &mut out, None).ok()?.len();
         out.truncate(length);
         Some(Secret::new(out))
     }

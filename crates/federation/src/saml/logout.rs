@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kernel::{Timestamp, World};
 use miniz_oxide::inflate::decompress_to_vec_with_limit;
+use serde::{Deserialize, Serialize};
 
 use super::census;
 use super::claims::{Claims, NameId, read_name_id};
@@ -27,6 +28,24 @@ use super::xml::{self, MESSAGE_LIMIT, Tree, ns};
 const LIFETIME: Duration = Duration::from_secs(300);
 /// The most sessions that one request may name.
 const SESSIONS_LIMIT: usize = 100;
+
+/// What a provider must be told so that its own session ends: whom it knows, and which session. Kept with
+/// the session that began by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Leaving {
+    /// The name identifier, as it was told.
+    pub name_id: NameId,
+    /// The provider's session, if it named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_index: Option<String>,
+}
+
+impl From<&Claims> for Leaving {
+    fn from(claims: &Claims) -> Self {
+        Self { name_id: claims.name_id.clone(), session_index: claims.session_index.clone() }
+    }
+}
 
 /// A verified request of the provider to end sessions of a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,7 +136,7 @@ impl LogoutRequest {
     pub fn send(
         connection: &SamlConnection,
         key: &OwnKey,
-        claims: &Claims,
+        leaving: &Leaving,
         relay_state: &str,
         world: &World,
     ) -> Result<(Departure, String), SamlError> {
@@ -128,8 +147,8 @@ impl LogoutRequest {
         let attribute = |name: &str, value: Option<&String>| {
             value.map(|value| format!(" {name}=\"{}\"", xml::escape(value))).unwrap_or_default()
         };
-        let name_id = &claims.name_id;
-        let index = claims
+        let name_id = &leaving.name_id;
+        let index = leaving
             .session_index
             .as_ref()
             .map(|index| format!("<samlp:SessionIndex>{}</samlp:SessionIndex>", xml::escape(index)));

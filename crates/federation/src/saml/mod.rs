@@ -57,7 +57,7 @@ pub use claims::{Claims, NameId};
 pub use connection::{Binding, Encryption, Endpoint, LOGIN_LIFETIME, SKEW, SamlConnection, SamlSettings};
 pub use error::SamlError;
 pub use keys::{Fingerprint, OwnKey, PinnedCertificate, PinnedCertificates};
-pub use logout::{Ended, LogoutRequest, VerifiedLogout};
+pub use logout::{Ended, Leaving, LogoutRequest, VerifiedLogout};
 pub use metadata::{IdpMetadata, sp_metadata};
 pub use once::{Once, Recorded};
 pub use refusal::Refusal;

@@ -4,7 +4,7 @@
 //! types, entities, comments, CDATA sections, processing instructions, other encodings. What remains
 //! has exactly one reading: elements, attributes and text.
 
-use roxmltree::{Document, Node, ParsingOptions};
+use roxmltree::{Document, Namespace, Node, ParsingOptions};
 
 use super::refusal::Refusal;
 
@@ -114,6 +114,7 @@ impl<'a> Tree<'a> {
     /// Relative namespaces make canonicalization fail in other libraries, and failing open there has
     /// been an attack; undeclared prefixes (`xmlns:a=""`) are not namespaces 1.0.
     fn check_namespaces(&self) -> Result<(), Refusal> {
+        let mut declared = Distinct::default();
         for element in self.elements() {
             let attributes = element.attributes().map(|attribute| attribute.range().start);
             let mut starts = attributes.chain([element.range().start.saturating_add(1)]);
@@ -121,27 +122,8 @@ impl<'a> Tree<'a> {
             if !starts.all(|start| well_qualified(qualified_name(element, start))) {
                 return Err(Refusal::Name);
             }
-            for namespace in element.namespaces() {
-                let uri = namespace.uri();
-                // Prefixes that begin like this are reserved; the parser lets `xmlns:xmlns` pass.
-                let reserved = namespace
-                    .name()
-                    .is_some_and(|name| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("xml")));
-                if reserved && (namespace.name(), uri) != (Some("xml"), ns::XML) {
-                    return Err(Refusal::Namespace);
-                }
-                let undeclared_default = uri.is_empty() && namespace.name().is_none();
-                // What would have to be escaped: libxml2 writes `&` as it is in a declaration, so two
-                // implementations would hash two documents.
-                let graphic = uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"&<>\"'".contains(&byte));
-                let absolute = uri.split_once(':').is_some_and(|(scheme, rest)| {
-                    !rest.is_empty()
-                        && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-                        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-                });
-                if !(undeclared_default || graphic && absolute) {
-                    return Err(Refusal::Namespace);
-                }
+            if !declared.all_new(element, admitted) {
+                return Err(Refusal::Namespace);
             }
         }
         Ok(())
@@ -153,16 +135,55 @@ impl<'a> Tree<'a> {
                 && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
                 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
         };
+        let mut declared = Distinct::default();
         for element in self.elements() {
-            let declared = element.namespaces().filter_map(|namespace| namespace.name());
-            let attributes = element.attributes();
-            let mut names = attributes.map(|attribute| attribute.name()).chain(declared);
-            if !plain(element.tag_name().name()) || !names.all(plain) {
+            let mut names = element.attributes().map(|attribute| attribute.name());
+            let prefixes = declared.all_new(element, |namespace| namespace.name().is_none_or(plain));
+            if !plain(element.tag_name().name()) || !names.all(plain) || !prefixes {
                 return Err(Refusal::Name);
             }
         }
         Ok(())
     }
+}
+
+/// The declarations that were looked at. Every element has those of its ancestors too, and the tree keeps
+/// each pair of prefix and address once, so that each need be judged only once.
+#[derive(Default)]
+struct Distinct<'a, 'i>(Vec<&'a Namespace<'i>>);
+
+impl<'a, 'i> Distinct<'a, 'i> {
+    /// Whether `judge` admits every declaration in scope that no element before had.
+    fn all_new(&mut self, element: Node<'a, 'i>, judge: impl Fn(&Namespace<'i>) -> bool) -> bool {
+        element.namespaces().all(|namespace| {
+            if self.0.iter().any(|known| std::ptr::eq(*known, namespace)) {
+                return true;
+            }
+            self.0.push(namespace);
+            judge(namespace)
+        })
+    }
+}
+
+fn admitted(namespace: &Namespace<'_>) -> bool {
+    let uri = namespace.uri();
+    // Prefixes that begin like this are reserved; the parser lets `xmlns:xmlns` pass.
+    let reserved = namespace
+        .name()
+        .is_some_and(|name| name.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("xml")));
+    if reserved && (namespace.name(), uri) != (Some("xml"), ns::XML) {
+        return false;
+    }
+    let undeclared_default = uri.is_empty() && namespace.name().is_none();
+    // What would have to be escaped: libxml2 writes `&` as it is in a declaration, so two
+    // implementations would hash two documents.
+    let graphic = uri.bytes().all(|byte| byte.is_ascii_graphic() && !b"&<>\"'".contains(&byte));
+    let absolute = uri.split_once(':').is_some_and(|(scheme, rest)| {
+        !rest.is_empty()
+            && scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    });
+    undeclared_default || (graphic && absolute)
 }
 
 /// The text after the XML declaration, which may be absent, and otherwise says XML 1.0 and UTF-8.
@@ -198,20 +219,20 @@ fn without_declaration(text: &str) -> Result<&str, Refusal> {
 /// The name as written in the source, with its prefix: the tree itself keeps no prefixes.
 pub(crate) fn qualified_name<'a>(node: Node<'a, '_>, start: usize) -> &'a str {
     let source = node.document().input_text().get(start..).unwrap_or("");
-    let end = source.find([' ', '\t', '\r', '\n', '/', '>', '=']).unwrap_or(source.len());
+    let ends = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'/' | b'>' | b'=');
+    let end = source.bytes().position(ends).unwrap_or(source.len());
     source.get(..end).unwrap_or("")
 }
 
 fn well_qualified(name: &str) -> bool {
-    let mut parts = name.split(':');
-    parts.next().is_some_and(|part| !part.is_empty())
-        && parts.next().is_none_or(|part| !part.is_empty())
-        && parts.next().is_none()
+    let Some((prefix, local)) = name.split_once(':') else { return !name.is_empty() };
+    !prefix.is_empty() && !local.is_empty() && !local.contains(':')
 }
 
 /// Whether an element has this expanded name.
 pub(crate) fn is(node: Node<'_, '_>, namespace: &str, name: &str) -> bool {
-    node.tag_name().namespace() == Some(namespace) && node.tag_name().name() == name
+    let tag = node.tag_name();
+    tag.name() == name && tag.namespace() == Some(namespace)
 }
 
 /// The child elements with this expanded name.

@@ -63,6 +63,11 @@ impl ScimError {
         Self { status: 404, kind: None, detail: "there is no such resource".to_owned() }
     }
 
+    /// The resource is at another version than the request is for.
+    pub fn stale() -> Self {
+        Self { status: 412, kind: None, detail: "the resource has changed since it was read".to_owned() }
+    }
+
     /// The body of the answer.
     pub fn body(&self) -> Value {
         let mut body = json!({

@@ -82,9 +82,30 @@ impl Filter {
         }
     }
 
-    /// `(attribute, text)` when the filter is exactly `attribute eq "text"`: the one question that
-    /// directories ask all day, and which an index answers.
-    pub fn as_equality(&self) -> Option<(&str, &str)> {
+    /// Every `attribute eq "text"` that a resource must satisfy to match: what an index can look for before
+    /// the rest is weighed. Entra asks `id eq "G" and members eq "U"`.
+    pub fn equalities(&self) -> Vec<(&str, &str)> {
+        fn gather<'n>(node: &'n Node, into: &mut Vec<(&'n str, &'n str)>) {
+            match node {
+                Node::And(a, b) => {
+                    gather(a, into);
+                    gather(b, into);
+                }
+                Node::Compare(name, Comparison::Equal, Value::String(text))
+                    if name.part.is_none() && !name.extension =>
+                {
+                    into.push((&name.attribute, text));
+                }
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        gather(&self.0, &mut found);
+        found
+    }
+
+    /// `(attribute, text)` when the filter is exactly `attribute eq "text"`.
+    pub(crate) fn as_equality(&self) -> Option<(&str, &str)> {
         match &self.0 {
             Node::Compare(name, Comparison::Equal, Value::String(text))
                 if name.part.is_none() && !name.extension =>
@@ -431,6 +452,10 @@ mod tests {
         let asked: Filter = "userName eq \"alice\"".parse().unwrap();
         assert_eq!(asked.as_equality(), Some(("userName", "alice")));
         assert_eq!("userName sw \"a\"".parse::<Filter>().unwrap().as_equality(), None);
+        let both: Filter = "id eq \"g\" and members eq \"u\"".parse().unwrap();
+        assert_eq!(both.equalities(), [("id", "g"), ("members", "u")]);
+        let either: Filter = "id eq \"g\" or id eq \"u\"".parse().unwrap();
+        assert!(either.equalities().is_empty());
     }
 
     #[test]

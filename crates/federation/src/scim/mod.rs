@@ -14,13 +14,15 @@ mod patch;
 mod path;
 mod resource;
 mod schema;
+mod shape;
 
 pub use error::{ScimError, ScimType};
 pub use filter::Filter;
 pub use list::{ListAsked, MAX_PAGE, list_response};
 pub use patch::{Patch, apply};
-pub use resource::Resource;
+pub use resource::{Known, Resource, etag, version_of};
 pub use schema::{Kind, discovery};
+pub use shape::Shape;
 
 /// The media type of everything SCIM says (RFC 7644, section 3.1).
 pub const MEDIA_TYPE: &str = "application/scim+json";

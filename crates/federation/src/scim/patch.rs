@@ -1,5 +1,7 @@
 //! What a PATCH does to a resource (RFC 7644, section 3.5.2), in every dialect that directories speak.
 
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -258,7 +260,8 @@ fn change_many(
         // Entra names the members to remove in the value.
         (Op::Remove, None) => match clean(attribute, value)? {
             Some(Value::Array(gone)) if path.filter.is_none() => {
-                list.retain(|one| !gone.iter().any(|gone| same(one, gone)));
+                let places = places_of(&gone);
+                list.retain(|one| place_of(&places, &gone, one).is_none());
             }
             _ => list.retain(|one| !chosen(one)),
         },
@@ -299,9 +302,7 @@ fn change_many(
             } else if op == Op::Replace {
                 list.retain(|one| !chosen(one));
             }
-            for one in new {
-                add(&mut list, one);
-            }
+            add(&mut list, new);
         }
     }
     put_back(holder, attribute, list)
@@ -329,16 +330,50 @@ fn put_back(
     Ok(())
 }
 
-/// Adds a value that is not there yet; one that is there is made what the new one says.
-fn add(list: &mut Vec<Value>, new: Value) {
-    match list.iter_mut().find(|one| same(one, &new)) {
-        Some(Value::Object(old)) => {
-            if let Value::Object(new) = new {
-                old.extend(new);
+/// Adds values that are not there yet; one that is there is made what the new one says.
+fn add(list: &mut Vec<Value>, new: Vec<Value>) {
+    let mut places = places_of(list);
+    for one in new {
+        match place_of(&places, list, &one).and_then(|at| list.get_mut(at)) {
+            Some(Value::Object(old)) => {
+                if let Value::Object(one) = one {
+                    old.extend(one);
+                }
+            }
+            Some(_) => {}
+            None => {
+                if let Some(text) = text_of(&one) {
+                    places.entry(text.to_owned()).or_default().push(list.len());
+                }
+                list.push(one);
             }
         }
-        Some(_) => {}
-        None => list.push(new),
+    }
+}
+
+/// Where in a list which `value` is: groups have thousands of members, and each is looked for.
+type Places = HashMap<String, Vec<usize>>;
+
+fn text_of(one: &Value) -> Option<&str> {
+    one.get("value")?.as_str()
+}
+
+fn places_of(list: &[Value]) -> Places {
+    let mut places = Places::new();
+    for (at, one) in list.iter().enumerate() {
+        if let Some(text) = text_of(one) {
+            places.entry(text.to_owned()).or_default().push(at);
+        }
+    }
+    places
+}
+
+/// The place of what means the same.
+fn place_of(places: &Places, list: &[Value], one: &Value) -> Option<usize> {
+    let is_same = |at: &usize| list.get(*at).is_some_and(|other| same(other, one));
+    match text_of(one) {
+        Some(text) => places.get(text)?.iter().copied().find(is_same),
+        None => (0..list.len()).find(is_same),
     }
 }
 

@@ -80,6 +80,20 @@ fn members_are_added_once_and_removed_by_filter_or_by_value() {
 }
 
 #[test]
+fn a_group_of_thousands_takes_thousands_more_and_lets_them_go() {
+    let ids = |from: usize, to: usize| -> Vec<Value> {
+        (from..to).map(|n| json!({ "value": format!("{n:06}") })).collect()
+    };
+    let before = json!({ "displayName": "All", "members": ids(0, 9000) });
+    let operations = json!([
+        { "op": "add", "path": "members", "value": ids(5000, 15_000) },
+        { "op": "remove", "path": "members", "value": ids(1, 14_999) },
+    ]);
+    let after = patched(Kind::Group, before, operations).unwrap();
+    assert_eq!(after["members"], json!([{ "value": "000000" }, { "value": "014999" }]));
+}
+
+#[test]
 fn one_address_is_the_primary_one() {
     let new =
         json!([{ "op": "add", "path": "emails", "value": [{ "value": "n@x.example", "primary": true }] }]);

@@ -107,6 +107,14 @@ impl Resource {
         self.text("userName")
     }
 
+    /// The name by which it is looked for: a user's user name, a group's name.
+    pub fn name(&self) -> Option<&str> {
+        match self.kind {
+            Kind::User => self.user_name(),
+            Kind::Group => self.text("displayName"),
+        }
+    }
+
     /// The directory's own id.
     pub fn external_id(&self) -> Option<&str> {
         self.text("externalId")
@@ -146,16 +154,36 @@ impl Resource {
         list.iter().filter_map(|member| member["value"].as_str())
     }
 
-    /// The resource as it is shown, with what only we know: id, times, the groups that a user is in
-    /// (`(id, name)`).
-    pub fn shown(
-        &self,
-        id: &str,
-        base: &str,
-        created: &str,
-        changed: &str,
-        groups: &[(String, String)],
-    ) -> Value {
+    /// The same with what a directory means that does not say it: a person may sign in.
+    #[must_use]
+    pub fn said_in_full(mut self) -> Self {
+        if self.kind == Kind::User {
+            self.members.entry("active").or_insert(Value::Bool(true));
+        }
+        self
+    }
+
+    /// Takes the ids of a group's members out: they are kept as rows of their own.
+    pub fn take_members(&mut self) -> Vec<String> {
+        let mut ids: Vec<String> = self.member_ids().map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        self.members.remove("members");
+        ids
+    }
+
+    /// Puts the ids of a group's members back.
+    pub fn put_members<'i>(&mut self, ids: impl IntoIterator<Item = &'i str>) {
+        let list: Vec<Value> = ids.into_iter().map(|id| serde_json::json!({ "value": id })).collect();
+        if !list.is_empty() {
+            self.members.insert("members".to_owned(), list.into());
+        }
+    }
+
+    /// The resource as it is shown, with what only we know: id, version, times, the groups that a user is
+    /// in (`(id, name)`).
+    pub fn shown(&self, known: &Known<'_>) -> Value {
+        let Known { id, base, version, created, changed, groups } = known;
         let endpoint = self.kind.endpoint();
         let mut shown = self.members.clone();
         let mut schemas = vec![self.kind.schema()];
@@ -163,7 +191,6 @@ impl Resource {
             schemas.push(ENTERPRISE);
         }
         if self.kind == Kind::User {
-            shown.entry("active").or_insert(Value::Bool(true));
             let groups = groups.iter().map(|(id, name)| {
                 serde_json::json!({ "value": id, "display": name, "$ref": format!("{base}/Groups/{id}") })
             });
@@ -172,25 +199,55 @@ impl Resource {
                 shown.insert("groups".to_owned(), groups.into());
             }
         }
+        if let Some(Value::Array(list)) = shown.get_mut("members").filter(|_| self.kind == Kind::Group) {
+            for member in list {
+                let id = member["value"].as_str().unwrap_or_default().to_owned();
+                *member =
+                    serde_json::json!({ "value": id, "type": "User", "$ref": format!("{base}/Users/{id}") });
+            }
+        }
         shown.insert("schemas".to_owned(), schemas.into());
-        shown.insert("id".to_owned(), id.into());
+        shown.insert("id".to_owned(), (*id).into());
         let meta = serde_json::json!({
             "resourceType": self.kind.name(), "created": created, "lastModified": changed,
-            "location": format!("{base}{endpoint}/{id}"),
+            "location": format!("{base}{endpoint}/{id}"), "version": etag(*version),
         });
         shown.insert("meta".to_owned(), meta);
         Value::Object(shown)
     }
 
-    /// Whether it matches a filter; `id` is ours and not among its members.
-    pub fn matches(&self, filter: &Filter, id: &str) -> bool {
-        let mut members = self.members.clone();
-        members.insert("id".to_owned(), id.into());
-        if self.kind == Kind::User {
-            members.entry("active").or_insert(Value::Bool(true));
-        }
-        filter.matches(self.kind, &members)
+    /// Whether it matches a filter, as it is shown.
+    pub fn matches(&self, filter: &Filter, known: &Known<'_>) -> bool {
+        self.shown(known).as_object().is_some_and(|shown| filter.matches(self.kind, shown))
     }
+}
+
+/// What only we know of a resource.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// Its id here.
+    pub id: &'a str,
+    /// The address of the service.
+    pub base: &'a str,
+    /// Counts its changes.
+    pub version: u64,
+    /// When it was made (RFC 3339).
+    pub created: &'a str,
+    /// When it was last changed (RFC 3339).
+    pub changed: &'a str,
+    /// The groups that a user is in: ids and names.
+    pub groups: &'a [(String, String)],
+}
+
+/// A version as an entity tag. It is a weak one: two answers of a version differ in what was asked for.
+pub fn etag(version: u64) -> String {
+    format!("W/\"{version}\"")
+}
+
+/// The version of an entity tag of ours.
+pub fn version_of(etag: &str) -> Option<u64> {
+    let etag = etag.trim();
+    etag.strip_prefix("W/").unwrap_or(etag).strip_prefix('"')?.strip_suffix('"')?.parse().ok()
 }
 
 fn cleaned(
@@ -319,6 +376,23 @@ mod tests {
             assert_eq!(error.body()["scimType"], "invalidValue");
         }
         assert_eq!(user(json!([])).unwrap_err().kind, Some(ScimType::InvalidSyntax));
+    }
+
+    #[test]
+    fn members_are_taken_out_once_each_and_shown_with_their_address() {
+        let body =
+            json!({ "displayName": "g", "members": [{ "value": "2" }, { "value": "1" }, { "value": "2" }] });
+        let mut group = Resource::of_body(Kind::Group, &body).unwrap();
+        let ids = group.take_members();
+        assert_eq!((ids.as_slice(), group.member_ids().count()), (&["1".to_owned(), "2".to_owned()][..], 0));
+        group.put_members(["1"]);
+        let known =
+            Known { id: "g", base: "https://x/scim/v2", version: 3, created: "c", changed: "d", groups: &[] };
+        let shown = group.shown(&known);
+        assert_eq!(shown["members"][0]["$ref"], "https://x/scim/v2/Users/1");
+        assert_eq!(shown["meta"]["version"], "W/\"3\"");
+        assert!(group.matches(&"id eq \"g\" and members eq \"1\"".parse().unwrap(), &known));
+        assert_eq!((version_of("W/\"3\""), version_of("\"3\""), version_of("3")), (Some(3), Some(3), None));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub(crate) struct Attribute {
     pub(crate) exact: bool,
     pub(crate) unique: bool,
     pub(crate) read_only: bool,
+    /// The words that it is usually one of.
+    pub(crate) usual: &'static [&'static str],
 }
 
 #[derive(Debug)]
@@ -51,6 +53,7 @@ const fn text(name: &'static str, what: &'static str) -> Attribute {
         exact: false,
         unique: false,
         read_only: false,
+        usual: &[],
     }
 }
 
@@ -123,8 +126,7 @@ const ENTERPRISE_ATTRIBUTES: &[Attribute] = &[
 const MEMBER: &[Attribute] = &[
     exact(text("value", "The member's id.")),
     reference("$ref", "The member's address.", &["User"]),
-    text("type", "`User`."),
-    text("display", "The member's name."),
+    Attribute { usual: &["User"], ..text("type", "`User`.") },
 ];
 
 const GROUP_ATTRIBUTES: &[Attribute] = &[
@@ -236,6 +238,9 @@ impl Attribute {
             }
             ValueKind::Truth => {}
         }
+        if !self.usual.is_empty() {
+            members.insert("canonicalValues".to_owned(), self.usual.into());
+        }
         told
     }
 }
@@ -268,8 +273,8 @@ fn service(base: &str) -> Value {
         "bulk": { "supported": false, "maxOperations": 0, "maxPayloadSize": 0 },
         "filter": { "supported": true, "maxResults": super::MAX_PAGE },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
-        "etag": { "supported": false },
+        "sort": { "supported": true },
+        "etag": { "supported": true },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",

@@ -2,6 +2,7 @@
 //! transcripts changes no bots.
 
 use super::*;
+use guard::Act;
 
 #[test]
 fn a_developer_changes_bots_and_cannot_open_transcripts() {
@@ -85,10 +86,13 @@ fn an_auditor_reads_records_and_writes_nothing_even_as_an_owner() {
     let auditor = Actor::Staff(house.staff(&[Role::Auditor]));
     assert_eq!(refusal::<ReadAudit>(&auditor, &house.whole(), &now()), None);
     assert_eq!(refusal::<ExportAudit>(&auditor, &house.whole(), &now()), None);
-    assert_eq!(refusal::<ReadTranscript>(&auditor, &house.chat(None, false), &because()).unwrap(), "default");
+    let refused = refusal::<ReadTranscript>(&auditor, &house.chat(None, false), &because());
+    assert_eq!(refused.unwrap(), "separation.auditor_transcripts");
     let both = Actor::Staff(house.staff(&[Role::Auditor, Role::Owner]));
     let refused = refusal::<InviteUser>(&both, &house.whole(), &now());
     assert_eq!(refused.unwrap(), "separation.auditor_read_only");
+    let refused = refusal::<ReadAudit>(&both, &house.whole(), &now());
+    assert_eq!(refused.unwrap(), "separation.auditor_records");
 }
 
 #[test]
@@ -177,4 +181,73 @@ fn the_core_rotates_by_the_calendar_and_neither_asks_nor_approves() {
     assert!(refusal::<ScheduleKeyDestruction>(&core, &house.whole(), &now()).is_some());
     assert!(refusal::<ApproveKeyRequest>(&core, &house.whole(), &now()).is_some());
     assert!(refusal::<MoveRoot>(&core, &house.whole(), &now()).is_some());
+}
+
+#[test]
+fn who_tunes_bots_submits_nothing_and_who_approves_builds_nothing() {
+    let house = House::new();
+    let engineer = Actor::Staff(house.staff(&[Role::NlpEngineer]));
+    assert_eq!(refusal::<UpdateBot>(&engineer, &house.bot("front-desk"), &now()), None);
+    assert_eq!(refusal::<PushRelease>(&engineer, &house.bot("front-desk"), &now()).unwrap(), "default");
+    let refused = refusal::<ReadTranscript>(&engineer, &house.chat(None, false), &because());
+    assert_eq!(refused.unwrap(), "separation.developer_transcripts");
+
+    let approver = house.staff(&[Role::ReleaseApprover]);
+    let own = house.release(Some(approver.user));
+    let approver = Actor::Staff(approver);
+    assert_eq!(refusal::<ActivateRelease>(&approver, &house.release(None), &now()), None);
+    assert_eq!(refusal::<ActivateRelease>(&approver, &own, &now()).unwrap(), "separation.own_release");
+    assert_eq!(refusal::<UpdateBot>(&approver, &house.bot("front-desk"), &now()).unwrap(), "default");
+
+    let both = Actor::Staff(house.staff(&[Role::ReleaseApprover, Role::BotDeveloper]));
+    for refused in [
+        refusal::<ActivateRelease>(&both, &house.release(None), &now()),
+        refusal::<PushRelease>(&both, &house.bot("front-desk"), &now()),
+    ] {
+        assert_eq!(refused.unwrap(), "separation.approver_builds");
+    }
+}
+
+#[test]
+fn a_role_made_of_actions_gives_what_it_lists_where_it_was_granted_and_counts_as_a_duty() {
+    let house = House::new();
+    let role = guard::CustomRole::new("night-desk", [Act::ListConversations, Act::ReadTranscript]).unwrap();
+    let scope = Scope::Bot(BotName::new("front-desk").unwrap());
+    let grant = Grant { role: Role::Custom(role), scope };
+    let night = house.staff(&[]);
+    let desk = Actor::Staff(Staff { grants: vec![grant.clone()], ..night.clone() });
+    assert_eq!(refusal::<ReadTranscript>(&desk, &house.chat(None, false), &because()), None);
+    assert_eq!(refusal::<ReadTranscript>(&desk, &house.chat(None, false), &now()).unwrap(), "guard.purpose");
+    assert_eq!(
+        refusal::<ReplyToConversation>(&desk, &house.chat(None, false), &now()).unwrap(),
+        "default",
+        "it does not list this"
+    );
+    assert!(refusal::<ListConversations>(&desk, &house.bot("payroll"), &now()).is_some(), "another bot");
+
+    let developer = Grant::everywhere(Role::BotDeveloper);
+    assert!(guard::check_assignment(std::slice::from_ref(&grant), &developer).is_err());
+    assert!(guard::check_assignment(std::slice::from_ref(&developer), &grant).is_err());
+    let both = Actor::Staff(Staff { grants: vec![grant, developer], ..night });
+    let refused = refusal::<ReadTranscript>(&both, &house.chat(None, false), &because());
+    assert_eq!(refused.unwrap(), "separation.developer_transcripts");
+    let refused = refusal::<UpdateBot>(&both, &house.bot("front-desk"), &now());
+    assert_eq!(refused.unwrap(), "separation.support_bots");
+}
+
+#[test]
+fn policies_are_changed_by_security_admins_with_a_fresh_proof_and_by_nobody_who_reads() {
+    let house = House::new();
+    let admin = house.staff(&[Role::SecurityAdmin]);
+    let at =
+        |seconds| Circumstances::at(admin.authenticated_at.after(std::time::Duration::from_secs(seconds)));
+    let actor = Actor::Staff(admin.clone());
+    assert_eq!(refusal::<ProposePolicy>(&actor, &house.whole(), &at(300)), None);
+    assert_eq!(refusal::<ApprovePolicy>(&actor, &house.whole(), &at(301)).unwrap(), "guard.step_up");
+    assert_eq!(refusal::<ReadPolicy>(&actor, &house.whole(), &at(301)), None);
+    let reads = Actor::Staff(house.staff(&[Role::SecurityAdmin, Role::SupportManager]));
+    assert_eq!(refusal::<ApprovePolicy>(&reads, &house.whole(), &now()).unwrap(), "separation.readers_rules");
+    let owner = Actor::Staff(house.staff(&[Role::Owner]));
+    assert_eq!(refusal::<ProposePolicy>(&owner, &house.whole(), &now()).unwrap(), "default");
+    assert_eq!(refusal::<DefineRole>(&owner, &house.whole(), &now()), None);
 }

@@ -193,6 +193,10 @@ impl Inner {
             }
             None => None,
         };
+        let subject_blind = match &told.leaver {
+            Some(leaver) => index.blind_index("identity.subject", leaver.as_bytes())?,
+            None => subject_blind,
+        };
         Ok(Origin { connection: opened.row.id, subject_blind, sid_blind: sid, hint })
     }
 

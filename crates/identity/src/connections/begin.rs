@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::providers::Published;
 use super::reason::{Failure, Objection};
-use super::settings::{OidcSettings, Provider, SamlSecret};
+use super::settings::{OidcSettings, Provider};
 use super::{Access, Opened};
 use crate::ceremony::Step;
 use crate::session::Signed;
@@ -159,11 +159,11 @@ impl Inner {
         settings: &saml::SamlSettings,
         wish: For,
     ) -> Result<Departure, IdentityError> {
-        let key = self.saml_key(opened).await?;
+        let keys = self.saml_keys(opened).await?;
         let connection = saml_connection(settings)?;
         let stepping = matches!(wish, For::StepUp { .. });
         let login = saml::Login { force_authn: stepping, authn_contexts: Vec::new() };
-        let (departure, pending) = saml::start(&connection, key.as_ref(), login, &self.world)
+        let (departure, pending) = saml::start(&connection, Some(&keys.signing), login, &self.world)
             .map_err(|_| IdentityError::Document("sign-in request"))?;
         let saml::Departure::Redirect { location } = departure else {
             return Err(Refused::Setting("sign-on address").into());
@@ -179,16 +179,6 @@ impl Inner {
     pub(crate) async fn published(&self, access: &Access, oidc: &OidcSettings) -> Result<Published, Failure> {
         let issuer = Issuer::parse(&oidc.issuer)?;
         access.providers.of(&issuer, access.fetch.as_ref(), &self.world).await
-    }
-
-    /// The key of a SAML connection.
-    pub(crate) async fn saml_key(&self, opened: &Opened) -> Result<Option<saml::OwnKey>, IdentityError> {
-        let Some(secret) = self.secret_of(&opened.row).await? else { return Ok(None) };
-        let mut secret: SamlSecret =
-            serde_json::from_slice(secret.expose()).map_err(|_| IdentityError::Document("key"))?;
-        let pkcs8 = Secret::new(std::mem::take(&mut secret.key));
-        let key = saml::OwnKey::new(pkcs8, &secret.certificate);
-        Ok(Some(key.map_err(|_| IdentityError::Document("key"))?))
     }
 
     /// A client secret.

@@ -4,7 +4,7 @@
 use federation::oidc::{Issuer, LogoutToken, Refusal, end_session_url};
 use kernel::{ConnectionId, Secret, SessionId};
 use ledger::catalogue::{ProviderRefused, SessionEnded};
-use store::identities;
+use store::identities::{self, Origin};
 use store::{StoreError, Tx, Via, sessions};
 use vault::DataKey;
 
@@ -55,16 +55,14 @@ impl Identity {
         let origin = inner.db.read(move |tx| identities::origin_of(tx, tenant, session)).await?;
         let Some(origin) = origin else { return Ok(None) };
         let opened = inner.opened(origin.connection).await?;
-        let Provider::Oidc(oidc) = &opened.settings.provider else { return Ok(None) };
-        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
-        let hint = match origin.hint {
-            Some((sealed, generation)) => {
-                let key = inner.key_at(generation).await?;
-                let bytes = key.open(&identities::hint_place(tenant, session), &sealed)?;
-                String::from_utf8(bytes).ok().map(Secret::new)
+        let oidc = match &opened.settings.provider {
+            Provider::Oidc(oidc) => oidc,
+            Provider::Saml(settings) => {
+                return inner.saml_farewell(&opened, settings, session, origin).await;
             }
-            None => None,
         };
+        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
+        let hint = inner.hint_of(session, origin).await?;
         let afterwards = format!("{}/sign-in", access.origin);
         let state = session.to_string();
         let url = end_session_url(&published.provider, &oidc.client, hint.as_ref(), &afterwards, &state);
@@ -73,6 +71,18 @@ impl Identity {
 }
 
 impl Inner {
+    /// What a session's provider wants to see when the session ends there too.
+    pub(crate) async fn hint_of(
+        &self,
+        session: SessionId,
+        origin: Origin,
+    ) -> Result<Option<Secret<String>>, IdentityError> {
+        let Some((sealed, generation)) = origin.hint else { return Ok(None) };
+        let key = self.key_at(generation).await?;
+        let bytes = key.open(&identities::hint_place(self.tenant, session), &sealed)?;
+        Ok(String::from_utf8(bytes).ok().map(Secret::new))
+    }
+
     /// The enabled connection whose issuer a token names.
     async fn connection_of(&self, token: &str) -> Result<Option<Opened>, IdentityError> {
         let claims = federation::oidc::as_received(token).map(|(_, claims)| claims).unwrap_or_default();
@@ -174,7 +184,12 @@ pub(crate) fn end_these(
     Ok(ended)
 }
 
-fn subject_blind(index: &DataKey, issuer: &str, subject: &str) -> Result<[u8; 16], vault::VaultError> {
+/// The blind index of a person of a provider.
+pub(crate) fn subject_blind(
+    index: &DataKey,
+    issuer: &str,
+    subject: &str,
+) -> Result<[u8; 16], vault::VaultError> {
     index.blind_index("identity.subject", format!("{issuer}\0{subject}").as_bytes())
 }
 

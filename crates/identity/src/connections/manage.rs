@@ -12,6 +12,7 @@ use vault::Purpose;
 
 use super::begin::redirect;
 use super::logout::{end_these, sessions_of};
+use super::saml_metadata::Metadata;
 use super::settings::{Domain, Provider, Settings};
 use super::{Opened, providers};
 use crate::{Identity, IdentityError, Inner, Refused, Who};
@@ -76,10 +77,10 @@ pub enum DraftProvider {
         /// What proves it.
         secret: Secret<String>,
     },
-    /// It speaks SAML 2.0, and this is its metadata.
+    /// It speaks SAML 2.0.
     Saml {
-        /// XML.
-        metadata: Vec<u8>,
+        /// What it says of itself.
+        metadata: Metadata,
     },
 }
 
@@ -117,16 +118,17 @@ impl Identity {
         Ok(all.into_iter().find(|view| view.id == connection).ok_or(Refused::NoConnection)?)
     }
 
-    /// Who the provider of a connection is, for a change of what its people are here.
+    /// A connection's name and what it is set to, for a change of a part of it.
     ///
     /// # Errors
     /// [`Refused::NoConnection`].
-    pub async fn provider_of(
+    pub async fn settings_of(
         &self,
         _: &Permit<ManageConnections>,
         connection: ConnectionId,
-    ) -> Result<Provider, IdentityError> {
-        Ok(self.0.opened(connection).await?.settings.provider)
+    ) -> Result<(String, Settings), IdentityError> {
+        let Opened { row, settings } = self.0.opened(connection).await?;
+        Ok((row.name, settings))
     }
 
     /// Everybody who may sign in, by name, for whoever names break-glass accounts.
@@ -165,7 +167,7 @@ impl Identity {
                 (ConnectionKind::Oidc, settings, Some(Secret::new(secret.expose().clone().into_bytes())))
             }
             DraftProvider::Saml { metadata } => {
-                let (settings, secret) = inner.saml_draft(access, id, &metadata)?;
+                let (settings, secret) = inner.saml_draft(access, id, metadata).await?;
                 (ConnectionKind::Saml, settings, Some(secret))
             }
         };
@@ -216,9 +218,22 @@ impl Identity {
         if !same_provider(&opened.settings.provider, &settings.provider) {
             return Err(Refused::Setting("issuer").into());
         }
-        let (sealed, _) = inner.seal_connection(connection, &settings, None).await?;
-        let row = Connection { name, settings: sealed, ..opened.row };
-        inner.change(permit, row, "settings", detail(&settings)?, via).await
+        let secret = inner.with_encryption_key(&opened, &settings).await?;
+        let (sealed, secret) = inner.seal_connection(connection, &settings, secret.as_ref()).await?;
+        let row = Connection { name, settings: sealed, secret: secret.or(opened.row.secret), ..opened.row };
+        // What groups mean may be another thing now, for those too whom a directory has provisioned.
+        let meaning = inner.meaning(&row, &settings, permit.user()).await?;
+        let (detail, now) = (detail(&settings)?, inner.world.now());
+        let pen = inner.pen(permit.actor().clone(), via).await?;
+        let job = inner.db.write(move |tx| {
+            connections::update(tx, &permit, &row, now)?;
+            let event = ConnectionChanged { connection: Some(row.id), what: "settings" };
+            pen.note_why(tx, &event, &detail)?;
+            meaning.apply_to_all(tx, &pen, now)
+        });
+        job.await?;
+        inner.tell();
+        Ok(())
     }
 
     /// Gives a connection another client secret.
@@ -492,7 +507,7 @@ impl Inner {
     }
 
     /// Seals the settings, and a secret if there is one.
-    async fn seal_connection(
+    pub(crate) async fn seal_connection(
         &self,
         id: ConnectionId,
         settings: &Settings,
@@ -512,7 +527,7 @@ impl Inner {
         Ok((sealed, secret))
     }
 
-    async fn change(
+    pub(crate) async fn change(
         &self,
         permit: Permit<ManageConnections>,
         row: Connection,
@@ -531,7 +546,7 @@ impl Inner {
 }
 
 /// Whether a break-glass account other than `but` may sign in and has something to do so with.
-fn somebody_left(
+pub(crate) fn somebody_left(
     tx: &mut store::Tx<'_>,
     tenant: kernel::TenantId,
     but: Option<UserId>,
@@ -562,6 +577,7 @@ fn same_provider(a: &Provider, b: &Provider) -> bool {
     }
 }
 
-fn detail(settings: &Settings) -> Result<String, IdentityError> {
+/// What a change is recorded with.
+pub(crate) fn detail(settings: &Settings) -> Result<String, IdentityError> {
     serde_json::to_string(settings).map_err(|_| IdentityError::Document("settings"))
 }

@@ -21,6 +21,9 @@ mod providers;
 mod reason;
 mod roles;
 mod saml_flow;
+mod saml_keys;
+mod saml_logout;
+mod saml_metadata;
 mod settings;
 mod told;
 mod trial;
@@ -32,6 +35,10 @@ use store::connections::{self, Connection, ConnectionKind, ConnectionState};
 
 use crate::{Identity, IdentityError, Inner, Refused};
 use providers::Providers;
+use saml_keys::KeptKeys;
+
+pub(crate) use manage::somebody_left;
+pub(crate) use roles::{Synced, sync};
 
 pub use begin::{Departure, Wish};
 pub use fetch::{Fetch, FetchError, Fetched, Fetching};
@@ -41,6 +48,8 @@ pub use oidc_flow::Finished;
 pub use proof::Ways;
 pub use reason::{Failure, Objection};
 pub use saml_flow::Handle;
+pub use saml_logout::{LogoutMessage, Parted};
+pub use saml_metadata::Metadata;
 pub use settings::{Domain, GroupRole, OidcSettings, People, Provider, Settings, Unsaid};
 pub use trial::{Preview, Trial};
 
@@ -60,6 +69,7 @@ pub(crate) struct Access {
     pub(crate) origin: String,
     pub(crate) vouched: Vec<Domain>,
     pub(crate) providers: Providers,
+    pub(crate) saml_keys: KeptKeys,
 }
 
 /// A provider that the sign-in page offers.
@@ -83,7 +93,8 @@ impl Identity {
     /// provider is offered and none is asked.
     pub fn open_to_providers(&self, access: ProviderAccess) {
         let ProviderAccess { fetch, origin, vouched } = access;
-        let access = Access { fetch, origin, vouched, providers: Providers::default() };
+        let (providers, saml_keys) = (Providers::default(), KeptKeys::default());
+        let access = Access { fetch, origin, vouched, providers, saml_keys };
         if self.0.access.set(access).is_err() {
             tracing::error!("providers were made known twice; the first stay");
         }

@@ -213,7 +213,9 @@ impl Exchange<'_> {
         let claim = |name: &str| token.claim(name).or_else(|| info.claim(name));
         let text = |name: &str| claim(name).and_then(Value::as_str);
         let groups = match &people.groups {
-            Some(name) => Groups::of_claim(name, claim(name), claim("_claim_names")),
+            Some(name) => {
+                Groups::of_claim(name, claim(name).or_else(|| inside(name, claim)), claim("_claim_names"))
+            }
             None => Groups::Unsaid,
         };
         let verified = match claim("email_verified") {
@@ -222,11 +224,19 @@ impl Exchange<'_> {
             Some(_) => false,
             None => true,
         };
+        // Entra's word for it: a person's address there may be anything that they wrote themselves.
+        let owned = match claim("xms_edov") {
+            None => true,
+            Some(Value::Bool(owned)) => *owned,
+            Some(Value::String(word)) => matches!(word.as_str(), "1" | "true"),
+            Some(Value::Number(number)) => number.as_u64() == Some(1),
+            Some(_) => false,
+        };
         Ok(Told {
             subject: format!("{}\0{}", self.oidc.issuer, token.subject()),
             id: token.subject().to_owned(),
             email: text(&people.email).and_then(|email| Email::new(email).ok()),
-            unverified: !verified,
+            unverified: !verified || !owned,
             name: text(&people.name).and_then(|name| DisplayName::new(name).ok()),
             groups: GroupsTold::from(groups),
             level: people.assurance.level(token.acr(), &token.amr()),
@@ -234,6 +244,13 @@ impl Exchange<'_> {
             ends: token.session_ends(),
             sid: token.sid().map(str::to_owned),
             hint: Some(hint.expose().clone()),
+            leaver: None,
         })
     }
+}
+
+/// A claim inside of others, by a path with dots: Keycloak's roles are `realm_access.roles`.
+fn inside<'c>(path: &str, claim: impl Fn(&str) -> Option<&'c Value>) -> Option<&'c Value> {
+    let (first, rest) = path.split_once('.')?;
+    rest.split('.').try_fold(claim(first)?, |value, name| value.get(name))
 }

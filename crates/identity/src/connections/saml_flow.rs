@@ -116,8 +116,8 @@ impl Identity {
         let Provider::Saml(settings) = &opened.settings.provider else {
             return Err(Refused::NoConnection.into());
         };
-        let (key, connection) = (inner.saml_key(&opened).await?, saml_connection(settings)?);
-        Ok(saml::sp_metadata(&connection, key.as_ref(), None))
+        let (keys, connection) = (inner.saml_keys(&opened).await?, saml_connection(settings)?);
+        Ok(saml::sp_metadata(&connection, Some(&keys.signing), keys.encryption.as_ref()))
     }
 }
 
@@ -134,9 +134,9 @@ impl Inner {
         let Provider::Saml(settings) = &opened.settings.provider else {
             return Err(Refused::NoConnection.into());
         };
-        let (key, connection) = (self.saml_key(opened).await?, saml_connection(settings)?);
-        let now = self.world.now();
-        let verified = match saml::finish(&connection, key.as_ref(), pending, response, relay_state, now) {
+        let (keys, connection) = (self.saml_keys(opened).await?, saml_connection(settings)?);
+        let (key, now) = (keys.encryption.as_ref(), self.world.now());
+        let verified = match saml::finish(&connection, key, pending, response, relay_state, now) {
             Ok(verified) => verified,
             Err(refusal) => {
                 seen.pass_up_to(refusal);
@@ -158,7 +158,8 @@ impl Inner {
     }
 }
 
-fn record(
+/// Records that a message was believed.
+pub(crate) fn record(
     tx: &mut Tx<'_>,
     tenant: kernel::TenantId,
     connection: ConnectionId,
@@ -197,7 +198,8 @@ fn told(people: &People, claims: &saml::Claims) -> Told {
         proved: Some(claims.authn_instant),
         ends: claims.session_not_on_or_after,
         sid: claims.session_index.clone(),
-        hint: None,
+        hint: serde_json::to_string(&saml::Leaving::from(claims)).ok(),
+        leaver: Some(format!("{}\0{}", claims.issuer, claims.name_id.value)),
     }
 }
 
@@ -206,9 +208,14 @@ fn as_address(claims: &saml::Claims) -> Option<&str> {
     Some(claims.subject.as_str()).filter(|subject| Email::new(subject).is_ok())
 }
 
+/// The attribute with which Entra says, in place of more than 150 groups, where to ask for them.
+const ENTRA_OVERAGE: &str = "http://schemas.microsoft.com/claims/groups.link";
+
 fn groups_of(name: &str, attributes: &BTreeMap<String, Vec<String>>) -> Groups {
+    if attributes.contains_key(ENTRA_OVERAGE) || attributes.contains_key(&format!("{name}.link")) {
+        return Groups::TooMany;
+    }
     match attributes.get(name) {
-        None if attributes.contains_key(&format!("{name}.link")) => Groups::TooMany,
         None => Groups::Unsaid,
         Some(values) => Groups::of_names(values.iter().map(String::as_str)),
     }

@@ -66,7 +66,7 @@ pub struct People {
     pub email: String,
     /// The claim or attribute with the name.
     pub name: String,
-    /// The claim or attribute with the groups; none when groups mean nothing here.
+    /// The claim or attribute with the groups; none when those of a sign-in mean nothing here.
     pub groups: Option<String>,
     /// What a sign-in comes to that says nothing of groups.
     pub unsaid: Unsaid,
@@ -94,22 +94,6 @@ pub struct GroupRole {
     pub group: String,
     /// What it brings.
     pub grant: Grant,
-}
-
-/// The private key and the certificate of a SAML connection.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct SamlSecret {
-    /// PKCS #8.
-    pub(crate) key: Vec<u8>,
-    /// DER.
-    pub(crate) certificate: Vec<u8>,
-}
-
-impl Drop for SamlSecret {
-    fn drop(&mut self) {
-        zeroize::Zeroize::zeroize(&mut self.key);
-    }
 }
 
 impl Default for People {
@@ -177,9 +161,6 @@ impl People {
         }
         for GroupRole { group, .. } in &self.mapping {
             short("group", group)?;
-        }
-        if !self.mapping.is_empty() && self.groups.is_none() {
-            return Err(Refused::Setting("group claim"));
         }
         let grants = self.mapping.iter().map(|row| &row.grant).chain(&self.default);
         if grants.clone().any(|grant| grant.role == Role::Owner) {
@@ -285,10 +266,10 @@ mod tests {
     }
 
     #[test]
-    fn a_mapping_without_a_claim_and_settings_that_cannot_be_are_refused() {
+    fn a_mapping_may_be_for_a_directory_alone_and_settings_that_cannot_be_are_refused() {
         let mut settings = oidc();
         settings.people.mapping = vec![row("support", Role::SupportManager)];
-        assert_eq!(settings.check(), Err(Refused::Setting("group claim")));
+        assert_eq!(settings.check(), Ok(()));
         for (issuer, client) in [("http://idp.example", "a"), ("https://idp.example", " ")] {
             let mut settings = oidc();
             if let Provider::Oidc(oidc) = &mut settings.provider {

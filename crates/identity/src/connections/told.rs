@@ -32,6 +32,9 @@ pub(crate) struct Told {
     pub(crate) sid: Option<String>,
     /// What the provider wants to see when the session ends there too.
     pub(crate) hint: Option<String>,
+    /// As whom the provider's logouts name the person, where that is not `subject`: it may know them by
+    /// another name than the one that stays.
+    pub(crate) leaver: Option<String>,
 }
 
 /// [`Groups`], as they are sealed between two requests.

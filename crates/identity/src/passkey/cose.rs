@@ -2,7 +2,8 @@
 //! ones that authenticators have: ES256, EdDSA with Ed25519, RS256.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_ASN1, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+    ECDSA_P256_SHA256_ASN1, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+    UnparsedPublicKey,
 };
 use ciborium::Value;
 use serde::{Deserialize, Serialize};
@@ -46,10 +47,21 @@ impl PublicKey {
                 if x.len() != 32 || y.len() != 32 {
                     return Err(PasskeyError::Algorithm);
                 }
-                Ok(Self::Es256 { point: [&[4], x, y].concat() })
+                let point = [&[4], x, y].concat();
+                // Not every pair of numbers is a point of the curve.
+                ParsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &point).map_err(|_| PasskeyError::Algorithm)?;
+                Ok(Self::Es256 { point })
             }
-            (1, -8) if map.number(-1)? == 6 => Ok(Self::EdDsa { key: map.bytes(-2)?.to_vec() }),
-            (3, -257) => Ok(Self::Rs256 { n: map.bytes(-1)?.to_vec(), e: map.bytes(-2)?.to_vec() }),
+            (1, -8) if map.number(-1)? == 6 && map.bytes(-2)?.len() == 32 => {
+                Ok(Self::EdDsa { key: map.bytes(-2)?.to_vec() })
+            }
+            // 2048 to 8192 bits, the first of them set.
+            (3, -257) => match map.bytes(-1)? {
+                n @ [0x80..=0xff, ..] if (256..=1024).contains(&n.len()) => {
+                    Ok(Self::Rs256 { n: n.to_vec(), e: map.bytes(-2)?.to_vec() })
+                }
+                _ => Err(PasskeyError::Algorithm),
+            },
             _ => Err(PasskeyError::Algorithm),
         }
     }

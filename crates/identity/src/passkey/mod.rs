@@ -286,3 +286,5 @@ fn bytes(text: &str, what: &'static str) -> Result<Vec<u8>, PasskeyError> {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod vectors;

@@ -127,7 +127,7 @@ fn group(name: &str, role: Role) -> GroupRole {
     GroupRole { group: name.to_owned(), grant: Grant::everywhere(role) }
 }
 
-async fn make(house: &House, issuer: &str) -> ConnectionId {
+pub(crate) async fn make(house: &House, issuer: &str) -> ConnectionId {
     let permit = house.operator_may::<ManageConnections>(&house.whole());
     let provider = DraftProvider::Oidc {
         issuer: issuer.to_owned(),

@@ -25,6 +25,7 @@ pub(crate) struct House {
     pub(crate) db: Db,
     pub(crate) tenant: TenantId,
     pub(crate) identity: Identity,
+    pub(crate) keys: Keychain,
     room: TempDir,
 }
 
@@ -91,9 +92,27 @@ impl House {
         keys.prepare(tenant).await.unwrap();
         let party = RelyingParty::of_origin(ORIGIN).unwrap();
         let cheap = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
-        let identity =
-            Identity::with_hasher(db.clone(), keys, guard().clone(), world.clone(), tenant, party, cheap);
-        Self { clock, world, db, tenant, identity, room }
+        let identity = Identity::with_hasher(
+            db.clone(),
+            keys.clone(),
+            guard().clone(),
+            world.clone(),
+            tenant,
+            party,
+            cheap,
+        );
+        Self { clock, world, db, tenant, identity, keys, room }
+    }
+
+    /// The staff door of another tenant in the same database.
+    pub(crate) async fn next_door(&self) -> Identity {
+        let (tenant, now): (TenantId, _) = (self.world.id(), self.world.now());
+        self.db.write(move |tx| tenants::create(tx, tenant, now)).await.unwrap();
+        self.keys.prepare(tenant).await.unwrap();
+        let party = RelyingParty::of_origin("https://next.example.org").unwrap();
+        let (db, keys, world) = (self.db.clone(), self.keys.clone(), self.world.clone());
+        let cheap = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
+        Identity::with_hasher(db, keys, guard().clone(), world, tenant, party, cheap)
     }
 
     pub(crate) fn folder(&self) -> &Path {

@@ -7,12 +7,17 @@
     reason = "what a helper of a test cannot do fails the test"
 )]
 
+mod access;
 mod authenticator;
 mod connections;
+mod directory;
 mod enrolment;
 mod house;
+mod keys;
 mod privacy;
 mod provider;
+mod saml;
+mod saml_idp;
 mod sessions;
 mod sign_in;
 mod staff;

@@ -205,3 +205,44 @@ async fn a_half_way_sign_in_is_void_when_the_account_changes_meanwhile() {
     let outcome = house.identity.totp_step(&half, &code, &Via::default()).await;
     assert_eq!(refusal(outcome), Refused::SignIn);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_that_was_there_before_the_sign_in_opens_nothing_after_it() {
+    let house = House::new().await;
+    let ada = house.staff(Role::SupportAgent, "ada@example.org").await;
+    // What an attacker planted in the browser, and what the same person was given before.
+    let planted = SessionSecret::generate(&house.world);
+    let before = &ada.signed_in;
+    let after = house.sign_in(&ada).await;
+    assert_eq!(house.identity.session(&planted).await.unwrap().unwrap_err(), Why::Unknown);
+    assert_ne!(after.secret.expose(), before.secret.expose());
+    assert_ne!(after.session, before.session);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cookie_opens_nothing_after_its_holder_signed_out() {
+    let house = House::new().await;
+    let ada = house.staff(Role::SupportAgent, "ada@example.org").await;
+    let (here, there) = (house.sign_in(&ada).await, house.sign_in(&ada).await);
+    let signed = house.signed(&here).await;
+    house.identity.sign_out(&signed, &Via::default()).await.unwrap();
+    assert_eq!(house.identity.session(&here.secret).await.unwrap().unwrap_err(), Why::Ended);
+    // What was looked at before stays looked at, and proves nothing any more.
+    let code = house.code(&ada.letters);
+    assert_eq!(refusal(house.identity.step_up_totp(&signed, &code, &Via::default()).await), Refused::SignIn);
+    assert!(house.identity.session(&there.secret).await.unwrap().is_ok(), "another browser was signed out");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_of_one_house_opens_nothing_in_another() {
+    let house = House::new().await;
+    let ada = house.staff(Role::Owner, "ada@example.org").await;
+    let next_door = house.next_door().await;
+    assert_eq!(next_door.session(&ada.signed_in.secret).await.unwrap().unwrap_err(), Why::Unknown);
+    assert!(house.identity.session(&ada.signed_in.secret).await.unwrap().is_ok(), "the look ended it");
+    let (ceremony, _) = house.identity.passkey_begin().await.unwrap();
+    let key = crate::authenticator::Authenticator::new();
+    let sent = key.get("AAAA", ORIGIN);
+    let outcome = next_door.passkey_finish(&ceremony, &sent, None, &Via::default()).await;
+    assert_eq!(refusal(outcome), Refused::CeremonyOver);
+}

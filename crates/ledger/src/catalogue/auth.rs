@@ -1,6 +1,6 @@
 //! Who signs in, who may do what, and who was refused.
 
-use kernel::{ConnectionId, InviteId, SessionId, UserId};
+use kernel::{ConnectionId, DirectoryEntryId, InviteId, SessionId, UserId};
 
 use super::{by_name, by_uid, events};
 use crate::jcs::Json;
@@ -169,7 +169,7 @@ events! {
         /// The connection; none when it is a rule for all.
         connection: Option<ConnectionId>,
         /// What: `made`, `settings`, `secret`, `domains`, `enabled`, `disabled`, `removed`, `only-connections`,
-        /// `any-way`.
+        /// `any-way`, `directory-token-made`, `directory-token-revoked`.
         what: &'static str,
     }
     shape |e| {
@@ -195,4 +195,55 @@ events! {
         session: SessionId,
     }
     shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
+
+    /// An account that a directory had disabled may sign in again, because the directory says so.
+    "AUTH-1030I" "user.enabled" UserEnabled: AccountChange 2, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// The connection of the directory.
+        connection: ConnectionId,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// A directory described somebody: made, changed or deleted what is known of them.
+    "AUTH-1031I" "directory.person" DirectoryPerson: AccountChange 99, Info, Success, Accountability {
+        /// The connection of the directory.
+        connection: ConnectionId,
+        /// The person there.
+        entry: DirectoryEntryId,
+        /// The account here, if they have one.
+        user: Option<UserId>,
+        /// What: `made`, `changed`, `deleted`.
+        what: &'static str,
+    }
+    shape |e| { "user": e.user.map_or_else(|| by_uid(e.entry), by_uid) };
+
+    /// A directory made, changed or deleted a group, or who is in it.
+    "AUTH-1032I" "directory.group" DirectoryGroup: Api 3, Info, Success, Accountability {
+        /// The connection of the directory.
+        connection: ConnectionId,
+        /// The group there.
+        entry: DirectoryEntryId,
+        /// What: `made`, `changed`, `deleted`.
+        what: &'static str,
+        /// How many people came into it.
+        added: u64,
+        /// How many left it.
+        removed: u64,
+    }
+    shape |e| { "resources": Json::List(vec![by_uid(e.entry)]) };
+
+    /// Something that a directory asked for was not done. Look whether it should be done by hand.
+    "AUTH-1033W" "directory.refused" DirectoryRefused: AccountChange 99, Warning, Failure, Security {
+        /// The connection of the directory.
+        connection: ConnectionId,
+        /// The account that it is about, when it is about one.
+        user: Option<UserId>,
+        /// Why: `last-owner`, `nobody-left`, `roles-conflict`, `token-ended`, `connection-off`.
+        reason: &'static str,
+    }
+    shape |e| {
+        "user": e.user.map_or_else(|| by_uid(e.connection), by_uid),
+        "status_detail": Json::text(e.reason),
+    };
 }

@@ -206,7 +206,7 @@ events! {
         block: Option<Pseudonym>,
         /// `throttle`, `challenge` or `deny`.
         step: &'static str,
-        /// `over-budget`, `new-and-heavy` or `protocol-abuse`.
+        /// `over-budget`, `new-and-heavy`, `protocol-abuse` or `another-edge`.
         why: &'static str,
         /// How long it lasts in seconds, unless its reason lasts longer.
         seconds: u64,
@@ -236,6 +236,17 @@ events! {
         seconds: u64,
     }
     shape |_e| { "http_request": anything() };
+
+    /// Strangers answered challenges in the last ten seconds, and opened conversations by that.
+    "EDGE-1014I" "challenge.answered" ChallengeAnswered: Http 99, Info, Success, Activity {
+        /// Answers that were taken.
+        accepted: u64,
+        /// Answers that were wrong, late or used before.
+        refused: u64,
+        /// How many zero bits are asked for.
+        bits: u64,
+    }
+    shape |e| { "http_request": anything(), "count": Json::whole(e.accepted) };
 }
 
 /// Not one request, but what they have in common.

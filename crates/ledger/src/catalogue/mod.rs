@@ -1,6 +1,7 @@
 //! The catalogue: every event there is, one file per area. A code never changes meaning and is never
 //! used again; `docs/events.md` is made from this and checked by a test.
 
+mod access;
 mod audit;
 mod auth;
 mod backup;
@@ -9,14 +10,20 @@ mod chat;
 mod config;
 mod edge;
 mod keys;
+mod policy;
 mod samples;
 mod system;
 
+pub use access::{
+    AccessApproved, AccessEnded, AccessRefused, AccessRequested, AccessReviewExported, AccessWithdrawn,
+    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, PersonExported, ServiceAccountMade,
+};
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
-    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, FactorEnrolled, FactorsReset,
-    IdentityLinked, LoginFailed, LoginSucceeded, ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked,
-    SessionEnded, UserDisabled, UserEnrolled, UserInvited,
+    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, DirectoryGroup, DirectoryPerson,
+    DirectoryRefused, FactorEnrolled, FactorsReset, IdentityLinked, LoginFailed, LoginSucceeded,
+    ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked, SessionEnded, UserDisabled, UserEnabled,
+    UserEnrolled, UserInvited,
 };
 pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
@@ -26,14 +33,15 @@ pub use chat::{
 };
 pub use config::ConfigChanged;
 pub use edge::{
-    Method, RequestBlocked, RequestRefused, ResponseWithheld, SuspiciousText, TrafficDecided, TrafficLimited,
-    TrafficState, TrafficUnlimited,
+    ChallengeAnswered, Method, RequestBlocked, RequestRefused, ResponseWithheld, SuspiciousText,
+    TrafficDecided, TrafficLimited, TrafficState, TrafficUnlimited,
 };
 pub use keys::{
     KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
     KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
     RootUsed,
 };
+pub use policy::{PolicyApproved, PolicyProposed, PolicyRefused, PolicyRolledBack, RoleDefined, RoleRetired};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
 
@@ -44,6 +52,7 @@ pub fn catalogue() -> Vec<EventInfo> {
     let mut all: Vec<EventInfo> = [
         chat::EVENTS,
         auth::EVENTS,
+        access::EVENTS,
         backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
@@ -51,6 +60,7 @@ pub fn catalogue() -> Vec<EventInfo> {
         edge::EVENTS,
         system::EVENTS,
         config::EVENTS,
+        policy::EVENTS,
     ]
     .concat();
     all.sort_by_key(|info| info.code);
@@ -62,6 +72,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
     [
         chat::EVENTS,
         auth::EVENTS,
+        access::EVENTS,
         backup::EVENTS,
         bots::EVENTS,
         audit::EVENTS,
@@ -69,6 +80,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
         edge::EVENTS,
         system::EVENTS,
         config::EVENTS,
+        policy::EVENTS,
     ]
     .into_iter()
     .flatten()

@@ -99,6 +99,31 @@ fn auth(all: &mut Samples) {
     }
     all.add(&BreakGlassNamed { user, named: true });
     all.add(&BreakGlassUsed { user, session });
+    let (key, owner) = (id(50), user);
+    for replaces in [Some(id(51)), None] {
+        let (scope, expires) = (Token::lossy("tenant"), Timestamp::from_millis(1_795_378_500_125));
+        all.add(&ApiKeyMade { key, owner, acts: 2, scope, expires, replaces });
+    }
+    all.add(&ApiKeyRevoked { key, owner });
+    all.add(&ApiKeyRefused { key, owner, reason: "expired" });
+    all.add(&ServiceAccountMade { user, answers: id(52) });
+    let (request, role, scope) = (id(53), Token::lossy("support_manager"), Token::lossy("tenant"));
+    all.add(&AccessRequested { request, user, role: role.clone(), scope: scope.clone(), hours: 8 });
+    let until = Timestamp::from_millis(1_795_378_500_125);
+    all.add(&AccessApproved { request, user, role: role.clone(), scope: scope.clone(), until });
+    all.add(&AccessRefused { request, user });
+    all.add(&AccessWithdrawn { request, user });
+    all.add(&AccessEnded { request, user, role, scope, why: "expired" });
+    all.add(&BreakGlassReviewed { user, session });
+    all.add(&PersonExported { subject: Pseudonym::from_mac([0xaa; 16]), conversations: 2, lines: 14 });
+    all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
+    let (connection, entry) = (id(23), id(24));
+    all.add(&UserEnabled { user, connection });
+    all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
+    for user in [Some(user), None] {
+        all.add(&DirectoryPerson { connection, entry, user, what: "made" });
+        all.add(&DirectoryRefused { connection, user, reason: "last-owner" });
+    }
 }
 
 fn bots(all: &mut Samples, bot: &BotName) {
@@ -166,11 +191,19 @@ fn machine(all: &mut Samples) {
     });
     all.add(&TrafficUnlimited { dimension: "agent", value: agent, block: None, seconds: 42 });
     all.add(&TrafficDecided { block: Pseudonym::from_mac([5; 16]), decision: "deny", seconds: 3600 });
+    all.add(&ChallengeAnswered { accepted: 12, refused: 3, bits: 17 });
     backups(all);
     all.add(&ServiceStarted { role: "all", version: Token::lossy("0.1.0"), config_sha256: root });
     all.add(&ServiceStopped { role: "all", why: "signal" });
     all.add(&PostureWeak { check: Token::lossy("tls.certificate-age"), findings: 1 });
     all.add(&ConfigChanged { setting: Token::lossy("chat.masking"), config_sha256: root });
+    all.add(&PolicyProposed { version: 1, policies_sha256: root, changes: 3 });
+    all.add(&PolicyApproved { version: 1, policies_sha256: root });
+    all.add(&PolicyRefused { version: 2 });
+    all.add(&PolicyRolledBack { version: 3, restores: 0, policies_sha256: root });
+    let role = Token::lossy("custom:night-desk/transcript.list/overview.read");
+    all.add(&RoleDefined { role: role.clone(), holders: 0 });
+    all.add(&RoleRetired { role, holders: 2 });
 }
 
 fn custody(all: &mut Samples) {

@@ -44,6 +44,15 @@ fn described() -> Vec<Column> {
                 table = rest.split_whitespace().next().map(str::to_owned);
             } else if line.starts_with(')') {
                 table = None;
+            } else if let Some((table, rest)) =
+                line.strip_prefix("ALTER TABLE ").and_then(|rest| rest.split_once(" ADD COLUMN "))
+            {
+                let (column, comment) = rest.split_once(" -- ").unwrap();
+                let (class, meaning) = comment.split_once(": ").unwrap();
+                let name = column.split_whitespace().next().unwrap();
+                let [table, name, class, meaning] = [table, name, class, meaning].map(str::to_owned);
+                let at = columns.iter().rposition(|known: &Column| known.table == table);
+                columns.insert(at.unwrap() + 1, Column { table, name, class, meaning });
             } else if let (Some(table), Some((column, comment))) = (&table, line.split_once(" -- ")) {
                 let (class, meaning) = comment.split_once(": ").unwrap();
                 columns.push(Column {

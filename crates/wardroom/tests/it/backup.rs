@@ -11,6 +11,7 @@ use serde_json::Value;
 use testkit::Cluster;
 
 use crate::house::{House, wardroom};
+use crate::root::{self, private};
 use crate::visitor::{Visitor, client};
 
 /// A command with a data directory, and what it said.
@@ -35,15 +36,8 @@ fn refused(data: &Path, words: &[&str], because: &str) {
 
 /// A data directory with nothing in it but this deployment's root key.
 pub(crate) fn fresh(at: &Path, from: &Path) -> PathBuf {
-    private(at);
-    private(&at.join("keys"));
-    fs::copy(from.join("keys/root.key"), at.join("keys/root.key")).unwrap();
+    root::share(from, at);
     at.to_owned()
-}
-
-pub(crate) fn private(folder: &Path) {
-    fs::create_dir_all(folder).unwrap();
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700)).unwrap();
 }
 
 /// Lets a data directory use a database of the tests' PostgreSQL.
@@ -177,6 +171,7 @@ async fn whoever_was_erased_stays_erased_when_an_older_backup_is_restored() {
 async fn a_broken_foreign_or_misplaced_backup_is_refused_and_changes_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let (data, backup) = (temp.path().join("data"), temp.path().join("b.wb"));
+    root::own(&data);
     let house = House::start(&data);
     talk(&Visitor::open(&house.ready).await).await;
     assert_eq!(house.interrupt(), 0);
@@ -217,6 +212,7 @@ async fn a_broken_foreign_or_misplaced_backup_is_refused_and_changes_nothing() {
 
     // Another deployment, with its own root key, and with this one's.
     let foreign = temp.path().join("foreign");
+    root::own(&foreign);
     assert_eq!(House::start(&foreign).interrupt(), 0);
     refused(&foreign, &["backup", "restore", "--replace", backup.to_str().unwrap()], "root key");
     fs::copy(data.join("keys/root.key"), foreign.join("keys/root.key")).unwrap();

@@ -122,7 +122,11 @@ async fn a_corrupted_row_is_refused_by_its_name_and_the_rest_can_be_read() {
     let data = data.to_str().unwrap();
     let (_, tail, _) = wardroom(&["audit", "tail", "--data", data]);
     assert!(tail.contains("CHAT-1005W  record.refused"), "{tail}");
-    assert_eq!(wardroom(&["audit", "verify", "--data", data]).0, 0);
+    let (status, out, err) = wardroom(&["audit", "verify", "--log-only", "--data", data]);
+    assert_eq!(status, 0, "the log is whole: {out}{err}");
+    let (status, out, _) = wardroom(&["audit", "verify", "--data", data]);
+    let named = format!("messages.record {}/2: ", again.conversation);
+    assert!(status == 1 && out.contains(&named), "and what it speaks of is not: {out}");
 }
 
 #[test]

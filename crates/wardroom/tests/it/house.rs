@@ -20,6 +20,8 @@ pub(crate) struct Ready {
 /// A running process. It is killed when dropped.
 pub(crate) struct House {
     child: Child,
+    /// What it says on standard error, once it has ended.
+    said: mpsc::Receiver<String>,
     pub(crate) ready: Ready,
     pub(crate) started_in: Duration,
 }
@@ -31,6 +33,7 @@ pub(crate) struct Refusal {
 }
 
 fn command(data: &Path, environment: &[(&str, &Path)]) -> Command {
+    crate::root::settle(data);
     let mut command = Command::new(env!("CARGO_BIN_EXE_wardroom"));
     command
         .args(["up", "--json", "--listen", "127.0.0.1:0", "--console", "127.0.0.1:0", "--data"])
@@ -84,7 +87,7 @@ impl House {
             Ok(line) => {
                 let ready = serde_json::from_str(&line)
                     .unwrap_or_else(|error| panic!("not a ready line: {line}: {error}"));
-                Ok(Self { child, ready, started_in: begun.elapsed() })
+                Ok(Self { child, said, ready, started_in: begun.elapsed() })
             }
             Err(_) => {
                 let _ = child.kill();
@@ -101,13 +104,24 @@ impl House {
         let _ = self.child.wait();
     }
 
-    /// Ctrl-C, and the exit status.
-    pub(crate) fn interrupt(mut self) -> i32 {
+    /// Ctrl-C, and the exit status. What it says of a bad end is shown.
+    #[expect(clippy::print_stdout, reason = "shown with the test that fails")]
+    pub(crate) fn interrupt(self) -> i32 {
+        let (status, said) = self.interrupt_and_tell();
+        if status != 0 {
+            println!("{said}");
+        }
+        status
+    }
+
+    /// The same, with all that it logged.
+    pub(crate) fn interrupt_and_tell(mut self) -> (i32, String) {
         let interrupted = Command::new("kill").args(["-INT", &self.child.id().to_string()]).status();
         assert!(interrupted.is_ok_and(|status| status.success()));
         for _ in 0..300 {
             if let Some(status) = self.child.try_wait().expect("it can be waited for") {
-                return status.code().unwrap_or(-1);
+                let said = self.said.recv_timeout(Duration::from_secs(5)).unwrap_or_default();
+                return (status.code().unwrap_or(-1), said);
             }
             std::thread::sleep(Duration::from_millis(100));
         }
@@ -136,9 +150,19 @@ pub(crate) fn wardroom(args: &[&str]) -> (i32, String, String) {
 
 /// The same with something on standard input.
 pub(crate) fn wardroom_with(args: &[&str], input: &str) -> (i32, String, String) {
+    wardroom_in(args, input, &[])
+}
+
+/// The same with more in its environment.
+pub(crate) fn wardroom_in(
+    args: &[&str],
+    input: &str,
+    environment: &[(&str, &Path)],
+) -> (i32, String, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
         .args(args)
         .env_remove("WARDROOM_DATA")
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -10,10 +10,11 @@ use guard::action::ApproveKeyRequest;
 use guard::{Actor, Circumstances, Grant, Guard, Permit, Resource, Role, Staff};
 use kernel::{ConversationId, Id, TenantId, World};
 use serde_json::Value;
-use store::{Db, DbUrl, keys, tenants};
+use store::{Db, DbUrl, Keychain, keys, tenants};
 use vault::{CachePolicy, FileRoot, KeyChain, Keyring, PassphraseRoot, Purpose, TwoRoots};
 
 use crate::house::{House, wardroom};
+use crate::root;
 
 /// Loops of the kill test.
 const KILLS: u64 = 40;
@@ -84,7 +85,7 @@ fn the_keys_are_looked_after_beside_a_running_deployment() {
 }
 
 /// The rows of a deployment, looked at beside the binary.
-struct Rows {
+pub(crate) struct Rows {
     db: Db,
     keyring: Arc<Keyring>,
     tenant: TenantId,
@@ -92,13 +93,19 @@ struct Rows {
 }
 
 impl Rows {
-    async fn open(data: &Path) -> Self {
+    pub(crate) async fn open(data: &Path) -> Self {
         let world = World::real();
         let db = Db::open(&DbUrl::sqlite(data.join("wardroom.db")), &world).unwrap();
         let tenant = db.read(tenants::list).await.unwrap()[0];
         let root = FileRoot::open(data.join("keys/root.key"), world.clone()).unwrap();
         let keyring = Arc::new(Keyring::new(Arc::new(root), world.clone(), CachePolicy::default()));
-        Self { db, keyring, tenant, world }
+        Self { db, keyring, tenant, world }.bound()
+    }
+
+    /// Rows that say who may do what are bound anew when they are changed, as the program does it.
+    fn bound(self) -> Self {
+        let _ = Keychain::new(self.db.clone(), Arc::clone(&self.keyring), self.world.clone());
+        self
     }
 
     /// The same with the root key of the passphrase beside the file's.
@@ -110,11 +117,11 @@ impl Rows {
         let file = FileRoot::open(data.join("keys/root.key"), rows.world.clone()).unwrap();
         let both = TwoRoots::new(Arc::new(file), Arc::new(other));
         let keyring = Arc::new(Keyring::new(Arc::new(both), rows.world.clone(), CachePolicy::default()));
-        Self { keyring, ..rows }
+        Self { keyring, ..rows }.bound()
     }
 
     /// A key custodian agrees to a request, as the console's page of keys does.
-    async fn agree(&self, request: &str) {
+    pub(crate) async fn agree(&self, request: &str) {
         let custodian = Actor::Staff(Staff {
             user: self.world.id(),
             tenant: self.tenant,
@@ -181,6 +188,7 @@ impl Rows {
 async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lost() {
     let room = tempfile::tempdir().unwrap();
     let data = room.path().join("data");
+    root::own(&data);
     assert_eq!(House::start(&data).interrupt(), 0);
     let rows = Rows::open(&data).await;
     rows.seed(DATA_KEYS).await;
@@ -259,6 +267,7 @@ async fn killed_after(data: &Path, command: &[&str], millis: u64) -> bool {
 async fn killed_at_any_moment_of_a_move_to_another_root_key_it_goes_on() {
     let room = tempfile::tempdir().unwrap();
     let data = room.path().join("data");
+    root::own(&data);
     assert_eq!(House::start(&data).interrupt(), 0);
     let secret = room.path().join("passphrase");
     std::fs::write(&secret, PASSPHRASE).unwrap();

@@ -11,14 +11,20 @@
 mod backup;
 mod bad_input;
 mod canary;
+mod enrol;
 mod faults;
 mod firewall;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod keys;
 mod kill;
+mod own;
 mod people;
+mod policies;
+mod programs;
+mod root;
 mod roots;
 mod start;
+mod tamper;
 mod visitor;
 mod walk;

@@ -49,3 +49,17 @@ fn an_invitation_from_the_command_line_is_in_the_log() {
     let (status, _, err) = wardroom(&["user", "disable", "who@desk.example", "--data", data]);
     assert!(status == 1 && err.contains("wardroom user list"), "{err}");
 }
+
+#[test]
+fn tokens_of_directories_are_for_connections_that_there_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    assert_eq!(House::start(&data).interrupt(), 0);
+    let data = data.to_str().unwrap();
+    let (status, out, err) = wardroom(&["scim", "list", "--data", data]);
+    assert!(status == 0 && out.contains("there is no connection"), "{out}{err}");
+    let nobody = "01a20686-e9ac-7144-bbde-d8b5dd878d25";
+    let (status, out, err) = wardroom(&["scim", "token", nobody, "--data", data]);
+    assert!(status == 1 && out.is_empty() && err.contains("no such connection"), "{out}{err}");
+    assert_eq!(wardroom(&["scim", "token", "nonsense", "--data", data]).0, 2);
+}

@@ -4,12 +4,14 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::house::{House, wardroom};
+use crate::root;
 use crate::visitor::Visitor;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_first_start_makes_everything_and_the_second_changes_nothing() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
+    root::own(&data);
     let first = House::start(&data);
     assert_eq!(fs::metadata(&data).unwrap().mode() & 0o777, 0o700);
     assert_eq!(fs::metadata(data.join("keys/root.key")).unwrap().mode() & 0o777, 0o600);
@@ -36,6 +38,7 @@ fn a_second_process_on_the_same_data_says_so_and_exits() {
 fn a_missing_wrong_or_readable_root_key_is_refused_and_nothing_is_lost() {
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
+    root::own(&data);
     assert_eq!(House::start(&data).interrupt(), 0);
     let path = data.join("keys/root.key");
     let key = fs::read(&path).unwrap();

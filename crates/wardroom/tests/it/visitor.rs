@@ -66,9 +66,22 @@ impl Visitor {
         self.client.post(self.url("messages")).bearer_auth(&self.token).json(body).send().await
     }
 
+    /// The same for a test that asks faster than any person: told to wait, it waits.
+    pub(crate) async fn post_patiently(&self, body: &Value) -> reqwest::Result<Response> {
+        let mut response = self.post(body).await?;
+        for _ in 0..100 {
+            if response.status() != StatusCode::TOO_MANY_REQUESTS {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            response = self.post(body).await?;
+        }
+        Ok(response)
+    }
+
     /// Says something; the number under which it was stored.
     pub(crate) async fn say(&self, text: &str) -> u64 {
-        let response = self.post(&json!({ "text": text })).await.expect("the door answers");
+        let response = self.post_patiently(&json!({ "text": text })).await.expect("the door answers");
         assert_eq!(response.status(), StatusCode::ACCEPTED);
         let body: Value = response.json().await.expect("JSON");
         body["seq"].as_u64().expect("a number")
@@ -93,7 +106,7 @@ impl Visitor {
             if response.status() != StatusCode::TOO_MANY_REQUESTS {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            tokio::time::sleep(Duration::from_millis(200)).await;
             response = ask().send().await.expect("the door answers");
         }
         assert_eq!(response.status(), StatusCode::OK);

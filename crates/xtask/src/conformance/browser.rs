@@ -17,9 +17,15 @@ const QUESTIONS: [&str; 3] = [
 ];
 
 /// What people typed on the way: their addresses, the reason for opening a transcript, a question, an
-/// answer.
-const TYPED: [&str; 4] =
-    ["@desk.example", "ticket 4711", "How are messages encrypted at rest?", "Good day, this is a person."];
+/// answer, what a key is for, why a role is asked for.
+const TYPED: [&str; 6] = [
+    "@desk.example",
+    "ticket 4711",
+    "How are messages encrypted at rest?",
+    "Good day, this is a person.",
+    "night report",
+    "somebody asked to be forgotten",
+];
 
 pub(super) fn run() -> Outcome {
     let folder = crate::root().join("conformance/browser");
@@ -41,7 +47,7 @@ fn on_sqlite(folder: &Path, pictures: &str) -> Outcome {
     let mut args = vec!["widget.mjs", running.text("public")?, running.text("ca")?, pictures];
     args.extend(QUESTIONS);
     call_in(folder, "node", &args)?;
-    console(folder, &running, pictures)?;
+    console(folder, &running, pictures, &attacks())?;
     let data = running.data.clone();
     running.stop()?;
     for typed in TYPED {
@@ -64,7 +70,7 @@ fn on_postgresql(folder: &Path) -> Outcome {
     });
     written.map_err(|error| error.to_string())?;
     let running = Running::again(data.clone())?;
-    console(folder, &running, &shown(&workshop("pictures-postgresql")?))?;
+    console(folder, &running, &shown(&workshop("pictures-postgresql")?), "")?;
     running.stop()?;
     cluster.sql(&database, "CHECKPOINT");
     let dump = cluster.dump(&database);
@@ -81,11 +87,22 @@ fn on_postgresql(folder: &Path) -> Outcome {
     Ok(())
 }
 
-fn console(folder: &Path, running: &Running, pictures: &str) -> Outcome {
+/// The folder of attack strings beside the repository, where there is one.
+fn attacks() -> String {
+    let folder = crate::root().join("../shared/attacks");
+    if folder.is_dir() {
+        return shown(&folder);
+    }
+    println!("without ../shared/attacks no attack strings are said in conversations");
+    String::new()
+}
+
+fn console(folder: &Path, running: &Running, pictures: &str, attacks: &str) -> Outcome {
     let (console, link) = (running.text("console")?, running.text("enrolment")?);
     let status = Command::new("node")
         .args(["console.mjs", console, link, running.text("ca")?, pictures])
         .env("PUBLIC_URL", running.text("public")?)
+        .env("ATTACKS", attacks)
         .current_dir(folder)
         .status()
         .map_err(|error| format!("cannot start node: {error}"))?;

@@ -47,7 +47,8 @@ impl Dimension {
 pub enum Step {
     /// A small budget for all of it together.
     Throttle,
-    /// A browser must first do some work; where that cannot be asked, as `Throttle`.
+    /// To open a conversation, a browser must first do some work. Pages are read as ever, and what else
+    /// strangers ask for is throttled.
     Challenge,
     /// Nothing, for a while. By address, connections are not taken either.
     Deny,
@@ -125,13 +126,13 @@ impl Measures {
         self.now.iter().map(|((dimension, _), measure)| (*dimension, measure))
     }
 
-    /// There is reason to act on this value, now.
+    /// There is reason to act on this value, now. `holds`: what is done already keeps nearly all of it out.
     pub(crate) fn prove(
         &mut self,
         dimension: Dimension,
         key: u64,
         label: &str,
-        why: &'static str,
+        (why, holds): (&'static str, bool),
         now: Timestamp,
     ) -> Option<Change> {
         let place = (dimension, key);
@@ -140,6 +141,11 @@ impl Measures {
             let strikes = self.strikes.get(&place).map_or(0, |(count, _)| count.saturating_sub(1));
             measure.until = now.after(lasts(strikes));
             if measure.step == Step::Deny || now.since(measure.stepped) < PATIENCE {
+                return None;
+            }
+            // What many people share with the flood is not denied while they can tell themselves apart.
+            let by_address = matches!(dimension, Dimension::Address | Dimension::Network);
+            if measure.step == Step::Challenge && holds && !by_address {
                 return None;
             }
             measure.step = measure.step.harder();
@@ -157,8 +163,12 @@ impl Measures {
         let strikes = *count;
         *count += 1;
         *at = now;
-        // Who was thrown out before is thrown out at once.
-        let step = if strikes >= 2 { Step::Deny } else { Step::Throttle };
+        // Who was thrown out before is thrown out at once; a kind of client is challenged at once.
+        let step = match (strikes, dimension) {
+            (0 | 1, _) => Step::Throttle,
+            (_, Dimension::Address | Dimension::Network) => Step::Deny,
+            _ => Step::Challenge,
+        };
         let measure = Measure {
             step,
             label: label.to_owned(),
@@ -179,10 +189,43 @@ impl Measures {
         label: &str,
         now: Timestamp,
     ) -> Option<Change> {
-        self.prove(dimension, key, label, "protocol-abuse", now);
+        self.prove(dimension, key, label, ("protocol-abuse", false), now);
         let measure = self.now.get_mut(&(dimension, key))?;
         (measure.step, measure.stepped) = (Step::Deny, now);
         Some(Change { dimension, key, measure: measure.clone(), ended: false })
+    }
+
+    /// Another edge shuts it out until then.
+    pub(crate) fn hear(
+        &mut self,
+        (dimension, key): (Dimension, u64),
+        label: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Change> {
+        let place = (dimension, key);
+        if let Some(measure) = self.now.get_mut(&place) {
+            let harder = measure.step != Step::Deny;
+            measure.until = measure.until.max(until);
+            if harder {
+                (measure.step, measure.stepped) = (Step::Deny, now);
+            }
+            return harder.then(|| Change { dimension, key, measure: measure.clone(), ended: false });
+        }
+        if self.now.len() >= MOST {
+            return None;
+        }
+        let (label, why) = (label.to_owned(), "another-edge");
+        let measure = Measure { step: Step::Deny, label, why, since: now, stepped: now, until };
+        self.now.insert(place, measure.clone());
+        Some(Change { dimension, key, measure, ended: false })
+    }
+
+    /// Another edge's staff ended it.
+    pub(crate) fn unhear(&mut self, place: (Dimension, u64)) -> Option<Change> {
+        let measure = self.now.remove(&place)?;
+        let (dimension, key) = place;
+        Some(Change { dimension, key, measure, ended: true })
     }
 
     /// Ends what has had its time.
@@ -221,7 +264,8 @@ mod tests {
     }
 
     fn prove(measures: &mut Measures, second: u64) -> Option<Step> {
-        let change = measures.prove(Dimension::Address, 7, "192.0.2.7/32", "over-budget", at(second));
+        let why = ("over-budget", true);
+        let change = measures.prove(Dimension::Address, 7, "192.0.2.7/32", why, at(second));
         change.map(|change| change.measure.step)
     }
 
@@ -236,6 +280,19 @@ mod tests {
         assert!(measures.expire(at(69)).is_empty());
         assert!(measures.expire(at(70)).first().is_some_and(|change| change.ended));
         assert_eq!(measures.all().count(), 0);
+    }
+
+    #[test]
+    fn a_challenge_that_holds_stays_a_challenge() {
+        let mut measures = Measures::default();
+        let mut prove = |second, holds| {
+            let change = measures.prove(Dimension::Fingerprint, 7, "f", ("new-and-heavy", holds), at(second));
+            change.map(|change| change.measure.step)
+        };
+        assert_eq!(prove(0, true), Some(Step::Throttle));
+        assert_eq!(prove(3, true), Some(Step::Challenge));
+        assert_eq!(prove(9, true), None);
+        assert_eq!(prove(10, false), Some(Step::Deny), "those who flood answer it");
     }
 
     #[test]
@@ -255,7 +312,7 @@ mod tests {
     fn there_are_only_so_many() {
         let mut measures = Measures::default();
         for key in 0..5000 {
-            measures.prove(Dimension::Address, key, "x", "y", at(0));
+            measures.prove(Dimension::Address, key, "x", ("y", false), at(0));
         }
         assert_eq!(measures.now.len(), MOST);
         assert!(measures.strikes.len() <= MOST);

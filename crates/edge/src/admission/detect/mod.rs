@@ -340,7 +340,8 @@ impl Detector {
                     }
                 };
                 let Some(why) = reason else { continue };
-                let change = self.measures.prove(dimension, counter.key, &counter.label, why, now);
+                let holds = counter.share(counter.refused) >= 0.9;
+                let change = self.measures.prove(dimension, counter.key, &counter.label, (why, holds), now);
                 findings.changes.extend(change);
             }
         }

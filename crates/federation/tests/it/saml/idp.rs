@@ -16,7 +16,7 @@ use federation::saml::{
     Binding, Claims, Encryption, Endpoint, OwnKey, Pending, PinnedCertificate, Recorded, Refusal,
     SamlConnection, SamlSettings, finish,
 };
-use kernel::{Secret, Timestamp, World};
+use kernel::{Timestamp, World};
 use x509_parser::prelude::FromDer as _;
 
 pub(crate) const IDP: &str = "https://idp.example/metadata";
@@ -301,7 +301,7 @@ pub(crate) fn signing_key() -> &'static OwnKey {
 
 fn own_key() -> OwnKey {
     let (key, certificate) = OwnKey::generate("wardroom", &World::real()).unwrap();
-    OwnKey::new(Secret::new(key.expose().clone()), &certificate).unwrap()
+    OwnKey::new(&key, &certificate).unwrap()
 }
 
 /// Wraps with the digest that the transport names, so that what is refused is refused by its name.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use federation::saml::{
-    Binding, Departure, Encryption, Ended, Endpoint, IdpMetadata, Login as Ask, LogoutRequest, OwnKey,
-    Recorded, Refusal, SamlConnection, SamlError, SamlSettings, VerifiedLogout, sp_metadata, start,
+    Binding, Departure, Encryption, Ended, Endpoint, IdpMetadata, Leaving, Login as Ask, LogoutRequest,
+    OwnKey, Recorded, Refusal, SamlConnection, SamlError, SamlSettings, VerifiedLogout, sp_metadata, start,
 };
 use kernel::{ManualClock, Timestamp, World};
 
@@ -88,10 +88,10 @@ fn a_posted_request_carries_its_signature_inside() {
 
 #[test]
 fn logout_requests_come_and_go_by_both_bindings() {
-    let claims = judge(&login().xml()).unwrap();
+    let leaving = Leaving::from(&judge(&login().xml()).unwrap());
     for binding in [Binding::Redirect, Binding::Post] {
         let ours = connection(|settings| settings.idp_logout.as_mut().unwrap().binding = binding);
-        let (departure, id) = LogoutRequest::send(&ours, signing_key(), &claims, "state", &world()).unwrap();
+        let (departure, id) = LogoutRequest::send(&ours, signing_key(), &leaving, "state", &world()).unwrap();
         // The provider reads it with the same rules.
         let received = match &departure {
             Departure::Redirect { .. } => LogoutRequest::from_redirect(&mirror(), query(&departure), NOW),
@@ -101,7 +101,7 @@ fn logout_requests_come_and_go_by_both_bindings() {
         };
         let request = opened(received).unwrap();
         assert_eq!(request.id, id);
-        assert_eq!(request.name_id, claims.name_id);
+        assert_eq!(request.name_id, leaving.name_id);
         assert_eq!(request.session_indexes, ["_session-1"]);
         assert_eq!(request.relay_state.as_deref(), Some("state"));
         // And answers; we read the answer.
@@ -133,12 +133,12 @@ fn answering() -> SamlConnection {
 
 /// A signed logout request of the provider, by redirect, with changes to its parts.
 fn from_provider(change: impl FnOnce(&mut Vec<String>)) -> Result<LogoutRequest, Refusal> {
-    let claims = judge(&login().xml()).unwrap();
+    let leaving = Leaving::from(&judge(&login().xml()).unwrap());
     let provider = connection(|settings| {
         settings.entity_id = IDP.to_owned();
         settings.idp_logout = Some(Endpoint { binding: Binding::Redirect, location: SLO.to_owned() });
     });
-    let (departure, _) = LogoutRequest::send(&provider, signing_key(), &claims, "state", &world()).unwrap();
+    let (departure, _) = LogoutRequest::send(&provider, signing_key(), &leaving, "state", &world()).unwrap();
     let mut parts: Vec<String> = query(&departure).split('&').map(str::to_owned).collect();
     change(&mut parts);
     opened(LogoutRequest::from_redirect(&answering(), &parts.join("&"), NOW))
@@ -168,14 +168,14 @@ fn the_query_of_a_logout_is_signed_whole_and_once() {
 
 #[test]
 fn a_logout_is_ours_of_now_and_from_our_provider() {
-    let claims = judge(&login().xml()).unwrap();
+    let leaving = Leaving::from(&judge(&login().xml()).unwrap());
     let sent = |settings: &dyn Fn(&mut SamlSettings), at: Timestamp| {
         let provider = connection(|own| {
             own.entity_id = IDP.to_owned();
             own.idp_logout = Some(Endpoint { binding: Binding::Redirect, location: SLO.to_owned() });
             settings(own);
         });
-        let (departure, _) = LogoutRequest::send(&provider, signing_key(), &claims, "s", &world()).unwrap();
+        let (departure, _) = LogoutRequest::send(&provider, signing_key(), &leaving, "s", &world()).unwrap();
         opened(LogoutRequest::from_redirect(&answering(), query(&departure), at)).map(|_| ())
     };
     assert_eq!(sent(&|_| {}, NOW), Ok(()));
@@ -298,5 +298,5 @@ fn a_connection_that_trusts_nobody_cannot_be_built() {
     assert_eq!(verdict, Err(SamlError::KeyKind));
     let other = signing_key().certificate().der();
     let (key, _) = OwnKey::generate("x", &World::real()).unwrap();
-    assert!(OwnKey::new(key, other).is_err());
+    assert!(OwnKey::new(&key, other).is_err());
 }

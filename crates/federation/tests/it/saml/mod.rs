@@ -7,5 +7,6 @@ mod idp;
 mod messages;
 mod profiles;
 mod properties;
+mod shapes;
 mod statements;
 mod wrapping;

@@ -1,0 +1,182 @@
+//! Why a decision falls as it does: the decision, the rule, the reason, the remedy. It asks the guard the
+//! very question, for a person as their grants are now, or for a role as if somebody held it and nothing
+//! else, signed in a moment ago with a second factor.
+
+use guard::action::ReadPolicy;
+use guard::{Act, Actor, Circumstances, Grant, Permit, Resource, Role, ServiceName, Staff};
+use kernel::{BotName, ConversationId, Reason, ReleaseId, UserId};
+use store::users;
+
+use crate::{Inner, Rulebook, RulebookError};
+
+/// Who would ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Who {
+    /// Whoever has the machine's command line.
+    Operator,
+    /// Somebody who holds this role everywhere, and nothing else.
+    Role(Role),
+    /// A member of staff, with what they hold now.
+    User(UserId),
+}
+
+/// What is asked about, by its address: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or
+/// `account/ID`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Thing {
+    /// `tenant`
+    Tenant,
+    /// `bot/NAME`
+    Bot(BotName),
+    /// `release/ID`
+    Release(ReleaseId),
+    /// `conversation/ID`
+    Conversation(ConversationId),
+    /// `account/ID`
+    Account(UserId),
+}
+
+/// A text that is the address of nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/ID`")]
+pub struct NoThing;
+
+impl std::str::FromStr for Thing {
+    type Err = NoThing;
+
+    fn from_str(text: &str) -> Result<Self, NoThing> {
+        match text.split_once('/') {
+            None if text == "tenant" => Ok(Self::Tenant),
+            Some(("bot", name)) => BotName::new(name).map(Self::Bot).map_err(|_| NoThing),
+            Some(("release", text)) => text.parse().map(Self::Release).map_err(|_| NoThing),
+            Some(("conversation", text)) => text.parse().map(Self::Conversation).map_err(|_| NoThing),
+            Some(("account", text)) => text.parse().map(Self::Account).map_err(|_| NoThing),
+            _ => Err(NoThing),
+        }
+    }
+}
+
+/// A decision, explained.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Explained {
+    /// Whether it would be permitted.
+    pub allowed: bool,
+    /// The rule that decides; `default` when none permits it.
+    pub rule: String,
+    /// Why not, as part of a sentence.
+    pub reason: Option<String>,
+    /// What helps, as a sentence.
+    pub remedy: Option<String>,
+    /// Whether they would be told that the thing exists.
+    pub visible: bool,
+    /// The roles that could do it alone, when it is refused.
+    pub roles: Vec<Role>,
+}
+
+impl Rulebook {
+    /// Explains what would be decided now.
+    ///
+    /// # Errors
+    /// [`RulebookError::Nothing`] when there is no such thing.
+    pub async fn explain(
+        &self,
+        permit: &Permit<ReadPolicy>,
+        who: &Who,
+        act: Act,
+        on: &Thing,
+        reason: Option<Reason>,
+    ) -> Result<Explained, RulebookError> {
+        let inner = &self.0;
+        let thing = inner.thing(permit, on).await?;
+        let mut now = Circumstances::at(inner.world.now());
+        if let Some(reason) = reason {
+            now = now.because(reason);
+        }
+        let actor = match who {
+            Who::Operator => Actor::Service { name: ServiceName::Operator, tenant: inner.tenant },
+            Who::Role(role) => inner.staff(inner.world.id(), vec![Grant::everywhere(*role)]),
+            Who::User(user) => {
+                let (tenant, user, at) = (inner.tenant, *user, inner.world.now());
+                let found = inner.db.read(move |tx| {
+                    let known = users::find(tx, tenant, user)?.is_some();
+                    Ok((known, users::grants_of(tx, tenant, user, at)?))
+                });
+                let (known, grants) = found.await?;
+                if !known {
+                    return Err(RulebookError::Nothing);
+                }
+                inner.staff(user, grants)
+            }
+        };
+        Ok(match inner.guard.decide(act, &actor, &thing, &now) {
+            Ok(rule) => Explained {
+                allowed: true,
+                rule: rule.to_string(),
+                reason: None,
+                remedy: None,
+                visible: true,
+                roles: Vec::new(),
+            },
+            Err(denied) => {
+                let alone = |role: &&Role| {
+                    let holder = inner.staff(inner.world.id(), vec![Grant::everywhere(**role)]);
+                    inner.guard.decide(act, &holder, &thing, &now).is_ok()
+                };
+                Explained {
+                    allowed: false,
+                    rule: denied.rule().to_owned(),
+                    reason: Some(denied.reason().to_owned()),
+                    remedy: Some(denied.remedy().to_owned()),
+                    visible: denied.visible(),
+                    roles: Role::ALL.iter().filter(alone).copied().collect(),
+                }
+            }
+        })
+    }
+}
+
+impl Inner {
+    fn staff(&self, user: UserId, grants: Vec<Grant>) -> Actor {
+        Actor::Staff(Staff {
+            user,
+            tenant: self.tenant,
+            grants,
+            assurance: 2,
+            authenticated_at: self.world.now(),
+            session: self.world.id(),
+        })
+    }
+
+    async fn thing(&self, permit: &Permit<ReadPolicy>, on: &Thing) -> Result<Resource, RulebookError> {
+        let tenant = permit.tenant();
+        Ok(match on {
+            Thing::Tenant => Resource::Tenant(tenant),
+            Thing::Bot(bot) => Resource::Bot { tenant, bot: bot.clone() },
+            Thing::Account(user) => Resource::Account { tenant, user: *user },
+            Thing::Release(id) => {
+                let id = *id;
+                let row = self.db.read(move |tx| store::bots::release(tx, tenant, id)).await?;
+                row.ok_or(RulebookError::Nothing)?.resource()
+            }
+            Thing::Conversation(id) => {
+                let id = *id;
+                let row = self.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await?;
+                row.ok_or(RulebookError::Nothing)?.resource()
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_things_address_is_read_strictly() {
+        assert_eq!("tenant".parse(), Ok(Thing::Tenant));
+        assert_eq!("bot/front-desk".parse(), Ok(Thing::Bot(BotName::new("front-desk").unwrap())));
+        for bad in ["", "bot", "bot/", "bot/A", "release/x", "tenant/1", "account/alice"] {
+            assert_eq!(bad.parse::<Thing>(), Err(NoThing), "{bad}");
+        }
+    }
+}
