@@ -31,9 +31,7 @@ pub struct FormList {
 impl FormList {
     pub(super) fn check(&self) -> Result<(), EdgeError> {
         let refuse = |why| Err(EdgeError::Limit { limit: "edge.forms", why });
-        let known =
-            |method: &String| method.parse::<Method>().is_ok_and(|m| m.as_str() == method.to_uppercase());
-        if !self.methods.iter().all(|method| known(method) && !method.is_empty()) {
+        if !self.methods.iter().all(|method| method.parse::<Method>().is_ok()) {
             return refuse("names something that is no method");
         }
         let bare = |host: &String| {

@@ -188,18 +188,10 @@ async fn the_use_of_a_break_glass_account_waits_for_somebody_else_to_look_into_i
     let glass = house.staff(Role::SecurityAdmin, "glass@example.org").await;
     let name = house.operator_may::<ManageConnections>(&house.whole());
     house.identity.name_break_glass(name, glass.user, true, &Via::default()).await.unwrap();
-    let (tenant, now) = (house.tenant, house.world.now());
     // As if a connection were enabled, without a provider to enable.
-    house
-        .db
-        .write(move |tx| {
-            tx.execute(
-                "INSERT INTO sign_in_rules (tenant, only_connections, changed_ms) VALUES ($1, 1, $2)",
-                store::params![tenant, now],
-            )
-        })
-        .await
-        .unwrap();
+    let only = house.operator_may::<ManageConnections>(&house.whole());
+    let now = house.world.now();
+    house.db.write(move |tx| store::connections::set_only_connections(tx, &only, true, now)).await.unwrap();
     assert_eq!(house.identity.glass_open().await.unwrap(), (0, 0));
     let used = house.sign_in(&glass).await;
     assert_eq!(house.identity.glass_open().await.unwrap(), (1, 0));
