@@ -470,6 +470,9 @@ if (visitor) {
     await owner.page.fill("#reference", "his request");
     await press(owner, "Look up");
     await owner.page.getByText("That is no reference").waitFor();
+    // The browser reports the refused page itself, and its icon.
+    const reported = visitorWatch.take();
+    expect(reported.every((fault) => fault.includes("status of 403")), reported.join("\n"));
     await visitor.goto(process.env.PUBLIC_URL);
   });
 }
