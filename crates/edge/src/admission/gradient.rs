@@ -57,11 +57,13 @@ impl Gradient {
         // Under load the usual latency hardly moves up, or else it would learn the overload as usual.
         let weight = if calm || latency < *usual { 1.0 / 300.0 } else { 1.0 / 30_000.0 };
         *usual += (latency - *usual) * weight;
-        // Few in flight say nothing about how many may be.
-        if float(running) < self.limit / 2.0 {
+        let gradient = (TOLERANCE * *usual / latency).clamp(0.5, 1.0);
+        // Few in flight say nothing about how many may be; that they are too many, fewer can say than that
+        // there may be more.
+        let telling = if gradient < 1.0 { self.limit / 4.0 } else { self.limit / 2.0 };
+        if float(running) < telling {
             return;
         }
-        let gradient = (TOLERANCE * *usual / latency).clamp(0.5, 1.0);
         let headroom = (self.limit.sqrt() / 2.0).max(1.0);
         let wanted = self.limit * gradient + headroom;
         self.limit = (self.limit + (wanted - self.limit) * SMOOTHING).clamp(self.least, self.most);
@@ -113,6 +115,20 @@ mod tests {
         feed(&mut limit, 60, 1, true);
         feed(&mut limit, 60, 300, true);
         assert_eq!(limit.limit(), 32, "what is calm at sixty is usual at sixty");
+    }
+
+    #[test]
+    fn a_quarter_of_the_limit_is_enough_to_say_that_it_is_too_much() {
+        let mut limit = Gradient::new(32, 4, 200);
+        limit.sample(Route::Send, Duration::from_millis(12), 1, true);
+        for _ in 0..200 {
+            limit.sample(Route::Send, Duration::from_millis(42), 15, false);
+        }
+        assert!(limit.limit() <= 8, "{limit:?}");
+        for _ in 0..200 {
+            limit.sample(Route::Send, Duration::from_millis(12), 2, true);
+        }
+        assert!(limit.limit() <= 8, "so few do not say that there may be more: {limit:?}");
     }
 
     #[test]
