@@ -77,7 +77,7 @@ fn measure(words: &[&str]) -> Result<(), Failure> {
     if wanted.is_empty() && !words.contains(&"tools") {
         wanted = attacks::ALL.to_vec();
     }
-    if fronts.is_empty() {
+    if fronts.is_empty() && !wanted.is_empty() {
         fronts.push(Front::Edge);
     }
     let _foreground = part::Foreground::take();
