@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
 mod access;
+mod keys;
 mod policy;
 
 use std::net::SocketAddr;
@@ -10,7 +11,8 @@ pub(crate) use access::{AccessCommand, ApiKeyCommand};
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
-use kernel::{BotName, ConversationId, KeyRequestId, Reason, SubjectId};
+use kernel::{BotName, ConversationId, Reason, SubjectId};
+pub(crate) use keys::{KeysCommand, KeysPlace};
 pub(crate) use policy::PolicyCommand;
 
 /// The secure-by-default platform for an enterprise's chatbots.
@@ -282,112 +284,6 @@ pub(crate) enum AuditCommand {
         /// How many
         #[arg(short, long, default_value_t = 20)]
         lines: u32,
-    },
-}
-
-/// What every command about keys takes.
-#[derive(Debug, Args)]
-pub(crate) struct KeysPlace {
-    #[command(flatten)]
-    pub(crate) place: Place,
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum KeysCommand {
-    /// Show every key's age, state, version and next rotation, and what is overdue
-    Status {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// End with status 1 when something is overdue
-        #[arg(long)]
-        check: bool,
-    },
-    /// Give the tenant's key a new version; new writes use it at once
-    Rotate {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// Record that the key may be known to others
-        #[arg(long)]
-        compromised: bool,
-        /// Wrap the versions anew by the root key instead, after it was rotated at its provider
-        #[arg(long, conflicts_with = "compromised")]
-        root: bool,
-    },
-    /// Wrap anew what older versions still wrap; can be stopped and started again at any moment
-    Rewrap {
-        #[command(flatten)]
-        at: KeysPlace,
-    },
-    /// Pause the wrapping anew, here and in the running deployment
-    Pause {
-        #[command(flatten)]
-        at: KeysPlace,
-    },
-    /// Let the wrapping anew go on
-    Resume {
-        #[command(flatten)]
-        at: KeysPlace,
-    },
-    /// Stop a version from opening anything
-    Disable {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The version
-        version: u32,
-        /// Also when it is the active one, which stops the whole deployment
-        #[arg(long)]
-        stop_everything: bool,
-    },
-    /// Let a disabled version open again
-    Enable {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The version
-        version: u32,
-    },
-    /// Ask for the destruction of a version that wraps nothing; a second person must agree
-    Destroy {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The version
-        version: u32,
-        /// Days to wait after the second person agreed, 7 to 30
-        #[arg(long, default_value_t = 30)]
-        days: u32,
-    },
-    /// Agree to a request of somebody else
-    Approve {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The request
-        request: KeyRequestId,
-    },
-    /// Call off a request, or the scheduled destruction of a version
-    Cancel {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The request
-        #[arg(required_unless_present = "version")]
-        request: Option<KeyRequestId>,
-        /// The version whose destruction is scheduled
-        #[arg(long, conflicts_with = "request")]
-        version: Option<u32>,
-    },
-    /// Ask for the move to the root key of `[keys.next]`, or carry it out once a second person agreed
-    Move {
-        #[command(flatten)]
-        at: KeysPlace,
-        /// The kind of root key meant, for example `passphrase`
-        #[arg(long, value_name = "KIND")]
-        to: String,
-    },
-    /// Do once what the running deployment does every minute
-    Tend {
-        #[command(flatten)]
-        at: KeysPlace,
     },
 }
 
