@@ -8,6 +8,7 @@
 
 mod erase;
 mod error;
+mod expire;
 mod live;
 mod open;
 mod own;
@@ -33,7 +34,7 @@ pub use erase::{Erased, erase, person_of};
 pub use error::ConversationError;
 pub use live::{Live, Signal, Watch};
 pub use open::{Opened, Opening};
-pub use own::Own;
+pub use own::{Belongings, Export, Piece};
 pub use read::{Line, Said};
 pub use send::Accepted;
 pub use transcript::Transcript;

@@ -28,8 +28,8 @@ pub use auth::{
 pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
-    ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
-    ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
+    ConversationClosed, ConversationExpired, ConversationOpened, HandoffChanged, HandoffRequested,
+    MessageAccepted, RecordRefused, ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
 };
 pub use config::ConfigChanged;
 pub use edge::{
