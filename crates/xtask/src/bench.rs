@@ -15,7 +15,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("seal", "sealing and opening a value against the bare cipher, in CPU time"),
     (
         "storage",
-        "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
+        "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]; what a message costs while the database grows: bench storage curve [MESSAGES]",
     ),
     ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
