@@ -34,6 +34,7 @@ pub(crate) enum Bound {
     Totp,
     Passkeys,
     RecoveryCodes,
+    Holds,
     Connections,
     Domains,
     Identities,
@@ -44,7 +45,7 @@ pub(crate) enum Bound {
 }
 
 /// Each with its name and what beside the tenant is its key.
-const TABLES: [(Bound, &str, &[&str]); 14] = [
+const TABLES: [(Bound, &str, &[&str]); 15] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -52,6 +53,7 @@ const TABLES: [(Bound, &str, &[&str]); 14] = [
     (Bound::Totp, "totp", &["user_id"]),
     (Bound::Passkeys, "passkeys", &["credential"]),
     (Bound::RecoveryCodes, "recovery_codes", &["user_id", "code_hash"]),
+    (Bound::Holds, "legal_holds", &["id"]),
     (Bound::Connections, "connections", &["id"]),
     (Bound::Domains, "connection_domains", &["domain_blind"]),
     (Bound::Identities, "identities", &["connection", "subject_blind"]),
