@@ -120,8 +120,8 @@ async function invite(owner, role, email = "") {
   return owner.page.locator("#link").innerText();
 }
 
-const clean = (who) => {
-  const faults = [...who.watch.take(), ...who.ears.heard.splice(0)];
+const clean = (who, expected = /^$/) => {
+  const faults = [...who.watch.take().filter((fault) => !expected.test(fault)), ...who.ears.heard.splice(0)];
   expect(faults.length === 0, `${who.name}: ${faults.join("\n")}`);
 };
 
@@ -503,7 +503,7 @@ if (visitor && process.env.ATTACKS) {
     conversations = await Promise.all(fifties.map((fifty) => sayAll(attacker.page, bot, fifty)));
     const refused = conversations.flatMap((conversation) => conversation.refused);
     expect(refused.length === 0, `${refused.length} refused: ${refused.slice(0, 3).join("\n")}`);
-  }, { seconds: 120 });
+  }, { seconds: 180 });
 
   await check("the widget shows all of them as text", async () => {
     for (const [at, { id, token, expires }] of conversations.entries()) {
@@ -520,7 +520,8 @@ if (visitor && process.env.ATTACKS) {
       expect(other < 0, `${JSON.stringify(shown[other]?.text)} is shown for ${JSON.stringify(fifties[at][other])}`);
     }
     await attacker.page.screenshot({ path: join(out, "attacks-widget.png") });
-    clean(attacker);
+    // Five hundred messages at once from one address are told to wait, and wait: the browser reports each time.
+    clean(attacker, /status of (429|503)/);
   }, { seconds: 180 });
 
   await check("the console shows all of them as text", async () => {

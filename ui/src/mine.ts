@@ -77,7 +77,7 @@ const when = (iso: string): HTMLTimeElement => {
   return time;
 };
 
-function show(rows: readonly Row[]): void {
+function show(rows: readonly Row[], total: number): void {
   const states: Record<string, string> = { open: "open", handoff: "with a person", closed: "closed" };
   part("rows").replaceChildren(
     ...rows.map((row) => {
@@ -94,13 +94,14 @@ function show(rows: readonly Row[]): void {
     }),
   );
   part("mine").hidden = false;
-  tell(rows.length === 1 ? "There is one conversation." : `There are ${rows.length} conversations.`);
+  const all = total === 1 ? "There is one conversation." : `There are ${total} conversations.`;
+  tell(total > rows.length ? `${all} The latest ${rows.length} are listed; the copy holds all.` : all);
 }
 
 async function list(pass: Pass): Promise<void> {
   const response = await ask(pass, "person");
-  const rows = response.ok ? fields(await response.text())?.["conversations"] : null;
-  if (Array.isArray(rows)) show(rows as Row[]);
+  const { conversations: rows, total } = (response.ok && fields(await response.text())) || {};
+  if (Array.isArray(rows) && typeof total === "number") show(rows as Row[], total);
   else tell("Your conversations cannot be shown right now. Try again in a minute.");
 }
 

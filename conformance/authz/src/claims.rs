@@ -139,7 +139,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
         stands_on: &["separation.own_roles"],
     },
     Claim {
-        sentence: "nothing under a legal hold is erased, by whomever",
+        sentence: "nothing under a legal hold is erased, by whomever or by the calendar",
         of: r"permit (principal, action, resource is Person) when { resource.held };",
         stands_on: &["guard.legal_hold", "guard.legal_hold_own"],
     },

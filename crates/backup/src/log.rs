@@ -1,7 +1,9 @@
 //! Checking the audit log: signed, whole, its columns true to its entries, and what it speaks of there.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use guard::Permit;
 use kernel::{ConversationId, EventId, MessageId, TenantId, Timestamp, UserId};
@@ -68,6 +70,7 @@ impl<A: Dumps + Walks> Checker<'_, A> {
         let walked = self.db.read(move |tx| {
             let permit = inside.get(at).ok_or(StoreError::Missing { what: "leave" })?;
             let checkpoints = audit::checkpoints(tx, permit)?.into_iter().map(|(_, note)| Ok(note));
+            let expired = expiries(tx, permit)?;
             let (mut from, mut failed, mut lost, mut bindings) = (0, None, Vec::new(), 0);
             let mut page = Vec::new().into_iter();
             let leaves = std::iter::from_fn(|| {
@@ -77,7 +80,7 @@ impl<A: Dumps + Walks> Checker<'_, A> {
                     }
                     let next = audit::walk(tx, permit, from, PAGE).and_then(|leaves| {
                         for leaf in &leaves {
-                            lost.extend(spoken_of(tx, permit, leaf)?);
+                            lost.extend(spoken_of(tx, permit, leaf, &expired)?);
                             bindings += u32::from(is_binding(leaf));
                         }
                         Ok(leaves)
@@ -159,11 +162,37 @@ fn is_binding(leaf: &audit::Leaf) -> bool {
             .is_some_and(|entry| entry.field("kind").and_then(ledger::Json::as_text) == Some("rows"))
 }
 
-/// The message that an entry speaks of, if it is not where the entry says.
+/// The conversations that were deleted because they were over, and the moment since when nothing had
+/// happened in them. The entries are among those whose hashes are checked.
+fn expiries<A: Walks>(
+    tx: &mut store::Read<'_>,
+    permit: &Permit<A>,
+) -> Result<HashMap<ConversationId, Timestamp>, StoreError> {
+    let mut expired = HashMap::new();
+    let mut from = 0;
+    loop {
+        let page = audit::walk_of(tx, permit, "CHAT-1011I", from, PAGE)?;
+        let Some(last) = page.last() else { return Ok(expired) };
+        from = last.index + 1;
+        for leaf in page {
+            let entry = leaf.json.as_deref().and_then(|json| Record::parse(json).ok());
+            let told = entry.as_ref().and_then(|entry| {
+                let conversation = entry.field("conversation")?.as_text()?.parse().ok()?;
+                let days = entry.field("days")?.as_whole()?;
+                Some((conversation, entry.at().before(Duration::from_secs(days * 24 * 60 * 60))))
+            });
+            expired.extend(told);
+        }
+    }
+}
+
+/// The message that an entry speaks of, if it is not where the entry says. One of a conversation that was
+/// deleted when it was over may be gone; one that was said too late for that may not.
 fn spoken_of<A: Dumps>(
     tx: &mut store::Read<'_>,
     permit: &Permit<A>,
     leaf: &audit::Leaf,
+    expired: &HashMap<ConversationId, Timestamp>,
 ) -> Result<Option<String>, StoreError> {
     if !matches!(leaf.code.as_str(), "CHAT-1001I" | "CHAT-1002I") {
         return Ok(None);
@@ -178,6 +207,9 @@ fn spoken_of<A: Dumps>(
     let (Some(conversation), Some(message), Some(seq)) = (conversation, message, seq) else {
         return Ok(None);
     };
+    if expired.get(&conversation).is_some_and(|until| leaf.at < *until) {
+        return Ok(None);
+    }
     let there = messages::is_there(tx, permit, conversation, message, seq)?;
     Ok((!there).then(|| format!("{conversation}/{seq}")))
 }

@@ -8,7 +8,11 @@
 
 mod erase;
 mod error;
+<<<<<<< ours
 mod holds;
+=======
+mod expire;
+>>>>>>> theirs
 mod live;
 mod open;
 mod own;
@@ -35,7 +39,7 @@ pub use error::ConversationError;
 pub use holds::{HoldOn, HoldView, Holds};
 pub use live::{Live, Signal, Watch};
 pub use open::{Opened, Opening};
-pub use own::Own;
+pub use own::{Belongings, Export, Piece};
 pub use read::{Line, Said};
 pub use send::Accepted;
 pub use transcript::Transcript;

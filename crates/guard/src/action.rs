@@ -75,6 +75,9 @@ actions! {
     /// Be erased: have one's own keys destroyed, for good.
     EraseOwnData, "chat.erase-own", "chat", [Conversation, Person];
 
+    /// Delete a conversation whose time of retention is over.
+    ExpireConversation, "retention.expire", "retention", [Conversation, Person];
+
     /// See which conversations there are: times, states, sizes and who answers, never content.
     ListConversations, "transcript.list", "transcript", [Tenant, Bot, Conversation];
     /// Open what was said in a conversation. Needs a stated reason.

@@ -32,6 +32,12 @@ impl Timestamp {
         Self::from_millis(self.0.saturating_add(millis))
     }
 
+    /// This moment moved into the past, stopping at the epoch.
+    pub fn before(self, span: Duration) -> Self {
+        let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+
     /// How long after `earlier` this moment is; zero when it is not after it.
     pub fn since(self, earlier: Timestamp) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
@@ -117,5 +123,7 @@ mod tests {
         assert_eq!(clock.now().as_millis(), 5);
         clock.advance(Duration::from_secs(2));
         assert_eq!(clock.now().since(Timestamp::from_millis(5)), Duration::from_secs(2));
+        assert_eq!(clock.now().before(Duration::from_secs(2)), Timestamp::from_millis(5));
+        assert_eq!(clock.now().before(Duration::MAX), Timestamp::from_millis(0));
     }
 }

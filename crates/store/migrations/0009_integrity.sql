@@ -15,3 +15,10 @@ ALTER TABLE break_glass ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE directory_tokens ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE key_requests ADD COLUMN bound BLOB; -- hash: keyed, of this row
 ALTER TABLE sign_in_rules ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE api_keys ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE service_accounts ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE end_users ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE custom_roles ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE policy_versions ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE access_requests ADD COLUMN bound BLOB; -- hash: keyed, of this row
+ALTER TABLE break_glass_uses ADD COLUMN bound BLOB; -- hash: keyed, of this row

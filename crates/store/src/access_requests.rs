@@ -7,6 +7,7 @@ use kernel::{AccessRequestId, Id, Reason, SessionId, TenantId, Timestamp, UserId
 use vault::{Place, Sealed};
 
 use crate::access;
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
 use crate::{Read, Row, StoreError, Tx, params};
@@ -94,7 +95,8 @@ pub fn ask(
             permit.user(),
             request.expires
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::AccessRequests, params![permit.tenant(), request.id])
 }
 
 /// Requests, the newest first: all of the tenant, or those for the permit's account.
@@ -108,13 +110,11 @@ pub fn list(
 ) -> Result<Vec<AccessRequest>, StoreError> {
     let only = permit.resource().account();
     let rows = tx.rows(
-        "SELECT id, user_id, role, scope, hours, key_gen, reason, state, asked_ms, asked_by, expires_ms,
-                decided_ms, decided_by, until_ms
-         FROM access_requests WHERE tenant = $1 AND (user_id = $2 OR $3 = 0)
+        "SELECT * FROM access_requests WHERE tenant = $1 AND (user_id = $2 OR $3 = 0)
          ORDER BY asked_ms DESC, id DESC LIMIT $4",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some()), limit],
     )?;
-    rows.into_iter().map(request_of).collect()
+    bound::held(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of).collect()
 }
 
 /// A request by its id. No permit: whoever decides about one needs to know for whom it is before they can
@@ -127,14 +127,8 @@ pub fn find(
     tenant: TenantId,
     id: AccessRequestId,
 ) -> Result<Option<AccessRequest>, StoreError> {
-    tx.row(
-        "SELECT id, user_id, role, scope, hours, key_gen, reason, state, asked_ms, asked_by, expires_ms,
-                decided_ms, decided_by, until_ms
-         FROM access_requests WHERE tenant = $1 AND id = $2",
-        params![tenant, id],
-    )?
-    .map(request_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM access_requests WHERE tenant = $1 AND id = $2", params![tenant, id])?;
+    bound::held_one(tx, Bound::AccessRequests, row)?.map(request_of).transpose()
 }
 
 /// Decides about a request for the permit's account that nobody has decided about. With `until` it is
@@ -150,11 +144,14 @@ pub fn decide(
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let state = if until.is_some() { AccessState::Approved } else { AccessState::Refused };
-    let changed = tx.execute(
-        "UPDATE access_requests SET state = $4, decided_ms = $5, decided_by = $6, until_ms = $7
-         WHERE tenant = $1 AND id = $2 AND user_id = $3 AND state = 'asked' AND expires_ms > $5",
-        params![permit.tenant(), id, access::account(permit)?, state, now, permit.user(), until],
-    )?;
+    let account = access::account(permit)?;
+    let changed = bound::change(tx, Bound::AccessRequests, params![permit.tenant(), id], |tx| {
+        tx.execute(
+            "UPDATE access_requests SET state = $4, decided_ms = $5, decided_by = $6, until_ms = $7
+             WHERE tenant = $1 AND id = $2 AND user_id = $3 AND state = 'asked' AND expires_ms > $5",
+            params![permit.tenant(), id, account, state, now, permit.user(), until],
+        )
+    })?;
     Ok(changed == 1)
 }
 
@@ -181,6 +178,7 @@ pub fn withdraw(
         "UPDATE access_requests SET state = $3, until_ms = $4 WHERE tenant = $1 AND id = $2",
         params![tenant, id, next, (next == AccessState::Ended).then_some(now)],
     )?;
+    bound::bind(tx, Bound::AccessRequests, params![tenant, id])?;
     drop_grant(tx, tenant, &found)?;
     Ok(Some(found))
 }
@@ -192,15 +190,13 @@ pub fn withdraw(
 /// Only what the database says.
 pub fn run_out(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<AccessRequest>, StoreError> {
     let rows = tx.rows(
-        "SELECT id, user_id, role, scope, hours, key_gen, reason, state, asked_ms, asked_by, expires_ms,
-                decided_ms, decided_by, until_ms
-         FROM access_requests
+        "SELECT * FROM access_requests
          WHERE tenant = $1 AND ((state = 'asked' AND expires_ms <= $2) OR (state = 'approved' AND until_ms <= $2))
          ORDER BY asked_ms, id LIMIT 100",
         params![tenant, now],
     )?;
-    let over: Result<Vec<AccessRequest>, StoreError> = rows.into_iter().map(request_of).collect();
-    let over = over?;
+    let over = bound::held(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of);
+    let over: Vec<AccessRequest> = over.collect::<Result<_, _>>()?;
     for request in &over {
         let next = match request.state {
             AccessState::Asked => AccessState::Expired,
@@ -211,6 +207,7 @@ pub fn run_out(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<
             "UPDATE access_requests SET state = $3 WHERE tenant = $1 AND id = $2",
             params![tenant, request.id, next],
         )?;
+        bound::bind(tx, Bound::AccessRequests, params![tenant, request.id])?;
         drop_grant(tx, tenant, request)?;
     }
     Ok(over)
@@ -291,7 +288,8 @@ pub fn glass_used(
         "INSERT INTO break_glass_uses (tenant, session, user_id, used_ms, due_ms) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
         params![tenant, session, user, now, due],
-    )
+    )?;
+    bound::bind(tx, Bound::GlassUses, params![tenant, session])
 }
 
 /// A use by its session. No permit: as [`find`].
@@ -303,13 +301,9 @@ pub fn glass_use(
     tenant: TenantId,
     session: SessionId,
 ) -> Result<Option<GlassUse>, StoreError> {
-    tx.row(
-        "SELECT session, user_id, used_ms, due_ms, reviewed_ms, reviewed_by, key_gen, finding
-         FROM break_glass_uses WHERE tenant = $1 AND session = $2",
-        params![tenant, session],
-    )?
-    .map(use_of)
-    .transpose()
+    let row = tx
+        .row("SELECT * FROM break_glass_uses WHERE tenant = $1 AND session = $2", params![tenant, session])?;
+    bound::held_one(tx, Bound::GlassUses, row)?.map(use_of).transpose()
 }
 
 /// Uses of the tenant, those that nobody has looked into first.
@@ -325,12 +319,11 @@ pub fn glass_uses(
         return Ok(Vec::new());
     }
     let rows = tx.rows(
-        "SELECT session, user_id, used_ms, due_ms, reviewed_ms, reviewed_by, key_gen, finding
-         FROM break_glass_uses WHERE tenant = $1
+        "SELECT * FROM break_glass_uses WHERE tenant = $1
          ORDER BY reviewed_ms IS NOT NULL, used_ms DESC, session LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    rows.into_iter().map(use_of).collect()
+    bound::held(tx, Bound::GlassUses, rows)?.into_iter().map(use_of).collect()
 }
 
 /// How many uses nobody has looked into, and how many of these are overdue. No permit: it is a number for
@@ -360,11 +353,14 @@ pub fn glass_reviewed(
     finding: &Keyed<Reason>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
-    let changed = tx.execute(
-        "UPDATE break_glass_uses SET reviewed_ms = $4, reviewed_by = $5, key_gen = $6, finding = $7
-         WHERE tenant = $1 AND session = $2 AND user_id = $3 AND reviewed_ms IS NULL",
-        params![permit.tenant(), session, access::account(permit)?, now, permit.user(), finding.1, finding.0],
-    )?;
+    let account = access::account(permit)?;
+    let changed = bound::change(tx, Bound::GlassUses, params![permit.tenant(), session], |tx| {
+        tx.execute(
+            "UPDATE break_glass_uses SET reviewed_ms = $4, reviewed_by = $5, key_gen = $6, finding = $7
+             WHERE tenant = $1 AND session = $2 AND user_id = $3 AND reviewed_ms IS NULL",
+            params![permit.tenant(), session, account, now, permit.user(), finding.1, finding.0],
+        )
+    })?;
     Ok(changed == 1)
 }
 

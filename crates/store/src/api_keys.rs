@@ -9,6 +9,7 @@ use kernel::{ApiKeyId, Id, TenantId, Timestamp, Title, UserId};
 use vault::{Place, Sealed};
 
 use crate::access;
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::{Read, Row, StoreError, Tx, Value, params};
 
@@ -104,7 +105,8 @@ pub fn make(
             permit.user(),
             key.expires
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::ApiKeys, params![tenant, key.id])
 }
 
 /// Every key of the permit's tenant, ended ones too; or those of the permit's account and of the service
@@ -115,9 +117,7 @@ pub fn make(
 pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadApiKeys>) -> Result<Vec<ApiKey>, StoreError> {
     let only = permit.resource().account();
     let rows = tx.rows(
-        "SELECT tenant, id, owner, tag, line, acts, scope, key_gen, name, sources, made_ms, made_by, expires_ms,
-                used_ms, revoked_ms
-         FROM api_keys
+        "SELECT * FROM api_keys
          WHERE tenant = $1
            AND ($3 = 0 OR owner = $2
                 OR EXISTS (SELECT 1 FROM service_accounts s
@@ -125,7 +125,7 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadApiKeys>) -> Result<Vec<ApiKe
          ORDER BY made_ms DESC, id DESC",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    rows.into_iter().map(key_of).collect()
+    bound::held(tx, Bound::ApiKeys, rows)?.into_iter().map(key_of).collect()
 }
 
 /// Ends a key of the permit's account, or of a service account that it answers for. Gives the key as it
@@ -151,6 +151,7 @@ pub fn revoke(
         "UPDATE api_keys SET revoked_ms = $3 WHERE tenant = $1 AND id = $2 AND revoked_ms IS NULL",
         params![tenant, key, now],
     )?;
+    bound::bind(tx, Bound::ApiKeys, params![tenant, key])?;
     Ok(Some(found))
 }
 
@@ -160,14 +161,8 @@ pub fn revoke(
 /// # Errors
 /// Only what the database says.
 pub fn by_id(tx: &mut Read<'_>, tenant: TenantId, key: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, owner, tag, line, acts, scope, key_gen, name, sources, made_ms, made_by, expires_ms,
-                used_ms, revoked_ms
-         FROM api_keys WHERE tenant = $1 AND id = $2",
-        params![tenant, key],
-    )?
-    .map(key_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM api_keys WHERE tenant = $1 AND id = $2", params![tenant, key])?;
+    bound::held_one(tx, Bound::ApiKeys, row)?.map(key_of).transpose()
 }
 
 /// The key of a secret, ended or not. No permit: it is what makes an actor.
@@ -175,14 +170,8 @@ pub fn by_id(tx: &mut Read<'_>, tenant: TenantId, key: ApiKeyId) -> Result<Optio
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, secret_hash: [u8; 32]) -> Result<Option<ApiKey>, StoreError> {
-    tx.row(
-        "SELECT tenant, id, owner, tag, line, acts, scope, key_gen, name, sources, made_ms, made_by, expires_ms,
-                used_ms, revoked_ms
-         FROM api_keys WHERE secret_hash = $1",
-        params![secret_hash],
-    )?
-    .map(key_of)
-    .transpose()
+    let row = tx.row("SELECT * FROM api_keys WHERE secret_hash = $1", params![secret_hash])?;
+    bound::held_one(tx, Bound::ApiKeys, row)?.map(key_of).transpose()
 }
 
 /// How many keys of a line live. No permit: it is a number that bounds what a permit allows.
@@ -252,6 +241,8 @@ pub fn end_of_account(
             "UPDATE api_keys SET revoked_ms = $3 WHERE tenant = $1 AND id = $2",
             params![tenant, key, now],
         )?;
+        // Whatever the row was: it opens nothing any more.
+        bound::bind(tx, Bound::ApiKeys, params![tenant, key])?;
         ended.push((key, owner));
     }
     Ok(ended)
@@ -275,10 +266,13 @@ pub fn last_use(tx: &mut Read<'_>, tenant: TenantId, owner: UserId) -> Result<Op
 /// # Errors
 /// Only what the database says.
 pub fn used(tx: &mut Tx<'_>, tenant: TenantId, key: ApiKeyId, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE api_keys SET used_ms = $3 WHERE tenant = $1 AND id = $2 AND (used_ms IS NULL OR used_ms < $3)",
-        params![tenant, key, now],
-    )?;
+    bound::change(tx, Bound::ApiKeys, params![tenant, key], |tx| {
+        tx.execute(
+            "UPDATE api_keys SET used_ms = $3
+             WHERE tenant = $1 AND id = $2 AND (used_ms IS NULL OR used_ms < $3)",
+            params![tenant, key, now],
+        )
+    })?;
     Ok(())
 }
 
@@ -334,7 +328,8 @@ pub fn make_service(
         "INSERT INTO service_accounts (tenant, user_id, answers, made_ms, made_by) VALUES ($1, $2, $3, $4, $5)
          ON CONFLICT DO NOTHING",
         params![permit.tenant(), user, answers, now, permit.user()],
-    )
+    )?;
+    bound::bind(tx, Bound::ServiceAccounts, params![permit.tenant(), user])
 }
 
 /// A service account, if the account is one. No permit: every use of one of its keys asks.
@@ -346,12 +341,9 @@ pub fn service(
     tenant: TenantId,
     user: UserId,
 ) -> Result<Option<ServiceAccount>, StoreError> {
-    tx.row(
-        "SELECT user_id, answers, made_ms, made_by FROM service_accounts WHERE tenant = $1 AND user_id = $2",
-        params![tenant, user],
-    )?
-    .map(service_of)
-    .transpose()
+    let row =
+        tx.row("SELECT * FROM service_accounts WHERE tenant = $1 AND user_id = $2", params![tenant, user])?;
+    bound::held_one(tx, Bound::ServiceAccounts, row)?.map(service_of).transpose()
 }
 
 /// Every service account of the permit's tenant; or those that the permit's account answers for.
@@ -361,11 +353,11 @@ pub fn service(
 pub fn services(tx: &mut Read<'_>, permit: &Permit<ReadApiKeys>) -> Result<Vec<ServiceAccount>, StoreError> {
     let only = permit.resource().account();
     let rows = tx.rows(
-        "SELECT user_id, answers, made_ms, made_by FROM service_accounts
+        "SELECT * FROM service_accounts
          WHERE tenant = $1 AND ($3 = 0 OR answers = $2) ORDER BY made_ms, user_id",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    rows.into_iter().map(service_of).collect()
+    bound::held(tx, Bound::ServiceAccounts, rows)?.into_iter().map(service_of).collect()
 }
 
 fn service_of(mut row: Row) -> Result<ServiceAccount, StoreError> {

@@ -274,6 +274,25 @@ pub fn walk<A: Walks>(
     rows.into_iter().map(leaf_of).collect()
 }
 
+/// The same for the leaves of one code.
+///
+/// # Errors
+/// Only what the database says.
+pub fn walk_of<A: Walks>(
+    tx: &mut Read<'_>,
+    permit: &Permit<A>,
+    code: &str,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<Leaf>, StoreError> {
+    let rows = tx.rows(
+        "SELECT idx, event, code, at_ms, actor, json, leaf_hash, detail_gen FROM ledger_leaves
+         WHERE tenant = $1 AND code = $2 AND idx >= $3 ORDER BY idx LIMIT $4",
+        params![permit.tenant(), code, from, limit],
+    )?;
+    rows.into_iter().map(leaf_of).collect()
+}
+
 /// A page of leaves, the newest first.
 ///
 /// # Errors

@@ -1,4 +1,5 @@
-//! Bound rows: accounts, roles, invitations, sessions, factors, and through whom people sign in. Each
+//! Bound rows: accounts, roles, invitations, sessions, factors, the keys of programs, the policies in force,
+//! and through whom people sign in. Each
 //! carries a MAC over all of its columns under a key of the tenant's ([`Purpose::Rows`]). Whoever can
 //! write to the database and has no key can neither give themselves a role, nor make an account active
 //! again, nor put in a session or a factor of their own: the row is refused, by its name, when it is read.
@@ -42,10 +43,21 @@ pub(crate) enum Bound {
     SignInRules,
     DirectoryTokens,
     KeyRequests,
+    ApiKeys,
+    ServiceAccounts,
+    EndUsers,
+    CustomRoles,
+    PolicyVersions,
+    AccessRequests,
+    GlassUses,
 }
 
 /// Each with its name and what beside the tenant is its key.
+<<<<<<< ours
 const TABLES: [(Bound, &str, &[&str]); 15] = [
+=======
+const TABLES: [(Bound, &str, &[&str]); 21] = [
+>>>>>>> theirs
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -61,6 +73,13 @@ const TABLES: [(Bound, &str, &[&str]); 15] = [
     (Bound::SignInRules, "sign_in_rules", &[]),
     (Bound::DirectoryTokens, "directory_tokens", &["id"]),
     (Bound::KeyRequests, "key_requests", &["id"]),
+    (Bound::ApiKeys, "api_keys", &["id"]),
+    (Bound::ServiceAccounts, "service_accounts", &["user_id"]),
+    (Bound::EndUsers, "end_users", &["person_blind"]),
+    (Bound::CustomRoles, "custom_roles", &["name"]),
+    (Bound::PolicyVersions, "policy_versions", &["version"]),
+    (Bound::AccessRequests, "access_requests", &["id"]),
+    (Bound::GlassUses, "break_glass_uses", &["session"]),
 ];
 
 /// The statements of one table.

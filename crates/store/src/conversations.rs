@@ -389,22 +389,41 @@ pub fn of_subject(
     rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
 }
 
-/// The conversations of the permit's person, those first in which something happened last.
+/// How many conversations the permit's person has, and how many messages stand in them.
+///
+/// # Errors
+/// Only what the database says.
+pub fn sum_of_person<A: Owns>(tx: &mut Read<'_>, permit: &Permit<A>) -> Result<(u64, u64), StoreError> {
+    let subject = permit.subject().ok_or(StoreError::Missing { what: "person" })?;
+    let row = tx.row(
+        "SELECT COUNT(*) AS conversations, CAST(COALESCE(SUM(last_seq), 0) AS BIGINT) AS messages
+         FROM conversations WHERE tenant = $1 AND subject = $2",
+        params![permit.tenant(), subject],
+    )?;
+    row.map_or(Ok((0, 0)), |mut row| Ok((row.take("conversations")?, row.take("messages")?)))
+}
+
+/// The conversations of the permit's person, the latest opened first, at most `limit`; with `before`, those
+/// opened before that one.
 ///
 /// # Errors
 /// Only what the database says.
 pub fn of_person<A: Owns>(
     tx: &mut Read<'_>,
     permit: &Permit<A>,
+    before: Option<&Conversation>,
     limit: u32,
 ) -> Result<Vec<Conversation>, StoreError> {
     let subject = permit.subject().ok_or(StoreError::Missing { what: "person" })?;
+    let (opened, id) =
+        before.map_or((u64::MAX, [0xFF; 16]), |row| (row.opened.as_millis(), row.id.to_bytes()));
     let rows = tx.rows(
         "SELECT tenant, id, bot, subject, state, opened_ms, last_ms, last_seq, locale, release, assignee,
                 head, EXISTS (SELECT 1 FROM erasures e
                               WHERE e.tenant = conversations.tenant AND e.subject = conversations.subject) AS erased
-         FROM conversations WHERE tenant = $1 AND subject = $2 ORDER BY last_ms DESC, id DESC LIMIT $3",
-        params![permit.tenant(), subject, limit],
+         FROM conversations WHERE tenant = $1 AND subject = $2 AND (opened_ms, id) < ($3, $4)
+         ORDER BY opened_ms DESC, id DESC LIMIT $5",
+        params![permit.tenant(), subject, opened, id, limit],
     )?;
     rows.into_iter().map(conversation_of).collect()
 }
@@ -425,7 +444,7 @@ pub fn is_known<A: Knows>(
     Ok(row.is_some())
 }
 
-fn conversation_of(mut row: Row) -> Result<Conversation, StoreError> {
+pub(crate) fn conversation_of(mut row: Row) -> Result<Conversation, StoreError> {
     Ok(Conversation {
         tenant: row.take("tenant")?,
         id: row.take("id")?,

@@ -5,6 +5,7 @@ use guard::action::DefineRole;
 use guard::{CustomRole, Permit, Role};
 use kernel::{TenantId, Timestamp, UserId};
 
+use crate::bound::{self, Bound};
 use crate::{Read, Row, StoreError, Tx, params};
 
 /// A role that is in force.
@@ -46,6 +47,8 @@ pub fn define(
          SET role = excluded.role, made_by = excluded.made_by, made_ms = excluded.made_ms",
         params![tenant, role.name(), Role::Custom(role), permit.user(), now],
     )?;
+    // `find` has looked at the row that was there.
+    bound::bind(tx, Bound::CustomRoles, params![tenant, role.name()])?;
     Ok(holders)
 }
 
@@ -75,11 +78,8 @@ pub fn retire(
 /// # Errors
 /// Only what the database says.
 pub fn list(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<MadeRole>, StoreError> {
-    let rows = tx.rows(
-        "SELECT role, made_by, made_ms FROM custom_roles WHERE tenant = $1 ORDER BY name",
-        params![tenant],
-    )?;
-    rows.into_iter().map(made).collect()
+    let rows = tx.rows("SELECT * FROM custom_roles WHERE tenant = $1 ORDER BY name", params![tenant])?;
+    bound::held(tx, Bound::CustomRoles, rows)?.into_iter().map(made).collect()
 }
 
 /// The role of this name that is in force.
@@ -87,12 +87,8 @@ pub fn list(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<MadeRole>, StoreE
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, tenant: TenantId, name: &str) -> Result<Option<MadeRole>, StoreError> {
-    tx.row(
-        "SELECT role, made_by, made_ms FROM custom_roles WHERE tenant = $1 AND name = $2",
-        params![tenant, name],
-    )?
-    .map(made)
-    .transpose()
+    let row = tx.row("SELECT * FROM custom_roles WHERE tenant = $1 AND name = $2", params![tenant, name])?;
+    bound::held_one(tx, Bound::CustomRoles, row)?.map(made).transpose()
 }
 
 fn holders(tx: &mut Read<'_>, tenant: TenantId, role: CustomRole) -> Result<Vec<UserId>, StoreError> {

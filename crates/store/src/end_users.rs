@@ -3,6 +3,7 @@
 
 use kernel::{BotName, SubjectId, TenantId, Timestamp};
 
+use crate::bound::{self, Bound};
 use crate::{Read, StoreError, Tx, params};
 
 /// The person of an id at a bot's site, if they came before and were not erased. No permit: it is read to
@@ -16,10 +17,10 @@ pub fn find(
     person_blind: [u8; 16],
 ) -> Result<Option<SubjectId>, StoreError> {
     let row = tx.row(
-        "SELECT subject FROM end_users WHERE tenant = $1 AND person_blind = $2",
+        "SELECT * FROM end_users WHERE tenant = $1 AND person_blind = $2",
         params![tenant, person_blind],
     )?;
-    row.map(|mut row| Ok(row.take("subject")?)).transpose()
+    bound::held_one(tx, Bound::EndUsers, row)?.map(|mut row| Ok(row.take("subject")?)).transpose()
 }
 
 /// Remembers a person, or that they came again; gives who they are. Two that come at once are one person. No
@@ -35,13 +36,15 @@ pub fn seen(
     fresh: SubjectId,
     now: Timestamp,
 ) -> Result<SubjectId, StoreError> {
-    let row = tx.row(
-        "INSERT INTO end_users (tenant, person_blind, subject, bot, made_ms, seen_ms)
-         VALUES ($1, $2, $3, $4, $5, $5)
-         ON CONFLICT (tenant, person_blind) DO UPDATE SET seen_ms = excluded.seen_ms
-         RETURNING subject",
-        params![tenant, person_blind, fresh, bot, now],
-    )?;
+    let row = bound::change(tx, Bound::EndUsers, params![tenant, person_blind], |tx| {
+        tx.row(
+            "INSERT INTO end_users (tenant, person_blind, subject, bot, made_ms, seen_ms)
+             VALUES ($1, $2, $3, $4, $5, $5)
+             ON CONFLICT (tenant, person_blind) DO UPDATE SET seen_ms = excluded.seen_ms
+             RETURNING subject",
+            params![tenant, person_blind, fresh, bot, now],
+        )
+    })?;
     Ok(row.ok_or(StoreError::Missing { what: "person" })?.take("subject")?)
 }
 

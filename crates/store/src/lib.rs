@@ -50,6 +50,7 @@ pub mod key_requests;
 pub mod keys;
 pub mod messages;
 pub mod policies;
+pub mod retention;
 pub mod rewraps;
 pub mod sessions;
 pub mod settings;

@@ -8,6 +8,7 @@ use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
 use kernel::{Reason, RequestId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
+use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::states;
 use crate::{Read, Row, StoreError, Tx, params};
@@ -197,14 +198,11 @@ pub fn roll_back(
 /// # Errors
 /// Only what the database says.
 pub fn in_force(tx: &mut Read<'_>, tenant: TenantId) -> Result<Option<Version>, StoreError> {
-    tx.row(
-        "SELECT version, id, state, digest, key_gen, files, reason, restores, proposed_by, proposed_ms, expires_ms,
-                decided_by, decided_ms
-         FROM policy_versions WHERE tenant = $1 AND state = 'in-force' ORDER BY version DESC LIMIT 1",
+    let row = tx.row(
+        "SELECT * FROM policy_versions WHERE tenant = $1 AND state = 'in-force' ORDER BY version DESC LIMIT 1",
         params![tenant],
-    )?
-    .map(version_of)
-    .transpose()
+    )?;
+    bound::held_one(tx, Bound::PolicyVersions, row)?.map(version_of).transpose()
 }
 
 /// The newest versions first.
@@ -213,12 +211,10 @@ pub fn in_force(tx: &mut Read<'_>, tenant: TenantId) -> Result<Option<Version>, 
 /// Only what the database says.
 pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadPolicy>, limit: u32) -> Result<Vec<Version>, StoreError> {
     let rows = tx.rows(
-        "SELECT version, id, state, digest, key_gen, files, reason, restores, proposed_by, proposed_ms, expires_ms,
-                decided_by, decided_ms
-         FROM policy_versions WHERE tenant = $1 ORDER BY version DESC LIMIT $2",
+        "SELECT * FROM policy_versions WHERE tenant = $1 ORDER BY version DESC LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    rows.into_iter().map(version_of).collect()
+    bound::held(tx, Bound::PolicyVersions, rows)?.into_iter().map(version_of).collect()
 }
 
 /// One version. No permit: what may be done with it asks for its own.
@@ -226,14 +222,9 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadPolicy>, limit: u32) -> Resul
 /// # Errors
 /// Only what the database says.
 pub fn find(tx: &mut Read<'_>, tenant: TenantId, version: u64) -> Result<Option<Version>, StoreError> {
-    tx.row(
-        "SELECT version, id, state, digest, key_gen, files, reason, restores, proposed_by, proposed_ms, expires_ms,
-                decided_by, decided_ms
-         FROM policy_versions WHERE tenant = $1 AND version = $2",
-        params![tenant, version],
-    )?
-    .map(version_of)
-    .transpose()
+    let row =
+        tx.row("SELECT * FROM policy_versions WHERE tenant = $1 AND version = $2", params![tenant, version])?;
+    bound::held_one(tx, Bound::PolicyVersions, row)?.map(version_of).transpose()
 }
 
 /// A shape of decision that was met, and how often.
@@ -320,19 +311,34 @@ fn open(tx: &mut Read<'_>, tenant: TenantId, version: u64, now: Timestamp) -> Re
 }
 
 fn expire(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE policy_versions SET state = 'expired', decided_ms = $2
-         WHERE tenant = $1 AND state = 'proposed' AND expires_ms <= $2",
+    let over = tx.rows(
+        "SELECT * FROM policy_versions WHERE tenant = $1 AND state = 'proposed' AND expires_ms <= $2",
         params![tenant, now],
     )?;
-    Ok(())
+    bound::held(tx, Bound::PolicyVersions, over)?;
+    let rows = tx.rows(
+        "UPDATE policy_versions SET state = 'expired', decided_ms = $2
+         WHERE tenant = $1 AND state = 'proposed' AND expires_ms <= $2 RETURNING version",
+        params![tenant, now],
+    )?;
+    bind_all(tx, tenant, rows)
 }
 
 fn replace(tx: &mut Tx<'_>, tenant: TenantId) -> Result<(), StoreError> {
-    tx.execute(
-        "UPDATE policy_versions SET state = 'replaced' WHERE tenant = $1 AND state = 'in-force'",
+    // A forged row must not become one that may be put in force again.
+    in_force(tx, tenant)?;
+    let rows = tx.rows(
+        "UPDATE policy_versions SET state = 'replaced' WHERE tenant = $1 AND state = 'in-force' RETURNING version",
         params![tenant],
     )?;
+    bind_all(tx, tenant, rows)
+}
+
+fn bind_all(tx: &mut Tx<'_>, tenant: TenantId, rows: Vec<Row>) -> Result<(), StoreError> {
+    for mut row in rows {
+        let version: u64 = row.take("version")?;
+        bound::bind(tx, Bound::PolicyVersions, params![tenant, version])?;
+    }
     Ok(())
 }
 
@@ -344,11 +350,13 @@ fn decide(
     by: Option<UserId>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let changed = tx.execute(
-        "UPDATE policy_versions SET state = $3, decided_by = $4, decided_ms = $5
-         WHERE tenant = $1 AND version = $2 AND state = 'proposed'",
-        params![tenant, version, state, by, now],
-    )?;
+    let changed = bound::change(tx, Bound::PolicyVersions, params![tenant, version], |tx| {
+        tx.execute(
+            "UPDATE policy_versions SET state = $3, decided_by = $4, decided_ms = $5
+             WHERE tenant = $1 AND version = $2 AND state = 'proposed'",
+            params![tenant, version, state, by, now],
+        )
+    })?;
     if changed == 1 { Ok(()) } else { Err(StoreError::refuse(PolicyRefusal::NoProposal)) }
 }
 
@@ -390,7 +398,8 @@ fn put(tx: &mut Tx<'_>, tenant: TenantId, filed: &Filed<'_>, now: Timestamp) -> 
             now,
             now.after(APPROVAL)
         ],
-    )
+    )?;
+    bound::bind(tx, Bound::PolicyVersions, params![tenant, *version])
 }
 
 fn version_of(mut row: Row) -> Result<Version, StoreError> {

@@ -23,6 +23,7 @@ mod posture;
 mod programs;
 mod providers;
 mod requests;
+mod retention;
 mod roots;
 mod samples;
 mod scim;

@@ -30,7 +30,7 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, requests, samples, watchman};
+use crate::{Failure, adapters, checkpoints, posture, providers, requests, retention, samples, watchman};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -130,6 +130,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
+    let (shelf, rooms) = (house.shelf.clone(), house.conversations.clone());
+    let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
     let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
@@ -145,7 +147,9 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     doors.await??;
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
-    for task in [signing, releases, reloading, watching, sharing, summing, tending, ruling, access, writing] {
+    for task in
+        [signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing]
+    {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;

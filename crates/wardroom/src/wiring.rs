@@ -72,17 +72,29 @@ pub(crate) fn database(data: &Path, config: &Config) -> Result<DbUrl, Failure> {
 impl Foundation {
     /// Opens the deployment in `data`; with `make`, makes what is missing.
     pub(crate) async fn open(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
-        let base = Self::open_for_custody(data, config, make).await?;
+        Self::open_for_custody(data, config, make).await?.ready().await
+    }
+
+    async fn ready(self) -> Result<Self, Failure> {
         // Before anything is served: the keys open, or the process says why not.
-        base.keys.scribe(base.tenant).await?;
+        self.keys.scribe(self.tenant).await?;
         // And the guard decides by what two people agreed to, or nothing is served.
-        base.rulebook.install().await?;
-        Ok(base)
+        self.rulebook.install().await?;
+        Ok(self)
+    }
+
+    /// A deployment in a world of its own.
+    #[cfg(test)]
+    pub(crate) async fn rehearse(world: World, data: &Path) -> Result<Self, Failure> {
+        Self::assemble(world, data, &Config::default(), true).await?.ready().await
     }
 
     /// The same although keys may be disabled: for the commands that enable them.
     pub(crate) async fn open_for_custody(data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
-        let world = World::real();
+        Self::assemble(World::real(), data, config, make).await
+    }
+
+    async fn assemble(world: World, data: &Path, config: &Config, make: bool) -> Result<Self, Failure> {
         let guard = Guard::embedded()?;
         let (url, mark) = (database(data, config)?, restore_mark(data));
         if mark.exists() {

@@ -1,10 +1,10 @@
 //! The person's own page and what stands behind it: which conversations there are, a copy of all that was
 //! said, and the end of it. The token of any of their conversations is the proof.
 
-use axum::body::Body;
+mod copy;
+
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use conversations::{Line, Own};
 use doors::{Authorized, Entrance, Json, Refusal};
 use guard::action::{EraseOwnData, ReadOwnData};
 use http::header;
@@ -12,7 +12,6 @@ use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use store::conversations::Conversation;
-use store::messages::Speaker;
 
 use crate::Front;
 use crate::via::ByDoor;
@@ -31,7 +30,8 @@ pub(crate) async fn conversations(
 ) -> Result<Json<Value>, Refusal> {
     let found = front.conversations.own(leave.into_permit()).await;
     let found = found.map_err(|error| Problem::from(&error))?;
-    Ok(Json(json!({ "conversations": found.iter().map(facts).collect::<Vec<_>>() })))
+    let latest: Vec<_> = found.latest.iter().map(facts).collect();
+    Ok(Json(json!({ "conversations": latest, "total": found.conversations })))
 }
 
 /// `GET /chat/v1/conversations/{id}/person/export`
@@ -40,40 +40,13 @@ pub(crate) async fn export(
     State(front): State<Front>,
     ByDoor(via): ByDoor,
 ) -> Result<Response, Refusal> {
-    let all = front.conversations.export_own(leave.into_permit(), &via).await;
-    let all = all.map_err(|error| Problem::from(&error))?;
-    let taken = front.world().now().rfc3339();
-    let file = json!({ "taken_at": taken, "conversations": all.iter().map(whole).collect::<Vec<_>>() });
+    let export = front.conversations.export_own(leave.into_permit(), &via).await;
+    let export = export.map_err(|error| Problem::from(&error))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"my-conversations.json\""),
     ];
-    Ok((headers, Body::from(file.to_string())).into_response())
-}
-
-fn whole(own: &Own) -> Value {
-    let mut file = facts(&own.conversation);
-    if let Value::Object(members) = &mut file {
-        members.insert("lines".to_owned(), own.lines.iter().map(line).collect());
-    }
-    file
-}
-
-fn line(line: &Line) -> Value {
-    let said = match line {
-        Line::Said(said) => said,
-        Line::Refused { seq } => return json!({ "seq": seq, "unreadable": "refused" }),
-        Line::Erased { seq } => return json!({ "seq": seq, "unreadable": "erased" }),
-    };
-    let role = match said.speaker {
-        Speaker::Person => "user",
-        Speaker::Bot | Speaker::House => "bot",
-        Speaker::Agent => "agent",
-    };
-    json!({
-        "seq": said.seq, "role": role, "text": said.text.as_str(), "citations": said.citations,
-        "created_at": said.at.rfc3339(),
-    })
+    Ok((headers, copy::body(export, front.world().now())).into_response())
 }
 
 /// What has to be said so that nobody erases themselves by a slip.

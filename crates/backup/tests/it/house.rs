@@ -109,7 +109,7 @@ impl House {
         backup::check(&self.db, &self.keys, &permits, &[], &Progress::default()).await
     }
 
-    async fn run(&self, statement: &'static str, values: &[Value<'_>]) {
+    pub(crate) async fn run(&self, statement: &'static str, values: &[Value<'_>]) {
         let values: Vec<Value<'static>> = values.iter().map(owned).collect();
         self.db.write(move |tx| tx.execute(statement, &values)).await.unwrap();
     }
@@ -170,7 +170,7 @@ impl House {
         }
     }
 
-    async fn key(&self, purpose: Purpose) -> Arc<DataKey> {
+    pub(crate) async fn key(&self, purpose: Purpose) -> Arc<DataKey> {
         self.keys.tenant_data_key(self.tenant, purpose).await.unwrap()
     }
 
@@ -365,6 +365,7 @@ impl House {
         )
         .await;
         self.custody(id().to_bytes(), now, late).await;
+        self.powers(session).await;
     }
 
     async fn people(&self, staff: &DataKey, seal: &dyn Fn(&DataKey, &Place) -> Vec<u8>, late: Timestamp) {

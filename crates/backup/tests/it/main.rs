@@ -9,4 +9,5 @@
 
 mod bits;
 mod house;
+mod powers;
 mod unbound;

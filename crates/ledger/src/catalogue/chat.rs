@@ -114,6 +114,22 @@ events! {
     shape |_e| { "table": by_name("conversations"), "type_id": Json::whole(3) }
     activity |e| if e.how == "list" { 8 } else { 4 };
 
+    /// A conversation was deleted, with its messages, closed tickets and keys, because nothing had happened
+    /// in it for as long as its bot keeps conversations.
+    "CHAT-1011I" "conversation.expired" ConversationExpired: Datastore 7, Info, Success, Accountability {
+        /// The conversation.
+        conversation: ConversationId,
+        /// The bot.
+        bot: BotName,
+        /// For how many days the bot keeps conversations.
+        days: u64,
+        /// How many messages it had.
+        messages: u64,
+        /// SHA-256 over the commitments of the destroyed keys, as in `subject.erased`.
+        proof: [u8; 32],
+    }
+    shape |e| { "table": by_name("conversations"), "type_id": Json::whole(3), "databucket": bucket(e.conversation) };
+
     /// Who answers in a conversation changed: a member of staff took it, or gave it back to the bot.
     "CHAT-1010I" "handoff.changed" HandoffChanged: Api 3, Info, Success, Activity {
         /// The conversation.

@@ -30,8 +30,8 @@ pub use backup::{
 };
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
-    ConversationClosed, ConversationOpened, HandoffChanged, HandoffRequested, MessageAccepted, RecordRefused,
-    ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
+    ConversationClosed, ConversationExpired, ConversationOpened, HandoffChanged, HandoffRequested,
+    MessageAccepted, RecordRefused, ReplySent, TicketOpened, TranscriptRead, TranscriptSearched,
 };
 pub use config::ConfigChanged;
 pub use edge::{

@@ -57,6 +57,8 @@ fn chat(all: &mut Samples, bot: &BotName) {
         all.add(&ConversationOpened { conversation, subject, bot: bot.clone(), release });
     }
     all.add(&ConversationClosed { conversation, why: "idle", messages: 12 });
+    let (bot, proof) = (bot.clone(), [0xcc; 32]);
+    all.add(&ConversationExpired { conversation, bot, days: 90, messages: 12, proof });
     all.add(&RecordRefused { table: Token::lossy("messages"), row: Token::lossy("019aac5b"), reason: "tag" });
     all.add(&HandoffRequested { conversation, by: "visitor" });
     all.add(&HandoffChanged { conversation, to: "agent" });

@@ -1,6 +1,8 @@
 //! Conversations, messages and tickets.
 
-use guard::action::{ListConversations, OpenConversation, PostMessage, ReadTranscript, ReplyToConversation};
+use guard::action::{
+    ListConversations, OpenConversation, PostMessage, ReadOwnData, ReadTranscript, ReplyToConversation,
+};
 use guard::{Actor, Resource, Role};
 use kernel::{MessageText, Note, TicketId, Title};
 use store::conversations::{ConversationState, Filter, Flow};
@@ -21,6 +23,7 @@ both!(
     changed_moved_and_missing_rows_break_the_chain,
     a_record_moved_to_another_row_does_not_open,
     conversations_are_listed_by_page_and_filter,
+    a_person_reaches_all_of_their_conversations_and_nobody_elses,
     one_agent_takes_a_waiting_conversation,
     a_flow_state_is_kept_and_dropped,
     a_ticket_is_opened_listed_and_closed,
@@ -248,6 +251,34 @@ async fn conversations_are_listed_by_page_and_filter(house: House) {
     let permit = tenancy.permit::<ListConversations>(&manager, &whole);
     let counted = house.db.read(move |tx| conversations::count(tx, &permit)).await.unwrap();
     assert_eq!(counted, [(ConversationState::Handoff, 1), (ConversationState::Open, 4)]);
+}
+
+async fn a_person_reaches_all_of_their_conversations_and_nobody_elses(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    tenancy.chat(&house).await;
+    let mut mine = vec![tenancy.chat(&house).await];
+    let person = mine[0].subject;
+    for _ in 0..6 {
+        mine.push(tenancy.try_chat(&house, person).await.unwrap());
+    }
+    tenancy.say(&house, &mine[2], "one").await.unwrap();
+    tenancy.say(&house, &mine[2], "two").await.unwrap();
+
+    let permit = || tenancy.permit::<ReadOwnData>(&mine[0].actor, &mine[0].resource);
+    let inside = permit();
+    let sum = house.db.read(move |tx| conversations::sum_of_person(tx, &inside)).await.unwrap();
+    assert_eq!(sum, (7, 2));
+    let (mut found, mut before) = (Vec::new(), None);
+    loop {
+        let (inside, last) = (permit(), before.take());
+        let read = move |tx: &mut store::Read<'_>| conversations::of_person(tx, &inside, last.as_ref(), 3);
+        let page = house.db.read(read).await.unwrap();
+        let Some(last) = page.last() else { break };
+        before = Some(last.clone());
+        found.extend(page.into_iter().map(|row| row.id));
+    }
+    mine.sort_by_key(|chat| std::cmp::Reverse(kernel::Id::to_bytes(chat.id)));
+    assert_eq!(found, mine.iter().map(|chat| chat.id).collect::<Vec<_>>());
 }
 
 async fn one_agent_takes_a_waiting_conversation(house: House) {
