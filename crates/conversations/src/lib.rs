@@ -8,11 +8,8 @@
 
 mod erase;
 mod error;
-<<<<<<< ours
-mod holds;
-=======
 mod expire;
->>>>>>> theirs
+mod holds;
 mod live;
 mod open;
 mod own;

@@ -53,11 +53,7 @@ pub(crate) enum Bound {
 }
 
 /// Each with its name and what beside the tenant is its key.
-<<<<<<< ours
-const TABLES: [(Bound, &str, &[&str]); 15] = [
-=======
-const TABLES: [(Bound, &str, &[&str]); 21] = [
->>>>>>> theirs
+const TABLES: [(Bound, &str, &[&str]); 22] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
