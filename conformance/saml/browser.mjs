@@ -115,7 +115,7 @@ async function login(who, name) {
 // Setting it up. ----------------------------------------------------------------------------------
 
 const owner = await desk.person("Olive Owner");
-await accepted("the first owner enrols", () => owner.enrol(desk.ready.enrolment, "owner@desk.example"));
+await accepted("the first owner enrols", () => owner.enrolWithPasskey(desk.ready.enrolment, "owner@desk.example"));
 
 const certificates = (xml, use) => {
   const found = xml.match(new RegExp(`use="${use}"[\\s\\S]*?<ds:X509Certificate>([^<]+)<`));

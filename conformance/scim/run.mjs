@@ -111,13 +111,37 @@ await checks.check("somebody who works here is taken over by the directory and s
   carolId = made.body.id;
   expect((await house.status(carol)) === 200, "she was signed out");
 });
-await checks.check("whoever is deactivated is signed out within two seconds", async () => {
+const keys = {};
+await checks.check("she has a key for a program, and answers for an account that has another", async () => {
+  const robot = house.say("user", "service", "night robot", "--answers", "carol@corp.example");
+  house.say("role", "grant", robot, "support_agent", "--reason", "answers at night");
+  Object.assign(keys, { own: house.key("carol@corp.example"), robot: house.key(robot) });
+  for (const [whose, key] of Object.entries(keys)) {
+    expect((await house.opens(key)) === 200, `${whose}: ${await house.opens(key)}`);
+  }
+});
+await checks.check("whoever is deactivated is signed out within two seconds, and their keys open nothing", async () => {
   const before = performance.now();
   const off = await ask("PATCH", `/Users/${carolId}`, { Operations: [{ op: "Replace", path: "active", value: "False" }] });
   expect(off.status === 200, off.text);
-  while ((await house.status(carol)) === 200) expect(performance.now() - before < 10_000, "still signed in");
-  figures.deprovision_ms = Math.round(performance.now() - before);
-  expect(figures.deprovision_ms < 2000, `${figures.deprovision_ms} ms`);
+  // The session, the key, and the key of the account that she answers for: each asked without pause.
+  const dead = async (figure, still) => {
+    while (await still()) expect(performance.now() - before < 10_000, `${figure}: still good`);
+    figures[figure] = Math.round(performance.now() - before);
+    expect(figures[figure] < 2000, `${figure}: ${figures[figure]}`);
+  };
+  await Promise.all([
+    dead("deprovision_ms", async () => (await house.status(carol)) === 200),
+    dead("deprovision_key_ms", async () => (await house.opens(keys.own)) !== 401),
+    dead("deprovision_service_ms", async () => (await house.opens(keys.robot)) !== 401),
+  ]);
+});
+await checks.check("whoever comes back has no session, and their old keys stay ended", async () => {
+  const toggle = (active) => ask("PATCH", `/Users/${carolId}`, { Operations: [{ op: "Replace", path: "active", value: active }] });
+  expect((await toggle("True")).status === 200, "she was not enabled");
+  expect((await house.status(carol)) !== 200, "her session goes on");
+  for (const key of Object.values(keys)) expect((await house.opens(key)) === 401, "a key opens again");
+  expect((await toggle("False")).status === 200, "she was not disabled again");
 });
 await checks.check("the last owner stays, and the directory is told why", async () => {
   const made = await ask("POST", "/Users", person("olive"));

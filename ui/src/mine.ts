@@ -118,6 +118,9 @@ async function copy(pass: Pass): Promise<void> {
 
 async function erase(pass: Pass, all: readonly Pass[]): Promise<void> {
   const response = await ask(pass, "person/erase", { erase: "everything-of-mine" });
+  // A refusal says why, in words for the person: a legal hold, for example. A failure does not.
+  const why = response.status === 403 ? fields(await response.text()) : null;
+  if (why) return tell(`${String(why["detail"])} ${String(why["mend"])}`);
   if (!response.ok) return tell("Nothing was erased. Try again in a minute.");
   for (const { place, key, id } of all) if (id === pass.id) place.removeItem(key);
   part("mine").hidden = true;

@@ -124,6 +124,47 @@ pub(crate) const CLAIMS: &[Claim] = &[
         stands_on: &["guard.step_up"],
     },
     Claim {
+        sentence: "no key is kept and no owner made by a proof that can be phished, nor policies and sign-in rules \
+                   changed",
+        of: r#"permit (principal is User,
+                       action in [Action::"key-change", Action::"iam.grant-owner", Action::"policy-change",
+                                  Action::"connection.manage"], resource)
+               when { principal.assurance < 3 };"#,
+        stands_on: &["guard.phishing_resistant"],
+    },
+    Claim {
+        sentence: "nobody makes themselves an owner",
+        of: r#"permit (principal is User, action == Action::"iam.grant-owner", resource is Account)
+               when { resource.user == principal };"#,
+        stands_on: &["separation.own_roles"],
+    },
+    Claim {
+        sentence: "nothing under a legal hold is erased, by whomever or by the calendar",
+        of: r"permit (principal, action, resource is Person) when { resource.held };",
+        stands_on: &["guard.legal_hold", "guard.legal_hold_own"],
+    },
+    Claim {
+        sentence: "nobody lifts a legal hold that they placed, nor the operator one that no member of staff placed",
+        of: r#"permit (principal, action == Action::"privacy.lift-hold", resource)
+               when {
+                   (principal is User && resource has author && resource.author == principal) ||
+                   (principal is Service && !(resource has author))
+               };"#,
+        stands_on: &["separation.own_hold"],
+    },
+    Claim {
+        sentence: "whoever keeps the keys lifts no legal hold",
+        of: r#"permit (principal is User, action == Action::"privacy.lift-hold", resource)
+               unless { principal.grants.key_custodian.isEmpty() && !principal.custom.keys };"#,
+        stands_on: &["separation.custodian_people"],
+    },
+    Claim {
+        sentence: "people are erased by privacy officers and by nobody else among people",
+        of: r#"permit (principal is User, action == Action::"privacy.erase", resource)
+               when { principal.grants.privacy_officer.isEmpty() && principal.custom.here.isEmpty() };"#,
+        stands_on: &[],
+    },
+    Claim {
         sentence: "no transcript is opened without a stated reason",
         of: r#"permit (principal is User, action == Action::"transcript.read", resource)
                when { !context.purpose };"#,
@@ -148,7 +189,8 @@ pub(crate) const CLAIMS: &[Claim] = &[
         sentence: "no role of a tenant's own changes roles, policies or sign-in rules",
         of: r#"permit (principal is User,
                        action in [Action::"policy-change", Action::"connection.manage", Action::"iam.invite",
-                                  Action::"iam.grant-role", Action::"iam.revoke-role", Action::"iam.reset-mfa"],
+                                  Action::"iam.grant-role", Action::"iam.grant-owner", Action::"iam.enable",
+                                  Action::"iam.revoke-role", Action::"iam.reset-mfa"],
                        resource)
                when { principal.grants.owner.isEmpty() && principal.grants.security_admin.isEmpty() };"#,
         stands_on: &[],

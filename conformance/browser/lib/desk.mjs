@@ -4,7 +4,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { totp } from "./authenticator.mjs";
+import { addAuthenticator, totp } from "./authenticator.mjs";
 import { openBrowser } from "./browser.mjs";
 import { Checks, expect } from "./checks.mjs";
 
@@ -158,6 +158,14 @@ class Person {
     this.seed = await this.page.locator("#letters").innerText();
     await this.page.fill("#code", totp(this.seed));
     await this.press("Finish");
+    await this.arrived("/enrol/codes");
+  }
+
+  /** Enrols with a passkey, which weighty acts ask for. */
+  async enrolWithPasskey(invitation, email) {
+    this.authenticator = await addAuthenticator(this.page);
+    await this.begin(invitation, email);
+    await this.press("Make a passkey");
     await this.arrived("/enrol/codes");
   }
 

@@ -5,8 +5,8 @@ use kernel::{ConversationId, EventId, ReleaseId, TenantId, TicketId, Timestamp, 
 use store::dump::Table;
 use store::{FromValue, Value};
 use store::{
-    access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, identities,
-    policies, settings, tickets, users,
+    access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, holds,
+    identities, policies, settings, tickets, users,
 };
 use vault::{Place, Purpose};
 
@@ -142,6 +142,11 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
         ("break_glass_uses", "finding") => {
             |row, tenant| identity(row, access_requests::finding_place(tenant, row.get("session")?))
         }
+        ("legal_holds", "reason") => |row, tenant| identity(row, holds::reason_place(tenant, row.get("id")?)),
+        ("legal_holds", "lift_reason") => |row, tenant| {
+            let key = KeyOf::Tenant(&[Purpose::Identity], row.get("lift_gen")?);
+            Some((holds::lift_place(tenant, row.get("id")?), key))
+        },
         ("api_keys", "name") => |row, tenant| identity(row, api_keys::name_place(tenant, row.get("id")?)),
         ("api_keys", "sources") => {
             |row, tenant| identity(row, api_keys::sources_place(tenant, row.get("id")?))

@@ -222,7 +222,16 @@ impl Entrance for Desk {
             }
             Act::RequestAccess | Act::MakeApiKey | Act::ManageOwnAccount => own_account(tenant, actor),
             Act::ReadUsers if need.path("id").is_none() => Ok(Resource::Tenant(tenant)),
-            Act::ReadUsers | Act::DisableUser | Act::GrantRole | Act::RevokeRole | Act::ResetFactors => {
+            Act::LiftHold => {
+                let found = self.holds().resource(tenant, need.parse("hold")?).await.map_err(found)?;
+                found.ok_or_else(nothing)
+            }
+            Act::ReadUsers
+            | Act::DisableUser
+            | Act::EnableUser
+            | Act::GrantRole
+            | Act::RevokeRole
+            | Act::ResetFactors => {
                 let user: UserId = need.parse("id")?;
                 let row =
                     self.db.read(move |tx| store::users::find(tx, tenant, user)).await.map_err(found)?;

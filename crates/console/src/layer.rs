@@ -25,7 +25,7 @@ struct ProblemPage<'a> {
 }
 
 /// The rules that somebody can satisfy by proving again who they are.
-const PROVABLE: [&str; 2] = ["`guard.second_factor`", "`guard.step_up`"];
+const PROVABLE: [&str; 3] = ["`guard.second_factor`", "`guard.step_up`", "`guard.phishing_resistant`"];
 
 /// Shows problems as pages.
 pub(crate) async fn pages(request: Request, next: Next) -> Response {

@@ -16,6 +16,7 @@ mod conversations;
 mod desk;
 mod doorstep;
 mod enrol;
+mod holds;
 mod keys;
 mod layer;
 mod overview;
@@ -54,6 +55,7 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(proof_doors())
         .and(work_doors())
         .and(key_doors())
+        .and(hold_doors())
         .and(policy_doors())
         .and(people_doors())
         .and(program_doors())
@@ -71,6 +73,7 @@ fn doorstep_doors() -> Doors<Desk> {
     let key = "a passkey's answer is the proof itself";
     Doors::new()
         .public(get.clone(), "/assets/enrol.js", "a script without secrets", enrol::script)
+        .public(get.clone(), "/assets/onward.js", "a script without secrets", sso::script)
         .public(get.clone(), "/assets/{file}", "style, script and mark without secrets", assets::asset)
         .public(get.clone(), "/sign-in", "one signs in here", sign_in::page)
         .public(post.clone(), "/sign-in", "the password is the first proof", sign_in::password)
@@ -213,6 +216,16 @@ fn key_doors() -> Doors<Desk> {
         .guarded(post, "/keys/requests/{request}/cancel", keys::cancel)
 }
 
+/// What the law wants kept.
+fn hold_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new().guarded(get, "/holds", holds::page).guarded(post.clone(), "/holds", holds::place).guarded(
+        post,
+        "/holds/{hold}/lift",
+        holds::lift,
+    )
+}
+
 /// Who may do what, and how that changes.
 fn policy_doors() -> Doors<Desk> {
     let (get, post) = (Method::GET, Method::POST);
@@ -270,6 +283,7 @@ fn people_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/users/{id}/grant", users::grant)
         .guarded(post.clone(), "/users/{id}/revoke", users::revoke)
         .guarded(post.clone(), "/users/{id}/disable", users::disable)
+        .guarded(post.clone(), "/users/{id}/enable", users::enable)
         .guarded(post.clone(), "/users/{id}/reset", users::reset)
         .guarded(post.clone(), "/invites", users::invite)
         .guarded(post.clone(), "/invites/{invite}/withdraw", users::withdraw)

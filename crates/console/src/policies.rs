@@ -7,7 +7,7 @@ use doors::{Authorized, Form, Path, Query};
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, ReadUsers, RollBackPolicy};
 use guard::{Act, Circumstances, INVARIANTS, Permit, PolicyFiles, Role};
 use kernel::{Reason, UserId};
-use rulebook::{Explained, Thing, Trial, VersionLine, VersionState, Who, difference};
+use rulebook::{Explained, Stated, Thing, Trial, VersionLine, VersionState, Who, difference};
 use serde::Deserialize;
 
 use crate::Desk;
@@ -137,7 +137,7 @@ async fn explain(
             by_address(desk, permit, who).await?.ok_or_else(|| refuse("There is nobody of that name."))?,
         ),
     };
-    Ok(Some(desk.rulebook.explain(permit, &who, act, &thing, reason).await?))
+    Ok(Some(desk.rulebook.explain(permit, &who, act, &thing, Stated { reason, ..Stated::default() }).await?))
 }
 
 /// Somebody by their address, for whoever may see the staff.

@@ -3,7 +3,7 @@
 
 use axum::extract::State;
 use doors::{Authorized, Form, Path};
-use federation::saml::{Encryption, PinnedCertificate, SamlSettings};
+use federation::saml::{Binding, Encryption, PinnedCertificate, SamlSettings};
 use guard::action::ManageConnections;
 use identity::connections::{Draft, DraftProvider, Metadata, Provider};
 use kernel::{ConnectionId, Timestamp};
@@ -32,6 +32,9 @@ pub(crate) struct SamlWords {
     pub(crate) accept_oaep_sha1: bool,
     pub(crate) response_suffices: bool,
     pub(crate) sign_requests: bool,
+    /// How our requests go, when the provider leaves no choice.
+    pub(crate) only: Option<&'static str>,
+    pub(crate) send_by_form: bool,
     pub(crate) subject_attribute: String,
     pub(crate) certificates: Vec<CertificateWords>,
 }
@@ -57,6 +60,12 @@ impl SamlWords {
             accept_oaep_sha1: settings.accept_oaep_sha1,
             response_suffices: settings.response_signature_suffices,
             sign_requests: settings.sign_requests,
+            only: match (&settings.idp_sign_on_form, settings.idp_sign_on.binding) {
+                (Some(_), _) => None,
+                (None, Binding::Redirect) => Some("by redirect: the provider takes no forms"),
+                (None, Binding::Post) => Some("by a form: the provider takes no redirects"),
+            },
+            send_by_form: settings.send_by_form,
             subject_attribute: settings.subject_attribute.clone().unwrap_or_default(),
             certificates: settings
                 .idp_certificates
@@ -125,6 +134,7 @@ pub(crate) struct MessagesForm {
     accept_oaep_sha1: Option<String>,
     response_suffices: Option<String>,
     sign_requests: Option<String>,
+    send_by_form: Option<String>,
     subject_attribute: String,
 }
 
@@ -145,6 +155,7 @@ pub(crate) async fn set(
     saml.accept_oaep_sha1 = form.accept_oaep_sha1.is_some();
     saml.response_signature_suffices = form.response_suffices.is_some();
     saml.sign_requests = form.sign_requests.is_some();
+    saml.send_by_form = form.send_by_form.is_some();
     saml.subject_attribute = (!subject.is_empty()).then(|| subject.to_owned());
     desk.identity.set_connection(leave.into_permit(), connection, &name, settings, &via).await?;
     see(&format!("/connections/{connection}?done=saved"))

@@ -4,7 +4,7 @@
 //! Everything that is answered here is SCIM: resources, lists and errors, `application/scim+json`.
 
 use axum::body::Bytes;
-use axum::extract::{OriginalUri, State};
+use axum::extract::{FromRequestParts, OriginalUri, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use doors::cookie::SessionSecret;
@@ -264,13 +264,19 @@ pub(crate) struct Asked {
     version: Option<u64>,
 }
 
-impl Asked {
-    fn of(id: &str, uri: &Uri, headers: &HeaderMap) -> Result<Self, Trouble> {
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Trouble;
+
+    async fn from_request_parts(parts: &mut Parts, house: &S) -> Result<Self, Trouble> {
+        let id: Result<Path<String>, _> = Path::from_request_parts(parts, house).await;
+        let Path(id) = id.map_err(|_| ScimError::not_found())?;
+        let OriginalUri(uri) =
+            OriginalUri::from_request_parts(parts, house).await.unwrap_or_else(|e| match e {});
         Ok(Self {
-            id: id_of(id)?,
-            kind: kind_of(uri),
+            id: id_of(&id)?,
+            kind: kind_of(&uri),
             shape: Shape::of_query(uri.query().unwrap_or_default())?,
-            version: wanted_version(headers)?,
+            version: wanted_version(&parts.headers)?,
         })
     }
 }
@@ -279,13 +285,11 @@ impl Asked {
 pub(crate) async fn replace(
     leave: Authorized<ProvisionDirectory>,
     State(desk): State<Desk>,
-    Path(id): Path<String>,
+    asked: Asked,
     ByDoor(via): ByDoor,
-    OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let asked = Asked::of(&id, &uri, &headers)?;
     let resource = Resource::of_body(asked.kind, &json_of(&headers, &body)?)?;
     let permit = leave.into_permit();
     let done = desk.identity.directory_replace(permit, asked.id, resource, asked.version, &via).await?;
@@ -296,13 +300,11 @@ pub(crate) async fn replace(
 pub(crate) async fn patch(
     leave: Authorized<ProvisionDirectory>,
     State(desk): State<Desk>,
-    Path(id): Path<String>,
+    asked: Asked,
     ByDoor(via): ByDoor,
-    OriginalUri(uri): OriginalUri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer {
-    let asked = Asked::of(&id, &uri, &headers)?;
     check_type(&headers)?;
     let (entry, patch) = ((asked.kind, asked.id), Patch::of_body(&body)?);
     let permit = leave.into_permit();
@@ -314,12 +316,9 @@ pub(crate) async fn patch(
 pub(crate) async fn delete(
     leave: Authorized<ProvisionDirectory>,
     State(desk): State<Desk>,
-    Path(id): Path<String>,
+    asked: Asked,
     ByDoor(via): ByDoor,
-    OriginalUri(uri): OriginalUri,
-    headers: HeaderMap,
 ) -> Answer {
-    let asked = Asked::of(&id, &uri, &headers)?;
     let entry = (asked.kind, asked.id);
     desk.identity.directory_delete(leave.into_permit(), entry, asked.version, &via).await?;
     Ok(StatusCode::NO_CONTENT.into_response())

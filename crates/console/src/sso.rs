@@ -2,13 +2,14 @@
 //! providers make browsers post, and their word that a session has ended.
 //!
 //! One is sent away by a link and not by a form: our pages send forms to this house and nowhere else,
-//! and browsers hold that against a form's redirects too.
+//! and browsers hold that against a form's redirects too. The one exception is the page that carries a login
+//! request to a provider that takes forms: its form leads to that provider's origin, and nowhere beyond.
 
 use askama::Template;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use doors::cookie::SessionSecret;
-use doors::{Form, Path, Query};
+use doors::{Form, FormsTo, Path, Query};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use identity::connections::{Finished, LogoutMessage, Offer, Parted, Wish};
 use identity::{IdentityError, Refused};
@@ -55,12 +56,41 @@ pub(crate) async fn start(
     depart(&desk, connection, wish).await
 }
 
+#[derive(Template)]
+#[template(path = "sso_onward.html")]
+struct OnwardPage {
+    action: String,
+    host: String,
+    fields: Vec<(&'static str, Secret<String>)>,
+}
+
 /// Sends the browser to a provider.
 pub(crate) async fn depart(desk: &Desk, connection: ConnectionId, wish: Wish) -> Answer {
     let there = desk.identity.depart(connection, wish, None).await?;
-    let mut response = see(there.to.expose())?;
+    let mut response = match there.form {
+        None => see(there.to.expose())?,
+        Some(fields) => onward(there.to.expose(), fields)?,
+    };
     remember(&mut response, &there.ceremony);
     Ok(response)
+}
+
+/// A page whose form goes to the provider by itself, or by its button where no script runs.
+fn onward(action: &str, fields: Vec<(&'static str, Secret<String>)>) -> Answer {
+    let to = FormsTo::origin_of(action).ok_or_else(nothing)?;
+    let host = action.split('/').nth(2).unwrap_or_default().to_owned();
+    let mut response = html(&OnwardPage { action: action.to_owned(), host, fields })?;
+    response.extensions_mut().insert(to);
+    Ok(response)
+}
+
+/// `GET /assets/onward.js`: sends the form of that page.
+pub(crate) async fn script() -> impl IntoResponse {
+    let headers = [
+        (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
+        (header::CACHE_CONTROL, "private, max-age=300"),
+    ];
+    (headers, include_str!("../assets/onward.js"))
 }
 
 /// `GET /sso/oidc/callback`

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use doors::{Authorized, Form, Path, Query};
-use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
+use guard::action::{DisableUser, EnableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
 use guard::{Act, Actor, Circumstances, Grant, Permit, Resource, Role, Scope};
 use identity::review::Reviewed;
 use identity::{Factors, UserState, UserView};
@@ -210,6 +210,10 @@ struct One {
     roles: Vec<(&'static str, &'static str)>,
     grants: bool,
     disables: bool,
+    /// Whether they may let the account in again, when they have proved who they are a moment ago.
+    enables: bool,
+    /// That they prove it is all that lacks for it.
+    confirm: bool,
     resets: bool,
     sessions: Vec<Sitting>,
     service: bool,
@@ -266,6 +270,13 @@ pub(crate) async fn one(
     let shell = shell(&desk, &leave, "Person", "/users").after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let able = |act| may_to(&desk, permit.actor(), act, permit.resource());
+    let enable = desk.guard.decide(
+        Act::EnableUser,
+        permit.actor(),
+        permit.resource(),
+        &Circumstances::at(desk.world.now()),
+    );
+    let confirm = matches!(&enable, Err(denied) if denied.rule() == "guard.step_up");
     let (grants, disables, resets) = (able(Act::GrantRole), able(Act::DisableUser), able(Act::ResetFactors));
     let (actor, thing) = (permit.actor().clone(), permit.resource().clone());
     let again = || desk.guard.permit::<ReadUsers>(&actor, &thing, &Circumstances::at(desk.world.now()));
@@ -300,6 +311,8 @@ pub(crate) async fn one(
         roles: roles(&desk).await?,
         grants,
         disables,
+        enables: enable.is_ok(),
+        confirm,
         resets,
         sessions,
         service,
@@ -352,6 +365,26 @@ pub(crate) async fn disable(
 ) -> Answer {
     desk.identity.disable(leave.into_permit(), &via).await?;
     see(&format!("/users/{id}?done=disabled"))
+}
+
+/// Why. The reason is read by the door and is in the permit.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WhyForm {
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+/// `POST /users/{id}/enable`
+pub(crate) async fn enable(
+    leave: Authorized<EnableUser>,
+    State(desk): State<Desk>,
+    Path(id): Path<UserId>,
+    ByDoor(via): ByDoor,
+    Form(_): Form<WhyForm>,
+) -> Answer {
+    desk.identity.enable(leave.into_permit(), &via).await?;
+    see(&format!("/users/{id}?done=enabled"))
 }
 
 /// `POST /users/{id}/reset`: the link to enrol anew is in the answer, once.

@@ -2,16 +2,19 @@
 //! message, context, flow state and ticket that those keys seal. The rows stay, unreadable; chains and
 //! audit log still verify.
 //!
+//! What a legal hold keeps is not erased: the guard is asked once more, of the person, in the transaction
+//! of the act, and a refusal is recorded there.
+//!
 //! Not promised: that older backups forget (`docs/encryption.md` says when they do), nor that the
 //! memory of another process forgets before its cache ends. No process of the house opens anything with
 //! such a key: each reading asks the database whether the person was erased.
 
-use guard::Permit;
 use guard::action::EraseSubject;
+use guard::{Circumstances, Denied, Guard, Permit, Resource};
 use kernel::{ConversationId, SubjectId, Timestamp};
-use ledger::catalogue::SubjectErased;
-use ledger::leaf_hash;
-use store::{Db, Erases, Keychain, StoreError, Via, conversations, end_users, keys};
+use ledger::catalogue::{AccessDenied, SubjectErased};
+use ledger::{Token, leaf_hash};
+use store::{Db, Erases, Keychain, Knows, StoreError, Via, conversations, end_users, holds, keys};
 
 use crate::ConversationError;
 
@@ -27,29 +30,31 @@ pub struct Erased {
 /// Erases a person. The event, with the reason sealed beside it, is in the transaction of the act.
 ///
 /// # Errors
-/// [`StoreError::Missing`] when nobody of this id ever chatted here; else when the store fails. Erasing
-/// twice is no error.
+/// [`ConversationError::Kept`] when a legal hold keeps them; [`StoreError::Missing`] when nobody of this id
+/// ever chatted here; else when the store fails. Erasing twice is no error.
 pub async fn erase(
     db: &Db,
     keychain: &Keychain,
+    guard: &Guard,
     permit: Permit<EraseSubject>,
     subject: SubjectId,
     now: Timestamp,
     via: &Via,
 ) -> Result<Erased, ConversationError> {
-    destroy(db, keychain, permit, subject, now, via).await
+    destroy(db, keychain, guard, permit, subject, now, via).await
 }
 
 /// The same with any leave to erase.
-pub(crate) async fn destroy<A: Erases>(
+pub(crate) async fn destroy<A: Erases + Knows>(
     db: &Db,
     keychain: &Keychain,
+    guard: &Guard,
     permit: Permit<A>,
     subject: SubjectId,
     now: Timestamp,
     via: &Via,
 ) -> Result<Erased, ConversationError> {
-    let (tenant, via) = (permit.tenant(), via.clone());
+    let (tenant, via, guard) = (permit.tenant(), via.clone(), guard.clone());
     let scribe = keychain.scribe(tenant).await?;
     let pseudonym = scribe.pseudonym(subject)?;
     let erased = db
@@ -60,6 +65,13 @@ pub(crate) async fn destroy<A: Erases>(
                 || conversations::is_known(tx, &permit, subject)?;
             if !known {
                 return Err(StoreError::Missing { what: "person" });
+            }
+            let held = holds::keep(tx, tenant, subject)?;
+            if let Err(denied) = still(&guard, &permit, Resource::Person { tenant, subject, held }, now) {
+                let (resource, rule) = (Token::lossy("Person"), Token::lossy(denied.rule()));
+                let event = AccessDenied { action: A::NAME, resource, rule };
+                scribe.write(&event, permit.actor(), &via).map_err(StoreError::refuse)?.append(tx)?;
+                return Ok(Err(denied));
             }
             let proof = leaf_hash(&commitments.concat());
             let keys = keys::erase_subject(tx, tenant, subject, now)?;
@@ -72,11 +84,26 @@ pub(crate) async fn destroy<A: Erases>(
                 None => scribe.write(&event, permit.actor(), &via),
             };
             entry.map_err(StoreError::refuse)?.append(tx)?;
-            Ok(Erased { keys, proof })
+            Ok(Ok(Erased { keys, proof }))
         })
-        .await?;
+        .await?
+        .map_err(ConversationError::Kept)?;
     keychain.keyring().forget_subject(tenant, subject);
     Ok(erased)
+}
+
+/// Whether the leave to erase holds of this very person, as they stand now.
+fn still<A: Erases>(
+    guard: &Guard,
+    permit: &Permit<A>,
+    person: Resource,
+    now: Timestamp,
+) -> Result<Permit<A>, Denied> {
+    let mut at = Circumstances::at(now);
+    if let Some(reason) = permit.reason() {
+        at = at.because(reason.clone());
+    }
+    guard.permit::<A>(permit.actor(), &person, &at)
 }
 
 /// The person of a conversation, for whoever knows only that.

@@ -17,6 +17,18 @@ pub enum ConversationError {
     /// More messages are waiting for an answer than one person can have.
     #[error("the bot has not caught up yet")]
     TooFast,
+    /// What is under a legal hold is not erased.
+    #[error("a legal hold keeps this person")]
+    Kept(#[source] guard::Denied),
+    /// There is nothing left to keep.
+    #[error("the person was erased")]
+    Erased,
+    /// The act is done for a stated reason only.
+    #[error("no reason was stated")]
+    ReasonNeeded,
+    /// There is no such hold, or it was lifted before.
+    #[error("there is no such legal hold, or it was lifted before")]
+    NoHold,
     /// The memory.
     #[error("the store failed")]
     Store(#[from] StoreError),
@@ -54,6 +66,24 @@ impl From<&ConversationError> for Problem {
                 "Another member of staff answers in this conversation.",
                 "Ask them, or wait until they give it back.",
             ),
+            E::Kept(denied) => Problem::new(
+                ProblemKind::Forbidden,
+                format!("Nothing was erased. Refused by the rule `{}`: {}.", denied.rule(), denied.reason()),
+                denied.remedy().to_owned(),
+            ),
+            E::Erased => Problem::new(
+                ProblemKind::Conflict,
+                "This person was erased: there is nothing left to keep.",
+                "Look into the audit log for when and by whom.",
+            ),
+            E::ReasonNeeded => {
+                Problem::new(ProblemKind::Invalid, "A reason is needed for this.", "State why you do it.")
+            }
+            E::NoHold => Problem::new(
+                ProblemKind::Conflict,
+                "There is no such legal hold, or it was lifted before.",
+                "Reload the page and look again.",
+            ),
             E::Store(StoreError::Conflict { what: "erased person" | "erased subject" }) => Problem::new(
                 ProblemKind::Conflict,
                 "This conversation was erased.",
@@ -63,6 +93,11 @@ impl From<&ConversationError> for Problem {
                 ProblemKind::Throttled,
                 "The bot has not answered your last messages yet.",
                 "Wait for the answer, then send again.",
+            ),
+            E::Store(StoreError::Missing { what: "person" }) => Problem::new(
+                ProblemKind::NotFound,
+                "There is no such person here.",
+                "Look for their conversation, and name that.",
             ),
             E::Store(StoreError::Missing { .. }) => Problem::new(
                 ProblemKind::NotFound,

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use guard::Circumstances;
 use guard::action::ExpireConversation;
+use guard::{Circumstances, Resource};
 use kernel::{BotName, SubjectId, TenantId};
 use ledger::catalogue::ConversationExpired;
 use ledger::leaf_hash;
 use store::conversations::Conversation;
-use store::{StoreError, Via, retention};
+use store::{StoreError, Via, holds, retention};
 
 use crate::{ConversationError, Conversations};
 
@@ -20,7 +20,8 @@ const DAY: u64 = 24 * 60 * 60;
 
 impl Conversations {
     /// Deletes every conversation with a bot in which nothing happened for `days`, with its messages, closed
-    /// tickets and keys; each with its event, in the same transaction. One about which a ticket is open stays.
+    /// tickets and keys; each with its event, in the same transaction. One about which a ticket is open stays,
+    /// and so does one whose person a legal hold keeps.
     /// Gives how many were deleted. May be stopped at any moment, and goes on the next time.
     ///
     /// Not promised: that older backups forget. A conversation that comes back with one is deleted again.
@@ -58,7 +59,15 @@ impl Conversations {
         )?;
         let before = now.before(Duration::from_secs(u64::from(days) * DAY));
         let scribe = self.0.keys.scribe(tenant).await?;
+        let guard = self.0.guard.clone();
         let gone = self.0.db.write(move |tx| {
+            // A hold can have been placed since the conversation was found.
+            let subject = conversation.subject;
+            let person = Resource::Person { tenant, subject, held: holds::keep(tx, tenant, subject)? };
+            let kept = guard.permit::<ExpireConversation>(&core, &person, &Circumstances::at(now)).is_err();
+            if kept {
+                return Ok(false);
+            }
             let Some(expired) = retention::expire(tx, &leave, before)? else { return Ok(false) };
             let event = ConversationExpired {
                 conversation: conversation.id,

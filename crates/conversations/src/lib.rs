@@ -9,6 +9,7 @@
 mod erase;
 mod error;
 mod expire;
+mod holds;
 mod live;
 mod open;
 mod own;
@@ -32,6 +33,7 @@ use wire::turn::EngineService;
 
 pub use erase::{Erased, erase, person_of};
 pub use error::ConversationError;
+pub use holds::{HoldOn, HoldView, Holds};
 pub use live::{Live, Signal, Watch};
 pub use open::{Opened, Opening};
 pub use own::{Belongings, Export, Piece};

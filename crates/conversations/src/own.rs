@@ -120,7 +120,7 @@ impl Conversations {
     /// [`crate::erase`] for what is promised and what is not.
     ///
     /// # Errors
-    /// When the store fails.
+    /// [`ConversationError::Kept`] when a legal hold keeps them, which they are told; else when the store fails.
     pub async fn erase_own(
         &self,
         permit: Permit<EraseOwnData>,
@@ -128,6 +128,6 @@ impl Conversations {
     ) -> Result<Erased, ConversationError> {
         let (inner, now) = (&self.0, self.0.world.now());
         let subject = permit.subject().ok_or(StoreError::Missing { what: "person" })?;
-        destroy(&inner.db, &inner.keys, permit, subject, now, via).await
+        destroy(&inner.db, &inner.keys, &inner.guard, permit, subject, now, via).await
     }
 }

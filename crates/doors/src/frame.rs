@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use http::HeaderName;
 use kernel::{Problem, ProblemKind, RequestId, World};
 
-use crate::headers::{self, Flavour};
+use crate::headers::{self, Flavour, FormsTo};
 use crate::refusal::{Refusal, nothing_here, stamp};
 use crate::standing::Word;
 
@@ -36,7 +36,8 @@ pub(crate) async fn frame(State(frame): State<Frame>, mut request: Request, next
         Ok(response) => response,
         Err(panic) => caught(id, route.as_deref(), panic),
     };
-    headers::secure(response.headers_mut(), frame.flavour);
+    let forms: Option<FormsTo> = response.extensions_mut().remove();
+    headers::secure(response.headers_mut(), frame.flavour, forms.as_ref());
     word.take(response.headers_mut());
     stamp(response, id)
 }

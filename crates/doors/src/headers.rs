@@ -18,6 +18,29 @@ pub const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'se
     img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; \
     require-trusted-types-for 'script'; trusted-types wardroom-proof";
 
+/// Put among the extensions of a page's answer: besides this house, the page's form may be sent there. For
+/// the one page that carries a message of ours to somebody's identity provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormsTo(String);
+
+impl FormsTo {
+    /// The origin of an address, if it is https, or http on this very machine.
+    pub fn origin_of(address: &str) -> Option<Self> {
+        let uri: http::Uri = address.parse().ok()?;
+        let (scheme, authority) = (uri.scheme_str()?, uri.authority()?);
+        let loopback = matches!(authority.host(), "localhost" | "127.0.0.1" | "[::1]");
+        let fits = scheme == "https" || (scheme == "http" && loopback);
+        let plain = authority.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b".-:[]".contains(&b));
+        (fits && plain).then(|| Self(format!("{scheme}://{authority}")))
+    }
+
+    /// The policy of pages with this origin added.
+    fn policy(&self) -> Option<HeaderValue> {
+        let widened = PAGE_CSP.replace("form-action 'self'", &format!("form-action 'self' {}", self.0));
+        HeaderValue::from_str(&widened).ok()
+    }
+}
+
 const API_CSP: &str = "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'";
 
 const fn name(text: &'static str) -> HeaderName {
@@ -25,8 +48,9 @@ const fn name(text: &'static str) -> HeaderName {
 }
 
 /// Sets the headers. A handler can choose its own `cache-control` and `cross-origin-resource-policy`
-/// (a public script must be loadable by other sites); the others are set whatever it chose.
-pub(crate) fn secure(headers: &mut HeaderMap, flavour: Flavour) {
+/// (a public script must be loadable by other sites), and where a page's form leads ([`FormsTo`]); the others are
+/// set whatever it chose.
+pub(crate) fn secure(headers: &mut HeaderMap, flavour: Flavour, forms: Option<&FormsTo>) {
     let csp = match flavour {
         Flavour::Api => API_CSP,
         Flavour::Page => PAGE_CSP,
@@ -46,9 +70,41 @@ pub(crate) fn secure(headers: &mut HeaderMap, flavour: Flavour) {
     for (name, value) in always {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    if let Some(policy) = forms.filter(|_| flavour == Flavour::Page).and_then(FormsTo::policy) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     let unless_set =
         [(header::CACHE_CONTROL, "no-store"), (name("cross-origin-resource-policy"), "same-origin")];
     for (name, value) in unless_set {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_to_the_origin_of_its_address_and_widens_nothing_else() {
+        let policy = |flavour, address: &str| {
+            let mut headers = HeaderMap::new();
+            secure(&mut headers, flavour, FormsTo::origin_of(address).as_ref());
+            headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().to_owned()
+        };
+        let page = policy(Flavour::Page, "https://idp.example:8443/sso?x=1");
+        assert!(page.contains("form-action 'self' https://idp.example:8443; frame-ancestors"), "{page}");
+        assert_eq!(page.replace(" https://idp.example:8443", ""), PAGE_CSP);
+        assert_eq!(policy(Flavour::Api, "https://idp.example/sso"), API_CSP);
+        assert!(policy(Flavour::Page, "http://127.0.0.1:99/sso").contains("'self' http://127.0.0.1:99;"));
+        for bad in [
+            "http://idp.example/sso",
+            "javascript:alert(1)",
+            "https://a@idp.example/",
+            "https://idp.example; script-src *",
+            "/sso",
+            "",
+        ] {
+            assert_eq!(policy(Flavour::Page, bad), PAGE_CSP, "{bad}");
+        }
     }
 }

@@ -32,7 +32,7 @@ mod standing;
 pub use authorized::Authorized;
 pub use body::{Form, Json};
 pub use entrance::{Arrival, Decision, Entrance, REASON_HEADER, ResourceNeed};
-pub use headers::{Flavour, PAGE_CSP};
+pub use headers::{Flavour, FormsTo, PAGE_CSP};
 pub use params::{Path, Query};
 pub use refusal::{Refusal, problem_of};
 pub use route::{BODY_LIMIT, Doors, DoorsError, Proven, RouteTable, Way};

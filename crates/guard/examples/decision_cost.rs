@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             user: world.id(),
             tenant: visitor.tenant,
             grants: vec![Grant::everywhere(role)],
-            assurance: 2,
+            assurance: 3,
             authenticated_at: world.now(),
             session: world.id(),
         })

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::ResourceKind::{self, Account, Bot, Conversation, Release, Tenant};
+use crate::ResourceKind::{self, Account, Bot, Conversation, Hold, Person, Release, Tenant};
 use crate::role::NameError;
 
 mod sealed {
@@ -73,10 +73,10 @@ actions! {
     /// See which conversations one has had here, and take a copy of all that was said in them.
     ReadOwnData, "chat.export-own", "chat", [Conversation];
     /// Be erased: have one's own keys destroyed, for good.
-    EraseOwnData, "chat.erase-own", "chat", [Conversation];
+    EraseOwnData, "chat.erase-own", "chat", [Conversation, Person];
 
     /// Delete a conversation whose time of retention is over.
-    ExpireConversation, "retention.expire", "retention", [Conversation];
+    ExpireConversation, "retention.expire", "retention", [Conversation, Person];
 
     /// See which conversations there are: times, states, sizes and who answers, never content.
     ListConversations, "transcript.list", "transcript", [Tenant, Bot, Conversation];
@@ -109,10 +109,15 @@ actions! {
     InviteUser, "iam.invite", "iam", [Tenant];
     /// Disable an account, which ends its sessions.
     DisableUser, "iam.disable", "iam", [Account];
+    /// Enable an account that was disabled. What had ended with it stays ended. Needs a fresh proof.
+    EnableUser, "iam.enable", "iam", [Account];
     /// Make a role of actions, change what it gives, or end it. Needs a fresh proof.
     DefineRole, "iam.define-role", "iam", [Tenant];
     /// Grant a role to somebody else.
     GrantRole, "iam.grant-role", "iam", [Account];
+    /// Make somebody an owner; asked besides the leave to grant, to invite or to agree. Needs a fresh proof
+    /// that cannot be phished.
+    GrantOwner, "iam.grant-owner", "iam", [Tenant, Account];
     /// Take a role away.
     RevokeRole, "iam.revoke-role", "iam", [Account];
     /// Remove somebody's second factors so that they must enrol again.
@@ -187,7 +192,13 @@ actions! {
     /// Put a backup in the place of the database.
     RestoreBackup, "backup.restore", "backup", [Tenant];
     /// Erase a person who chats: destroy their keys, for good.
-    EraseSubject, "privacy.erase", "privacy", [Tenant];
+    EraseSubject, "privacy.erase", "privacy", [Tenant, Person];
+    /// See what is kept under a legal hold, since when and why.
+    ReadHolds, "privacy.list-holds", "privacy", [Tenant, Hold];
+    /// Place a legal hold on a person who chats, on a conversation, or on everybody.
+    PlaceHold, "privacy.hold", "privacy", [Tenant];
+    /// Lift a legal hold that somebody else placed. Needs a fresh proof.
+    LiftHold, "privacy.lift-hold", "privacy", [Hold];
 }
 
 impl Act {

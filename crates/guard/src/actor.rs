@@ -57,7 +57,9 @@ pub struct Staff {
     pub tenant: TenantId,
     /// The grants that hold now; expired ones must not be among them.
     pub grants: Vec<Grant>,
-    /// Authenticator assurance level, 1 to 3 (NIST SP 800-63B): 2 is a second factor.
+    /// The level of their last proof: 1 is one factor, 2 is two, 3 is two of which one resists phishing. The
+    /// levels are those of NIST SP 800-63B but for one thing: that the key of a passkey cannot leave its device,
+    /// which NIST asks for at level 3, is not checked here.
     pub assurance: u8,
     /// When they last proved who they are.
     pub authenticated_at: Timestamp,
@@ -99,7 +101,7 @@ impl Program {
             user: self.owner,
             tenant: self.tenant,
             grants: self.grants.clone(),
-            assurance: 2,
+            assurance: 3,
             authenticated_at: now,
             session: SessionId::from_bytes([0; 16]),
         })

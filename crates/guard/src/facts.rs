@@ -193,6 +193,19 @@ impl Words {
                 attributes.insert("waiting".to_owned(), RestrictedExpression::new_bool(*waiting));
                 conversation.to_string()
             }
+            Resource::Person { subject, held, .. } => {
+                let visitor = reference(uid(&self.visitor, &subject.to_string()));
+                attributes.insert("visitor".to_owned(), visitor);
+                attributes.insert("held".to_owned(), RestrictedExpression::new_bool(*held));
+                subject.to_string()
+            }
+            Resource::Hold { hold, author, .. } => {
+                if let Some(author) = author {
+                    let author = reference(uid(&self.user, &author.to_string()));
+                    attributes.insert("author".to_owned(), author);
+                }
+                hold.to_string()
+            }
             Resource::Account { user, .. } => {
                 attributes.insert("user".to_owned(), reference(uid(&self.user, &user.to_string())));
                 user.to_string()

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use kernel::{BotName, ConversationId, Reason, ReleaseId, SubjectId, TenantId, Timestamp, UserId};
+use kernel::{BotName, ConversationId, HoldId, Reason, ReleaseId, SubjectId, TenantId, Timestamp, UserId};
 
 use crate::Act;
 
@@ -51,6 +51,24 @@ pub enum Resource {
         /// The person.
         user: UserId,
     },
+    /// A person who chats, as somebody whose data is kept or erased.
+    Person {
+        /// Whose bots they talk to.
+        tenant: TenantId,
+        /// The person.
+        subject: SubjectId,
+        /// Whether a legal hold keeps what they said.
+        held: bool,
+    },
+    /// A legal hold.
+    Hold {
+        /// Whose it is.
+        tenant: TenantId,
+        /// The hold.
+        hold: HoldId,
+        /// Who placed it; nobody when the operator did.
+        author: Option<UserId>,
+    },
 }
 
 /// The kind of a [`Resource`].
@@ -66,6 +84,10 @@ pub enum ResourceKind {
     Conversation,
     /// [`Resource::Account`]
     Account,
+    /// [`Resource::Person`]
+    Person,
+    /// [`Resource::Hold`]
+    Hold,
 }
 
 impl ResourceKind {
@@ -77,13 +99,17 @@ impl ResourceKind {
             Self::Release => "Release",
             Self::Conversation => "Conversation",
             Self::Account => "Account",
+            Self::Person => "Person",
+            Self::Hold => "Hold",
         }
     }
 
     /// The acts, any of which shows that such a thing exists. Who has none of them is told 404.
     pub(crate) const fn shown_by(self) -> &'static [Act] {
         match self {
-            Self::Tenant => &[],
+            // Whoever asks about a person named them, or is them.
+            Self::Tenant | Self::Person => &[],
+            Self::Hold => &[Act::ReadHolds],
             Self::Bot | Self::Release => &[Act::ReadBots],
             Self::Conversation => &[Act::ListConversations, Act::ReadOwnConversation],
             Self::Account => &[Act::ReadUsers, Act::ManageOwnAccount],
@@ -105,7 +131,9 @@ impl Resource {
             | Self::Bot { tenant, .. }
             | Self::Release { tenant, .. }
             | Self::Conversation { tenant, .. }
-            | Self::Account { tenant, .. } => *tenant,
+            | Self::Account { tenant, .. }
+            | Self::Person { tenant, .. }
+            | Self::Hold { tenant, .. } => *tenant,
         }
     }
 
@@ -117,6 +145,8 @@ impl Resource {
             Self::Release { .. } => ResourceKind::Release,
             Self::Conversation { .. } => ResourceKind::Conversation,
             Self::Account { .. } => ResourceKind::Account,
+            Self::Person { .. } => ResourceKind::Person,
+            Self::Hold { .. } => ResourceKind::Hold,
         }
     }
 
@@ -124,7 +154,7 @@ impl Resource {
     pub const fn bot(&self) -> Option<&BotName> {
         match self {
             Self::Bot { bot, .. } | Self::Release { bot, .. } | Self::Conversation { bot, .. } => Some(bot),
-            Self::Tenant(_) | Self::Account { .. } => None,
+            Self::Tenant(_) | Self::Account { .. } | Self::Person { .. } | Self::Hold { .. } => None,
         }
     }
 
@@ -140,6 +170,22 @@ impl Resource {
     pub const fn release(&self) -> Option<ReleaseId> {
         match self {
             Self::Release { release, .. } => Some(*release),
+            _ => None,
+        }
+    }
+
+    /// The legal hold, if it is one.
+    pub const fn hold(&self) -> Option<HoldId> {
+        match self {
+            Self::Hold { hold, .. } => Some(*hold),
+            _ => None,
+        }
+    }
+
+    /// The person who chats, if it is one.
+    pub const fn person(&self) -> Option<SubjectId> {
+        match self {
+            Self::Person { subject, .. } => Some(*subject),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 //! is rehearsed on the shapes of decisions that were really made, and nothing of a person is kept for it:
 //! no id, no address, no content, no time but how long ago the proof was, roughly.
 
-use kernel::{BotName, ConversationId, ReleaseId, SessionId, SubjectId, TenantId, Timestamp, UserId};
+use kernel::{BotName, ConversationId, HoldId, ReleaseId, SessionId, SubjectId, TenantId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 
 use crate::specimen::id;
@@ -43,6 +43,8 @@ struct ThingShape {
     whose: Whose,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     waiting: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    held: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,8 +99,8 @@ impl Shape {
         let mut grants = grants.clone();
         grants.sort();
         let whose = match resource {
-            Resource::Tenant(_) | Resource::Bot { .. } => Whose::Nobodys,
-            Resource::Release { author, .. } => Whose::of(*author, me),
+            Resource::Tenant(_) | Resource::Bot { .. } | Resource::Person { .. } => Whose::Nobodys,
+            Resource::Release { author, .. } | Resource::Hold { author, .. } => Whose::of(*author, me),
             Resource::Conversation { assignee, .. } => Whose::of(*assignee, me),
             Resource::Account { user, .. } => Whose::of(Some(*user), me),
         };
@@ -108,6 +110,7 @@ impl Shape {
             home: resource.tenant() == actor.tenant(),
             whose,
             waiting: matches!(resource, Resource::Conversation { waiting: true, .. }),
+            held: matches!(resource, Resource::Person { held: true, .. }),
         };
         Some(Self { act: act.name().to_owned(), grants, key, assurance, proof, purpose, thing })
     }
@@ -177,6 +180,12 @@ impl Shape {
                 waiting: self.thing.waiting,
             },
             () if kind(ResourceKind::Account) => Resource::Account { tenant, user: person? },
+            () if kind(ResourceKind::Person) => {
+                Resource::Person { tenant, subject: id::<SubjectId>(8), held: self.thing.held }
+            }
+            () if kind(ResourceKind::Hold) => {
+                Resource::Hold { tenant, hold: id::<HoldId>(11), author: person }
+            }
             () => return None,
         })
     }

@@ -2,7 +2,8 @@
 //! change, and for the decisions of known answer at the start.
 
 use kernel::{
-    ApiKeyId, BotName, ConversationId, Id, ReleaseId, SessionId, SubjectId, TenantId, Timestamp, UserId,
+    ApiKeyId, BotName, ConversationId, HoldId, Id, ReleaseId, SessionId, SubjectId, TenantId, Timestamp,
+    UserId,
 };
 
 use crate::permit::{Verdict, View};
@@ -11,8 +12,8 @@ use crate::{
     Staff, Visitor,
 };
 
-/// An actor made up to ask on behalf of all like it, with everything else in order: own tenant, second
-/// factor, a fresh sign-in, a stated reason.
+/// An actor made up to ask on behalf of all like it, with everything else in order: own tenant, a factor that
+/// resists phishing, a fresh sign-in, a stated reason.
 #[derive(Debug, Clone)]
 pub(crate) struct Specimen {
     pub(crate) actor: Actor,
@@ -70,7 +71,7 @@ impl Specimen {
             user: id::<UserId>(1),
             tenant: id::<TenantId>(2),
             grants,
-            assurance: 2,
+            assurance: 3,
             authenticated_at: Timestamp::from_millis(0),
             session: id::<SessionId>(3),
         };
@@ -144,5 +145,9 @@ pub(crate) fn thing(kind: ResourceKind, whose: Whose) -> Option<Resource> {
             waiting: false,
         },
         ResourceKind::Account => Resource::Account { tenant, user },
+        ResourceKind::Person => {
+            Resource::Person { tenant, subject: id::<SubjectId>(if own { 4 } else { 8 }), held: false }
+        }
+        ResourceKind::Hold => Resource::Hold { tenant, hold: id::<HoldId>(11), author: Some(user) },
     })
 }

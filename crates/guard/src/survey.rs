@@ -1,6 +1,7 @@
 //! What a set of policies does, asked over a finite space of requests: every role alone and in pairs,
-//! made of actions, over one bot, weakly signed in, long signed in, without a stated reason; strangers,
-//! people who chat, keys and services; everything their own, others', of other bots and of other tenants.
+//! made of actions, over one bot, weakly signed in, signed in by what can be phished, long signed in, without a
+//! stated reason; strangers, people who chat, keys and services; everything their own, others', of other bots and
+//! of other tenants, and people under a legal hold.
 //! Two sets are compared by it, and the invariants that no change may break are held against every answer.
 //!
 //! A question on which the same policies bear as among those that ship is not asked again: its answer is
@@ -19,8 +20,8 @@ use crate::permit::{Verdict, View};
 use crate::policy::Asker;
 use crate::specimen::{Specimen, Whose, moment, thing};
 use crate::{
-    Act, Actor, Circumstances, CustomRole, Grant, Guard, GuardError, PolicyFiles, ResourceKind, Role,
-    ServiceName,
+    Act, Actor, Circumstances, CustomRole, Grant, Guard, GuardError, PolicyFiles, Resource, ResourceKind,
+    Role, ServiceName,
 };
 
 /// What holds whatever the policies say: the name, and the sentence.
@@ -38,6 +39,9 @@ pub const INVARIANTS: &[(&str, &str)] = &[
     ("second-factor", "staff do nothing with one factor"),
     ("fresh", "no sign-in lasts longer than twelve hours"),
     ("step-up", "keys, policies and sign-in rules are changed only within five minutes of a proof"),
+    ("phishing", "keys, policies, sign-in rules and owners are not changed by a proof that can be phished"),
+    ("legal-hold", "nothing under a legal hold is erased"),
+    ("own-hold", "nobody lifts a legal hold that they placed"),
     ("purpose", "no transcript is opened without a stated reason"),
     ("scope", "a grant for one bot does not reach beyond it"),
     ("strangers", "somebody unknown opens a conversation and does nothing else"),
@@ -116,10 +120,13 @@ enum Under {
     NoReason,
     AfterFiveMinutes,
     AfterTwelveHours,
+    /// Of a person: a legal hold keeps what they said.
+    OnHold,
 }
 
 impl Under {
-    const ALL: [Under; 4] = [Self::Ordinary, Self::NoReason, Self::AfterFiveMinutes, Self::AfterTwelveHours];
+    const ALL: [Under; 5] =
+        [Self::Ordinary, Self::NoReason, Self::AfterFiveMinutes, Self::AfterTwelveHours, Self::OnHold];
 
     const fn name(self) -> &'static str {
         match self {
@@ -127,15 +134,27 @@ impl Under {
             Self::NoReason => "without a reason",
             Self::AfterFiveMinutes => "after five minutes",
             Self::AfterTwelveHours => "after twelve hours",
+            Self::OnHold => "under a legal hold",
         }
     }
 
     fn moment(self) -> Circumstances {
         match self {
-            Self::Ordinary => moment(0),
+            Self::Ordinary | Self::OnHold => moment(0),
             Self::NoReason => Circumstances { reason: None, ..moment(0) },
             Self::AfterFiveMinutes => moment(301),
             Self::AfterTwelveHours => moment(43_201),
+        }
+    }
+
+    /// The thing as it stands under these circumstances; none where they make no difference to such a thing.
+    fn thing(self, kind: ResourceKind, whose: Whose) -> Option<Resource> {
+        match (self, thing(kind, whose)?) {
+            (Self::OnHold, Resource::Person { tenant, subject, .. }) => {
+                Some(Resource::Person { tenant, subject, held: true })
+            }
+            (Self::OnHold, _) => None,
+            (_, thing) => Some(thing),
         }
     }
 }
@@ -240,7 +259,7 @@ impl Survey {
 
     fn ask(&self, guard: &Guard, question: Question) -> bool {
         let Some(member) = self.member(&question) else { return false };
-        let Some(thing) = thing(question.kind, question.whose) else { return false };
+        let Some(thing) = question.under.thing(question.kind, question.whose) else { return false };
         let moment = question.under.moment();
         let verdict = guard.weigh(View::Whole, question.act, &member.specimen.actor, &thing, &moment);
         matches!(verdict, Verdict::Allowed(_))
@@ -311,11 +330,13 @@ fn members() -> Vec<Member> {
         let name = role.display();
         members.push(member(name.to_owned(), Specimen::of_roles(&[*role]), &[*role], true));
         members.push(member(format!("{name} of one bot"), Specimen::of_one_bot(*role), &[*role], true));
-        let mut weak = Specimen::of_roles(&[*role]);
-        if let Actor::Staff(staff) = &mut weak.actor {
-            staff.assurance = 1;
+        for (level, words) in [(1, "with one factor"), (2, "without a passkey")] {
+            let mut weak = Specimen::of_roles(&[*role]);
+            if let Actor::Staff(staff) = &mut weak.actor {
+                staff.assurance = level;
+            }
+            members.push(member(format!("{name} {words}"), weak, &[*role], false));
         }
-        members.push(member(format!("{name} with one factor"), weak, &[*role], false));
     }
     for role in Role::ALL {
         let name = format!("a key of a {}", role.display());
@@ -344,6 +365,9 @@ fn questions(guard: &Guard, members: &[Member]) -> Vec<Question> {
             for kind in act.resources() {
                 for whose in Whose::ALL {
                     for under in Under::ALL {
+                        if under.thing(*kind, whose).is_none() {
+                            continue;
+                        }
                         let ordinary = under == Under::Ordinary;
                         let near = matches!(whose, Whose::Own | Whose::Others);
                         if (ordinary && (near || member.closely)) || (member.closely && whose == Whose::Own) {
@@ -359,7 +383,7 @@ fn questions(guard: &Guard, members: &[Member]) -> Vec<Question> {
 
 /// The invariants that a permitted question breaks.
 fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static str> {
-    let Question { act, whose, under, .. } = *question;
+    let Question { act, kind, whose, under, .. } = *question;
     let mut broken = Vec::new();
     let mut rule = |name: &'static str, breaks: bool| {
         if breaks {
@@ -369,6 +393,7 @@ fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static 
     let transcript = act.group() == "transcript";
     let (keys, bots) = (guard.lies_in(act, "key-change"), guard.lies_in(act, "bot-change"));
     rule("tenants", whose == Whose::OtherTenants);
+    rule("legal-hold", under == Under::OnHold);
     rule("purpose", act == Act::ReadTranscript && under == Under::NoReason);
     match &member.specimen.actor {
         Actor::Anonymous { .. } => rule("strangers", act != Act::OpenConversation),
@@ -397,11 +422,14 @@ fn against(guard: &Guard, member: &Member, question: &Question) -> Vec<&'static 
             rule("approver-builds", bots && has(Duty::Approves) && has(Duty::Builds));
             rule("keys-and-data", (keys && has(Duty::Reads)) || (transcript && has(Duty::Keys)));
             rule("keys-custodians", keys && !has(Duty::Keys));
-            rule("own-roles", act == Act::GrantRole && whose == Whose::Own);
+            let appoints = matches!(act, Act::GrantRole | Act::GrantOwner) && kind == ResourceKind::Account;
+            rule("own-roles", appoints && whose == Whose::Own);
+            rule("own-hold", act == Act::LiftHold && whose == Whose::Own);
             rule("second-factor", staff.assurance < 2);
             rule("fresh", under == Under::AfterTwelveHours);
             let fresh = keys || guard.lies_in(act, "policy-change") || act == Act::ManageConnections;
             rule("step-up", fresh && under == Under::AfterFiveMinutes);
+            rule("phishing", fresh && staff.assurance < 3);
             let confined = staff.grants.iter().any(|grant| grant.scope != crate::Scope::Tenant);
             let own = matches!(act.group(), "self" | "api-key" | "access") || act == Act::ReadOverview;
             rule("scope", confined && !own && whose == Whose::OtherBots);

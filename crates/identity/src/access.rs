@@ -134,7 +134,8 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refused::NoRequest`] when there is none that waits; [`Refused::OwnRequest`] when whoever decides is
-    /// who asked; [`Refused::Separation`] when the roles have come to exclude each other.
+    /// who asked; [`Refused::Separation`] when the roles have come to exclude each other;
+    /// [`IdentityError::Denied`] when the role is owner and there is no leave for that.
     pub async fn approve_access(
         &self,
         permit: Permit<DecideAccess>,
@@ -144,6 +145,7 @@ impl Identity {
         let inner = &self.0;
         let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
         let asked = inner.waiting(id, user, permit.user()).await?;
+        inner.may_appoint(permit.actor(), permit.resource(), &asked.grant)?;
         let until = now.after(Duration::from_secs(u64::from(asked.hours) * 60 * 60));
         let reason = inner.reason_of(&asked).await?;
         let key = inner.key().await?;

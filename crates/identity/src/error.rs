@@ -130,6 +130,9 @@ pub enum Refused {
     /// The account is disabled, or holds no role that it could sign in for.
     #[error("the account cannot be used")]
     Unusable,
+    /// The account is not disabled.
+    #[error("the account is not disabled")]
+    NotDisabled,
 }
 
 impl From<StoreError> for IdentityError {
@@ -294,6 +297,11 @@ impl From<&Refused> for Problem {
                 "There is no such token, or it was revoked.",
                 "Reload the page to see those that there are.",
             ),
+            R::NotDisabled => Problem::new(
+                Kind::Conflict,
+                "The account is not disabled.",
+                "Reload the page and look again.",
+            ),
             R::Unusable => Problem::new(
                 Kind::Conflict,
                 "The account is disabled or holds no role.",
@@ -326,6 +334,12 @@ impl From<&IdentityError> for Problem {
                 "The keys cannot be reached right now.",
                 "Try again in a few seconds.",
             ),
+            // Whoever may know of the thing may know what is missing: a fresh proof, a passkey.
+            E::Denied(denied) if denied.visible() => Problem::new(
+                ProblemKind::Forbidden,
+                format!("Refused by the rule `{}`: {}.", denied.rule(), denied.reason()),
+                denied.remedy().to_owned(),
+            ),
             E::Store(_) | E::Vault(_) | E::Hash(_) | E::Denied(_) | E::Document(_) => Problem::new(
                 ProblemKind::Internal,
                 "Something failed here.",
@@ -356,6 +370,7 @@ mod tests {
             (Refused::NotHeld, 409),
             (Refused::NoAccount, 404),
             (Refused::Unusable, 409),
+            (Refused::NotDisabled, 409),
             (Refused::Asked, 409),
             (Refused::NoRequest, 409),
             (Refused::OwnRequest, 403),

@@ -100,7 +100,8 @@ impl Identity {
     /// Invites somebody, and gives the link's secret, which is not stored and cannot be shown again.
     ///
     /// # Errors
-    /// When the address has an account, or the store or the keys fail.
+    /// When the address has an account, or the store or the keys fail; [`IdentityError::Denied`] when the role
+    /// is owner and there is no leave for that.
     pub async fn invite(
         &self,
         permit: Permit<InviteUser>,
@@ -109,6 +110,7 @@ impl Identity {
         via: &Via,
     ) -> Result<Secret<String>, IdentityError> {
         let inner = &self.0;
+        inner.may_appoint(permit.actor(), permit.resource(), &grant)?;
         let pen = inner.pen(permit.actor().clone(), via).await?;
         let blind = match &email {
             Some(email) => Some(inner.email_blind(email).await?),

@@ -247,6 +247,32 @@ mod tests {
         assert_eq!(refused("herring tidal copper lantern"), None);
     }
 
+    #[test]
+    fn a_password_may_be_made_of_anything_that_people_type() {
+        for text in [
+            "herring tidal copper lantern",
+            "HERRING TIDAL COPPER LANTERN",
+            "820461 559302 771846 0935",
+            "!?;:)( %$ ~~^^ [{]} +=-_ /|",
+            "höhlenfisch überm ölsee grün",
+            "青い海の底で 眠る 魚と 銅の灯",
+        ] {
+            assert!(NewPassword::check(secret(text), &[]).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn passwords_of_up_to_128_characters_are_taken_and_none_is_cut() {
+        // 128 characters that no estimate finds guessable: words, not one letter again and again.
+        let words = "herring tidal copper lantern orchid ballast thimble quarry saffron mantle ";
+        let long: String = words.chars().cycle().take(128).collect();
+        for length in [64, 100, 128] {
+            let text: String = long.chars().take(length).collect();
+            assert!(NewPassword::check(secret(&text), &[]).is_ok(), "{length}");
+        }
+        assert_eq!(NewPassword::check(secret(&format!("{long}x")), &[]).err(), Some(PasswordRefused::Long));
+    }
+
     #[tokio::test]
     async fn only_the_right_password_fits_and_no_account_fits_none() {
         let world = World::real();
@@ -258,6 +284,12 @@ mod tests {
         assert!(passwords.verify(again(), secret("herring tidal copper lantern")).await.unwrap());
         assert!(!passwords.verify(again(), secret("herring tidal copper lanterm")).await.unwrap());
         assert!(!passwords.verify(None, secret("a password that nobody has")).await.unwrap());
+        // The last of many letters counts like the first.
+        let long = "herring tidal copper lantern ".repeat(4);
+        let hash = passwords.hash(&world, NewPassword::check(secret(&long), &[]).unwrap()).await.unwrap();
+        let cut = long.get(..long.len() - 1).unwrap();
+        assert!(passwords.verify(Some(secret(hash.expose())), secret(&long)).await.unwrap());
+        assert!(!passwords.verify(Some(secret(hash.expose())), secret(cut)).await.unwrap());
     }
 
     #[tokio::test]

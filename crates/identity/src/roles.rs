@@ -1,8 +1,9 @@
 //! Granting a role and taking one away. Either way the person signs in anew: a session never changes
-//! its powers.
+//! its powers. Making somebody an owner asks for leave of its own besides (`iam.grant-owner`), wherever an
+//! owner comes of: here, by an invitation, by a role for a while.
 
-use guard::action::{GrantRole, ReadUsers, RevokeRole};
-use guard::{Grant, Permit, Role, check_assignment};
+use guard::action::{GrantOwner, GrantRole, ReadUsers, RevokeRole};
+use guard::{Actor, Circumstances, Grant, Permit, Resource, Role, check_assignment};
 use kernel::Timestamp;
 use ledger::Token;
 use ledger::catalogue::{RoleGranted, RoleRevoked};
@@ -11,7 +12,7 @@ use store::{StoreError, Via, api_keys};
 
 use crate::session::{account, end_all};
 use crate::staff::not_the_last;
-use crate::{Identity, IdentityError, Refused};
+use crate::{Identity, IdentityError, Inner, Refused};
 
 impl Identity {
     /// Grants a role to the permit's account, for the reason that the permit carries, until `expires`
@@ -21,7 +22,7 @@ impl Identity {
     /// [`Refused::ReasonNeeded`], [`Refused::NoAccount`], [`Refused::Separation`] when the person holds a
     /// role that may not go with it; [`Refused::OwnRequest`] when it is a service account that whoever grants
     /// answers for; [`Refused::LastOwner`] when the last owner's role would be given an
-    /// end.
+    /// end; [`IdentityError::Denied`] when the role is owner and there is no leave for that.
     pub async fn grant(
         &self,
         permit: Permit<GrantRole>,
@@ -32,6 +33,7 @@ impl Identity {
         let inner = &self.0;
         let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
         let reason = permit.reason().cloned().ok_or(Refused::ReasonNeeded)?;
+        inner.may_appoint(permit.actor(), permit.resource(), &grant)?;
         let pen = inner.pen(permit.actor().clone(), via).await?;
         let reads = inner.also::<ReadUsers>(permit.actor())?;
         let key = inner.key().await?;
@@ -98,6 +100,22 @@ impl Identity {
             pen.note_why(tx, &RoleRevoked { user, role, scope }, reason.as_str())
         });
         Ok(job.await?)
+    }
+}
+
+impl Inner {
+    /// Refuses when the role is owner, of whatever scope, and whoever would give it may not make owners:
+    /// `whom` is the account that is to hold it, or the house when there is no account yet.
+    pub(crate) fn may_appoint(
+        &self,
+        actor: &Actor,
+        whom: &Resource,
+        grant: &Grant,
+    ) -> Result<(), IdentityError> {
+        if grant.role == Role::Owner {
+            self.guard.permit::<GrantOwner>(actor, whom, &Circumstances::at(self.world.now()))?;
+        }
+        Ok(())
     }
 }
 

@@ -299,6 +299,7 @@ impl Inner {
         via: &Via,
     ) -> Result<(Beginning, SignedIn), IdentityError> {
         let (tenant, now) = (self.tenant, self.world.now());
+        let assurance = level_of(method);
         let secret = SessionSecret::generate(&self.world);
         let csrf_hash = sha256(doors::csrf::token(&secret).expose().as_bytes());
         let session = Session {
@@ -306,7 +307,7 @@ impl Inner {
             id: self.world.id(),
             csrf_hash,
             user,
-            assurance: 2,
+            assurance,
             epoch: 0,
             created: now,
             authenticated: now,
@@ -314,14 +315,8 @@ impl Inner {
             absolute: now.after(ABSOLUTE),
             ended: None,
         };
-        let staff = Staff {
-            user,
-            tenant,
-            grants: Vec::new(),
-            assurance: session.assurance,
-            authenticated_at: now,
-            session: session.id,
-        };
+        let staff =
+            Staff { user, tenant, grants: Vec::new(), assurance, authenticated_at: now, session: session.id };
         let pen = self.pen(Actor::Staff(staff), via).await?;
         let device = DeviceToken::mint(&*self.index().await?, tenant, user, self.world.bytes(), now)?;
         let id = session.id;
@@ -329,6 +324,12 @@ impl Inner {
         let signed_in = SignedIn { secret, lifetime: ABSOLUTE, device, user, session: id };
         Ok((Beginning { pen, session, hash, method, own: true }, signed_in))
     }
+}
+
+/// The level of a proof with two factors of ours: a passkey answers to our origin alone and cannot be phished
+/// (WebAuthn section 13.4.9), a password with a code can.
+pub(crate) fn level_of(method: &str) -> u8 {
+    if method.ends_with("passkey") { 3 } else { 2 }
 }
 
 /// A session about to begin.

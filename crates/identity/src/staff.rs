@@ -1,13 +1,15 @@
-//! The people who work here: who they are, taking somebody out, and making somebody enrol anew.
+//! The people who work here: who they are, taking somebody out and letting them in again, and making somebody
+//! enrol anew.
 
-use guard::action::{DisableUser, InviteUser, ManageOwnAccount, ReadUsers, ResetFactors};
-use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role};
+use guard::action::{DisableUser, EnableUser, InviteUser, ManageOwnAccount, ReadUsers, ResetFactors};
+use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role, check_assignment};
 use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
-use ledger::catalogue::{FactorsReset, UserDisabled};
+use ledger::catalogue::{ApiKeyRevoked, FactorsReset, UserDisabled, UserEnabled};
 use store::users::{self, GrantRow, User, UserState};
-use store::{Read, StoreError, Via, api_keys, credentials};
+use store::{Read, StoreError, Tx, Via, api_keys, credentials};
 
 use crate::invite::{self, Draft, For};
+use crate::pen::Pen;
 use crate::session::{account, end_all};
 use crate::{Identity, IdentityError, Inner, Refused};
 
@@ -113,7 +115,7 @@ impl Identity {
             }
             not_the_last(tx, &reads, user, now)?;
             let sessions_ended = end_all(tx, &pen, (tenant, user), None, now)?;
-            users::set_state(tx, &permit, UserState::Disabled)?;
+            users::disable(tx, &permit)?;
             // A directory that had disabled it too does not enable it any more.
             store::directory::release(tx, tenant, user)?;
             pen.note(tx, &UserDisabled { user, sessions_ended })
@@ -121,6 +123,36 @@ impl Identity {
         job.await?;
         inner.tell();
         Ok(())
+    }
+
+    /// Enables an account that was disabled, for the reason that the permit carries. What ended with it stays
+    /// ended: its sessions, and its API keys and those of the service accounts that it answers for. The
+    /// person signs in with what they signed in with before.
+    ///
+    /// # Errors
+    /// [`Refused::ReasonNeeded`], [`Refused::NoAccount`], [`Refused::NotDisabled`]; [`Refused::Separation`]
+    /// when the account holds two roles that may not be held together, which the rules of the day decide.
+    pub async fn enable(&self, permit: Permit<EnableUser>, via: &Via) -> Result<(), IdentityError> {
+        let inner = &self.0;
+        let (tenant, user, now) = (inner.tenant, account(permit.resource())?, inner.world.now());
+        let reason = permit.reason().cloned().ok_or(Refused::ReasonNeeded)?;
+        let pen = inner.pen(permit.actor().clone(), via).await?;
+        let job = inner.db.write(move |tx| {
+            match users::find(tx, tenant, user)? {
+                None => return Err(Refused::NoAccount.into()),
+                Some(row) if row.state != UserState::Disabled => return Err(Refused::NotDisabled.into()),
+                Some(_) => {}
+            }
+            let held = users::grants_of(tx, tenant, user, now)?;
+            for (at, grant) in held.iter().enumerate() {
+                check_assignment(held.get(..at).unwrap_or_default(), grant).map_err(Refused::from)?;
+            }
+            end_keys(tx, &pen, (tenant, user), now)?;
+            users::enable(tx, &permit)?;
+            store::directory::release(tx, tenant, user)?;
+            pen.note_why(tx, &UserEnabled { user, connection: None }, reason.as_str())
+        });
+        Ok(job.await?)
     }
 
     /// Removes every factor of an account, ends its sessions, and gives the secret of an invitation with
@@ -199,6 +231,20 @@ impl Inner {
         }
         Ok(found)
     }
+}
+
+/// Ends what an account that was disabled could otherwise wake up with: every API key of it that lives, and of
+/// the service accounts that it answers for.
+pub(crate) fn end_keys(
+    tx: &mut Tx<'_>,
+    pen: &Pen,
+    (tenant, user): (kernel::TenantId, UserId),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for (key, owner) in api_keys::end_of_account(tx, tenant, user, now)? {
+        pen.note(tx, &ApiKeyRevoked { key, owner })?;
+    }
+    Ok(())
 }
 
 fn factors_of(tx: &mut Read<'_>, tenant: kernel::TenantId, user: UserId) -> Result<Factors, StoreError> {

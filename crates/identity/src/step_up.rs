@@ -1,5 +1,6 @@
 //! Stepping up: somebody who is signed in proves anew who they are, before a sensitive act. The session
-//! goes on under a new secret; the old one is void at once.
+//! goes on under a new secret; the old one is void at once. Its level is that of the new proof: what a code
+//! confirms is worth a code, even where a passkey began.
 
 use doors::cookie::SessionSecret;
 use guard::Actor;
@@ -11,6 +12,7 @@ use store::{StoreError, Tx, Via, credentials};
 use crate::ceremony::Step;
 use crate::passkey::{Assertion, Challenge};
 use crate::session::Signed;
+use crate::sign_in::level_of;
 use crate::sign_in_passkey::ours;
 use crate::throttle::{self, Buckets};
 use crate::{CeremonyId, Identity, IdentityError, Inner, Refused, sha256};
@@ -116,7 +118,7 @@ impl Inner {
         let csrf_hash = sha256(doors::csrf::token(&secret).expose().as_bytes());
         let session = Session {
             csrf_hash,
-            assurance: signed.session.assurance.max(2),
+            assurance: level_of(method),
             authenticated: now,
             last_seen: now,
             ..signed.session.clone()

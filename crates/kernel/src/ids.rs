@@ -112,6 +112,8 @@ ids! {
     ApiKeyId, "api key";
     /// Somebody's wish to hold a role for a while.
     AccessRequestId, "access request";
+    /// A legal hold.
+    HoldId, "legal hold";
     /// A way of signing in through an identity provider. It is public.
     ConnectionId, "connection";
     /// A person or a group as a directory describes them. It is public.

@@ -12,9 +12,9 @@ mod world;
 
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{
-    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id,
-    IdError, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId,
-    TicketId, UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId,
+    HoldId, Id, IdError, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId,
+    SubjectId, TenantId, TicketId, UserId,
 };
 pub use problem::{Problem, ProblemKind};
 pub use random::{OsRandom, Random, SeededRandom};

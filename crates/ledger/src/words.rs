@@ -4,8 +4,8 @@
 use std::fmt;
 
 use kernel::{
-    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, DirectoryEntryId, EventId, InviteId,
-    KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
+    AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, DirectoryEntryId, EventId, HoldId,
+    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
     Timestamp, UserId,
 };
 
@@ -184,6 +184,7 @@ words! {
     InviteId, "invite id", |it| Json::text(it.to_string());
     ApiKeyId, "api key id", |it| Json::text(it.to_string());
     AccessRequestId, "access request id", |it| Json::text(it.to_string());
+    HoldId, "legal hold id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());
     BotName, "bot name", |it| Json::text(it.as_str().to_owned());
     Pseudonym, "pseudonym", |it| Json::text(it.to_string());

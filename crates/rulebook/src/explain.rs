@@ -1,10 +1,10 @@
 //! Why a decision falls as it does: the decision, the rule, the reason, the remedy. It asks the guard the
 //! very question, for a person as their grants are now, or for a role as if somebody held it and nothing
-//! else, signed in a moment ago with a second factor.
+//! else, signed in a moment ago at a level that can be named: with a passkey when none is.
 
 use guard::action::ReadPolicy;
 use guard::{Act, Actor, Circumstances, Grant, Permit, Resource, Role, ServiceName, Staff};
-use kernel::{BotName, ConversationId, Reason, ReleaseId, UserId};
+use kernel::{BotName, ConversationId, HoldId, Reason, ReleaseId, SubjectId, UserId};
 use store::users;
 
 use crate::{Inner, Rulebook, RulebookError};
@@ -20,8 +20,8 @@ pub enum Who {
     User(UserId),
 }
 
-/// What is asked about, by its address: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or
-/// `account/ID`.
+/// What is asked about, by its address: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID`, `account/ID`,
+/// `person/ID` (who chats) or `hold/ID`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Thing {
     /// `tenant`
@@ -34,11 +34,15 @@ pub enum Thing {
     Conversation(ConversationId),
     /// `account/ID`
     Account(UserId),
+    /// `person/ID`
+    Person(SubjectId),
+    /// `hold/ID`
+    Hold(HoldId),
 }
 
 /// A text that is the address of nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/ID`")]
+#[error("name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID`, `account/ID`, `person/ID` or `hold/ID`")]
 pub struct NoThing;
 
 impl std::str::FromStr for Thing {
@@ -51,8 +55,25 @@ impl std::str::FromStr for Thing {
             Some(("release", text)) => text.parse().map(Self::Release).map_err(|_| NoThing),
             Some(("conversation", text)) => text.parse().map(Self::Conversation).map_err(|_| NoThing),
             Some(("account", text)) => text.parse().map(Self::Account).map_err(|_| NoThing),
+            Some(("person", text)) => text.parse().map(Self::Person).map_err(|_| NoThing),
+            Some(("hold", text)) => text.parse().map(Self::Hold).map_err(|_| NoThing),
             _ => Err(NoThing),
         }
+    }
+}
+
+/// What the questioner would have stated and proved.
+#[derive(Debug, Clone)]
+pub struct Stated {
+    /// The reason that they state.
+    pub reason: Option<Reason>,
+    /// The level of their last proof, 1 to 3 ([`guard::Staff::assurance`]).
+    pub level: u8,
+}
+
+impl Default for Stated {
+    fn default() -> Self {
+        Self { reason: None, level: 3 }
     }
 }
 
@@ -84,17 +105,18 @@ impl Rulebook {
         who: &Who,
         act: Act,
         on: &Thing,
-        reason: Option<Reason>,
+        stated: Stated,
     ) -> Result<Explained, RulebookError> {
         let inner = &self.0;
         let thing = inner.thing(permit, on).await?;
         let mut now = Circumstances::at(inner.world.now());
-        if let Some(reason) = reason {
+        let level = stated.level;
+        if let Some(reason) = stated.reason {
             now = now.because(reason);
         }
         let actor = match who {
             Who::Operator => Actor::Service { name: ServiceName::Operator, tenant: inner.tenant },
-            Who::Role(role) => inner.staff(inner.world.id(), vec![Grant::everywhere(*role)]),
+            Who::Role(role) => inner.staff(inner.world.id(), vec![Grant::everywhere(*role)], level),
             Who::User(user) => {
                 let (tenant, user, at) = (inner.tenant, *user, inner.world.now());
                 let found = inner.db.read(move |tx| {
@@ -105,7 +127,7 @@ impl Rulebook {
                 if !known {
                     return Err(RulebookError::Nothing);
                 }
-                inner.staff(user, grants)
+                inner.staff(user, grants, level)
             }
         };
         Ok(match inner.guard.decide(act, &actor, &thing, &now) {
@@ -119,7 +141,7 @@ impl Rulebook {
             },
             Err(denied) => {
                 let alone = |role: &&Role| {
-                    let holder = inner.staff(inner.world.id(), vec![Grant::everywhere(**role)]);
+                    let holder = inner.staff(inner.world.id(), vec![Grant::everywhere(**role)], level);
                     inner.guard.decide(act, &holder, &thing, &now).is_ok()
                 };
                 Explained {
@@ -136,12 +158,12 @@ impl Rulebook {
 }
 
 impl Inner {
-    fn staff(&self, user: UserId, grants: Vec<Grant>) -> Actor {
+    fn staff(&self, user: UserId, grants: Vec<Grant>, assurance: u8) -> Actor {
         Actor::Staff(Staff {
             user,
             tenant: self.tenant,
             grants,
-            assurance: 2,
+            assurance,
             authenticated_at: self.world.now(),
             session: self.world.id(),
         })
@@ -153,6 +175,16 @@ impl Inner {
             Thing::Tenant => Resource::Tenant(tenant),
             Thing::Bot(bot) => Resource::Bot { tenant, bot: bot.clone() },
             Thing::Account(user) => Resource::Account { tenant, user: *user },
+            Thing::Person(subject) => {
+                let subject = *subject;
+                let held = self.db.read(move |tx| store::holds::keep(tx, tenant, subject)).await?;
+                Resource::Person { tenant, subject, held }
+            }
+            Thing::Hold(id) => {
+                let id = *id;
+                let row = self.db.read(move |tx| store::holds::find(tx, tenant, id)).await?;
+                row.ok_or(RulebookError::Nothing)?.resource(tenant)
+            }
             Thing::Release(id) => {
                 let id = *id;
                 let row = self.db.read(move |tx| store::bots::release(tx, tenant, id)).await?;
@@ -175,7 +207,9 @@ mod tests {
     fn a_things_address_is_read_strictly() {
         assert_eq!("tenant".parse(), Ok(Thing::Tenant));
         assert_eq!("bot/front-desk".parse(), Ok(Thing::Bot(BotName::new("front-desk").unwrap())));
-        for bad in ["", "bot", "bot/", "bot/A", "release/x", "tenant/1", "account/alice"] {
+        for bad in
+            ["", "bot", "bot/", "bot/A", "release/x", "tenant/1", "account/alice", "person/bob", "hold/"]
+        {
             assert_eq!(bad.parse::<Thing>(), Err(NoThing), "{bad}");
         }
     }

@@ -26,7 +26,7 @@ use kernel::{TenantId, Timestamp, World};
 use store::{Db, Keychain};
 
 pub use error::RulebookError;
-pub use explain::{Explained, NoThing, Thing, Who};
+pub use explain::{Explained, NoThing, Stated, Thing, Who};
 pub use store::policies::{APPROVAL, PolicyRefusal, VersionState};
 pub use view::{Line, Replay, Trial, VersionLine, difference};
 

@@ -4,7 +4,7 @@
 //! parameters beside it.
 
 use guard::action::{
-    EraseOwnData, EraseSubject, ListConversations, OpenConversation, PostMessage, ReadOverview,
+    EraseOwnData, EraseSubject, ListConversations, OpenConversation, PlaceHold, PostMessage, ReadOverview,
     ReadOwnConversation, ReadOwnData, ReadTranscript, ReplyToConversation, TestBot,
 };
 use guard::{Action, Permit};
@@ -35,6 +35,8 @@ leaves! {
     Owns: ReadOwnData, EraseOwnData;
     /// Leave to erase somebody.
     Erases: EraseSubject, EraseOwnData;
+    /// Leave to know whether somebody ever chatted here.
+    Knows: EraseSubject, EraseOwnData, PlaceHold;
     /// Leave to see which conversations there are, never what was said.
     Lists: ListConversations, ReadOverview;
 }

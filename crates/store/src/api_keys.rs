@@ -11,7 +11,7 @@ use vault::{Place, Sealed};
 use crate::access;
 use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
-use crate::{Read, Row, StoreError, Tx, params};
+use crate::{Read, Row, StoreError, Tx, Value, params};
 
 /// An API key, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -184,12 +184,12 @@ pub fn living(
     line: ApiKeyId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let row = tx.row(
+    living_where(
+        tx,
         "SELECT COUNT(*) AS living FROM api_keys
          WHERE tenant = $1 AND line = $2 AND revoked_ms IS NULL AND expires_ms > $3",
         params![tenant, line, now],
-    )?;
-    Ok(row.ok_or(StoreError::Missing { what: "API key" })?.take("living")?)
+    )
 }
 
 /// How many keys of an account live. No permit: as [`living`].
@@ -202,12 +202,50 @@ pub fn living_of(
     owner: UserId,
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let row = tx.row(
+    living_where(
+        tx,
         "SELECT COUNT(*) AS living FROM api_keys
          WHERE tenant = $1 AND owner = $2 AND revoked_ms IS NULL AND expires_ms > $3",
         params![tenant, owner, now],
+    )
+}
+
+fn living_where(tx: &mut Read<'_>, statement: &'static str, params: &[Value<'_>]) -> Result<u64, StoreError> {
+    Ok(tx.row(statement, params)?.ok_or(StoreError::Missing { what: "API key" })?.take("living")?)
+}
+
+/// Ends every key that lives of an account and of the service accounts that it answers for. Gives each with
+/// the account that it belongs to. No permit: it is part of letting an account in again.
+///
+/// # Errors
+/// Only what the database says.
+pub fn end_of_account(
+    tx: &mut Tx<'_>,
+    tenant: TenantId,
+    user: UserId,
+    now: Timestamp,
+) -> Result<Vec<(ApiKeyId, UserId)>, StoreError> {
+    let rows = tx.rows(
+        "SELECT id, owner FROM api_keys
+         WHERE tenant = $1 AND revoked_ms IS NULL AND expires_ms > $3
+           AND (owner = $2 OR EXISTS (SELECT 1 FROM service_accounts s
+                                      WHERE s.tenant = $1 AND s.user_id = api_keys.owner AND s.answers = $2))
+         ORDER BY id",
+        params![tenant, user, now],
     )?;
-    Ok(row.ok_or(StoreError::Missing { what: "API key" })?.take("living")?)
+    let mut ended = Vec::new();
+    for mut row in rows {
+        let (key, owner): (ApiKeyId, UserId) = (row.take("id")?, row.take("owner")?);
+        tx.execute_one(
+            "API key",
+            "UPDATE api_keys SET revoked_ms = $3 WHERE tenant = $1 AND id = $2",
+            params![tenant, key, now],
+        )?;
+        // Whatever the row was: it opens nothing any more.
+        bound::bind(tx, Bound::ApiKeys, params![tenant, key])?;
+        ended.push((key, owner));
+    }
+    Ok(ended)
 }
 
 /// When a key of an account was last shown. No permit: it says nothing of the key.

@@ -35,6 +35,7 @@ pub(crate) enum Bound {
     Totp,
     Passkeys,
     RecoveryCodes,
+    Holds,
     Connections,
     Domains,
     Identities,
@@ -52,7 +53,7 @@ pub(crate) enum Bound {
 }
 
 /// Each with its name and what beside the tenant is its key.
-const TABLES: [(Bound, &str, &[&str]); 21] = [
+const TABLES: [(Bound, &str, &[&str]); 22] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -60,6 +61,7 @@ const TABLES: [(Bound, &str, &[&str]); 21] = [
     (Bound::Totp, "totp", &["user_id"]),
     (Bound::Passkeys, "passkeys", &["credential"]),
     (Bound::RecoveryCodes, "recovery_codes", &["user_id", "code_hash"]),
+    (Bound::Holds, "legal_holds", &["id"]),
     (Bound::Connections, "connections", &["id"]),
     (Bound::Domains, "connection_domains", &["domain_blind"]),
     (Bound::Identities, "identities", &["connection", "subject_blind"]),

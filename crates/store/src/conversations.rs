@@ -6,7 +6,7 @@ use guard::{Permit, Resource};
 use kernel::{BotName, ConversationId, Id, ReleaseId, SubjectId, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
-use crate::access::{self, Erases, Lists, Opens, Owns, Reads, Writes};
+use crate::access::{self, Knows, Lists, Opens, Owns, Reads, Writes};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
 use crate::{Read, Row, StoreError, Tx, params};
@@ -432,7 +432,7 @@ pub fn of_person<A: Owns>(
 ///
 /// # Errors
 /// Only what the database says.
-pub fn is_known<A: Erases>(
+pub fn is_known<A: Knows>(
     tx: &mut Read<'_>,
     permit: &Permit<A>,
     subject: SubjectId,

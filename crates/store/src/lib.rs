@@ -44,6 +44,7 @@ pub mod directory;
 pub mod directory_tokens;
 pub mod dump;
 pub mod end_users;
+pub mod holds;
 pub mod identities;
 pub mod key_requests;
 pub mod keys;
@@ -57,7 +58,7 @@ pub mod tenants;
 pub mod tickets;
 pub mod users;
 
-pub use access::{Erases, Lists, Opens, Owns, Reads, Writes};
+pub use access::{Erases, Knows, Lists, Opens, Owns, Reads, Writes};
 pub use additions::Addition;
 
 pub use address::DbUrl;

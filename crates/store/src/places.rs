@@ -87,6 +87,10 @@ places! {
     PolicyFiles = 60 . 1;
     /// `policy_versions.reason`
     PolicyReason = 60 . 2;
+    /// `legal_holds.reason`
+    HoldReason = 70 . 1;
+    /// `legal_holds.lift_reason`
+    HoldLiftReason = 70 . 2;
 }
 
 impl SealedColumn {

@@ -19,8 +19,8 @@ pub struct Expired {
     pub gone: Option<SubjectId>,
 }
 
-/// Conversations with a bot in which nothing happened since `before` and about which no ticket is open, the
-/// oldest first. No permit: each of them needs one of its own before anything is done to it.
+/// Conversations with a bot in which nothing happened since `before`, about which no ticket is open and whose
+/// person no legal hold keeps, the oldest first. No permit: each of them needs one of its own before anything is done to it.
 ///
 /// # Errors
 /// Only what the database says.
@@ -39,6 +39,8 @@ pub fn over(
          WHERE tenant = $1 AND bot = $2 AND last_ms < $3
            AND NOT EXISTS (SELECT 1 FROM tickets t WHERE t.tenant = conversations.tenant
                            AND t.conversation = conversations.id AND t.state = 'open')
+           AND NOT EXISTS (SELECT 1 FROM legal_holds h WHERE h.tenant = conversations.tenant
+                           AND h.lifted_ms IS NULL AND (h.subject IS NULL OR h.subject = conversations.subject))
          ORDER BY last_ms, id LIMIT $4",
         params![tenant, bot, before, limit],
     )?;

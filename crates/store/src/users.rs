@@ -4,7 +4,7 @@
 //! a permit names an actor, and there is none before the proof is given. Those functions are at the
 //! end of each section and say so; only `identity` calls them.
 
-use guard::action::{DisableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
+use guard::action::{DisableUser, EnableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
 use guard::{Grant, Permit, Role};
 use kernel::{DisplayName, Email, Id, InviteId, Reason, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
@@ -90,13 +90,27 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<User>, 
     bound::held(tx, Bound::Users, rows)?.into_iter().map(user_of).collect()
 }
 
-/// Disables the permit's account, or enables it again. Either way its sessions and whatever else
-/// carries the old epoch are void at once.
+/// Disables the permit's account. Its sessions and whatever else carries the old epoch are void at once.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such account.
-pub fn set_state(tx: &mut Tx<'_>, permit: &Permit<DisableUser>, state: UserState) -> Result<(), StoreError> {
-    let (tenant, user) = (permit.tenant(), access::account(permit)?);
+pub fn disable(tx: &mut Tx<'_>, permit: &Permit<DisableUser>) -> Result<(), StoreError> {
+    set_state(tx, (permit.tenant(), access::account(permit)?), UserState::Disabled)
+}
+
+/// Enables the permit's account. What carries the old epoch stays void.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such account.
+pub fn enable(tx: &mut Tx<'_>, permit: &Permit<EnableUser>) -> Result<(), StoreError> {
+    set_state(tx, (permit.tenant(), access::account(permit)?), UserState::Active)
+}
+
+fn set_state(
+    tx: &mut Tx<'_>,
+    (tenant, user): (TenantId, UserId),
+    state: UserState,
+) -> Result<(), StoreError> {
     bound::change(tx, Bound::Users, params![tenant, user], |tx| {
         tx.execute_one(
             "account",

@@ -7,9 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use kernel::{
-    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId, Id,
-    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
-    Timestamp, UserId,
+    AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId,
+    HoldId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
+    TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -156,6 +156,7 @@ macro_rules! ids {
 
 ids!(
     AccessRequestId,
+    HoldId,
     ApiKeyId,
     ConnectionId,
     ConversationId,

@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
 mod access;
+mod holds;
 mod keys;
 mod policy;
 
@@ -11,6 +12,7 @@ pub(crate) use access::{AccessCommand, ApiKeyCommand};
 use bots::SecretName;
 use clap::{Args, Parser, Subcommand};
 use guard::{Act, Role, Scope};
+pub(crate) use holds::HoldCommand;
 use kernel::{BotName, ConversationId, Reason, SubjectId};
 pub(crate) use keys::{KeysCommand, KeysPlace};
 pub(crate) use policy::PolicyCommand;
@@ -101,6 +103,9 @@ pub(crate) enum Command {
         #[arg(long)]
         yes: bool,
     },
+    /// Legal holds: what is under one is not erased
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// Roles, who holds them, and why a decision falls as it does
     #[command(subcommand)]
     Role(RoleCommand),
@@ -329,6 +334,16 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Let a disabled account in again; what ended with it stays ended
+    Enable {
+        /// Address or id
+        who: String,
+        /// Why; it goes, sealed, into the audit log
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Take every second factor away; prints the link with which only they enrol anew
     ResetMfa {
         /// Address or id
@@ -454,12 +469,16 @@ pub(crate) enum RoleCommand {
         /// The action, for example `transcript.read`
         #[arg(long)]
         action: Act,
-        /// What about: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID` or `account/WHO`
+        /// What about: `tenant`, `bot/NAME`, `release/ID`, `conversation/ID`, `account/WHO`, `person/ID` (who
+        /// chats) or `hold/ID`
         #[arg(long, default_value = "tenant")]
         on: String,
         /// A reason that they state
         #[arg(long)]
         reason: Option<String>,
+        /// The level of their last proof: 1 one factor, 2 two, 3 a passkey
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+        level: u8,
         #[command(flatten)]
         place: Place,
         /// Print JSON
@@ -476,6 +495,7 @@ impl UserCommand {
             | Self::Invite { place, .. }
             | Self::Service { place, .. }
             | Self::Disable { place, .. }
+            | Self::Enable { place, .. }
             | Self::ResetMfa { place, .. } => place,
         }
     }

@@ -49,9 +49,16 @@ pub(crate) async fn erase(
         println!("nothing was done");
         return Ok(ExitCode::FAILURE);
     }
-    let erased =
-        conversations::erase(&base.db, &base.keys, permit, subject, base.world.now(), &Via::default())
-            .await?;
+    let erased = conversations::erase(
+        &base.db,
+        &base.keys,
+        &base.guard,
+        permit,
+        subject,
+        base.world.now(),
+        &Via::default(),
+    )
+    .await?;
     let people = list(data).keep(&base.db, &base.keys, base.tenant).await?;
     println!("{subject} is erased: {} data keys and their own were destroyed", erased.keys);
     println!("proof in the audit log: {}", hex::encode(erased.proof));

@@ -14,6 +14,7 @@ mod config;
 mod datadir;
 mod erase;
 mod firewall;
+mod holds;
 mod keys;
 mod memory;
 mod people;
@@ -122,6 +123,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Erase { place, subject, conversation, reason, yes } => {
             let whom = erase::Whom { subject, conversation };
             erase::erase(&place.data, &read(&place)?, whom, reason, yes).await
+        }
+        Command::Hold(command) => {
+            let (data, config) = (command.place().data.clone(), read(command.place())?);
+            holds::run(command, &data, &config).await
         }
         Command::Keys(command) => keys::run(command).await,
         Command::Scim(command) => scim::run(command).await,

@@ -7,12 +7,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use guard::action::{
-    DefineRole, DisableUser, GrantRole, InviteUser, ReadPolicy, ReadUsers, ResetFactors, RevokeRole,
+    DefineRole, DisableUser, EnableUser, GrantRole, InviteUser, ReadPolicy, ReadUsers, ResetFactors,
+    RevokeRole,
 };
 use guard::{Act, Action, Circumstances, CustomRole, Grant, Permit, Resource, Role, Scope};
 use identity::{Identity, UserState, UserView};
 use kernel::{Email, Reason, UserId};
-use rulebook::{Explained, Thing, Who};
+use rulebook::{Explained, Stated, Thing, Who};
 use store::Via;
 
 use crate::Failure;
@@ -51,6 +52,11 @@ pub(crate) async fn user(command: UserCommand, data: &Path, config: &Config) -> 
             let user = people.find(&who).await?;
             people.identity.disable(people.leave::<DisableUser>(&user, None)?, &via).await?;
             println!("`{who}` is disabled, and every session of theirs has ended");
+        }
+        UserCommand::Enable { who, reason, .. } => {
+            let user = people.find(&who).await?;
+            people.identity.enable(people.leave::<EnableUser>(&user, Some(&reason))?, &via).await?;
+            println!("`{who}` may sign in again; their old sessions and API keys stay ended");
         }
         UserCommand::ResetMfa { who, .. } => {
             let user = people.find(&who).await?;
@@ -100,12 +106,13 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
             let holders = people.identity.retire_role(permit, name.clone(), &via).await?;
             println!("`custom:{name}` is gone; {holders} people held it, and their sessions have ended");
         }
-        RoleCommand::Explain { who, action, on, reason, json, .. } => {
+        RoleCommand::Explain { who, action, on, reason, level, json, .. } => {
             let people = People::open(data, config).await?;
             let (who, thing) = (people.who(&who).await?, people.thing(&on).await?);
             let reason = reason.as_deref().map(Reason::new).transpose()?;
             let permit: Permit<ReadPolicy> = people.base.leave()?;
-            let explained = people.base.rulebook.explain(&permit, &who, action, &thing, reason).await?;
+            let explained =
+                people.base.rulebook.explain(&permit, &who, action, &thing, Stated { reason, level }).await?;
             return Ok(tell(&explained, json));
         }
     }

@@ -36,10 +36,10 @@ mod tests {
     use std::sync::Arc;
 
     use backup::{Progress, Report};
-    use conversations::{ConversationError, Opened, Opening};
+    use conversations::{ConversationError, HoldOn, Holds, Opened, Opening};
     use guard::action::{OpenConversation, PostMessage, ReadOwnConversation, VerifyAudit};
-    use guard::{Action, Actor, Circumstances, Permit, Resource};
-    use kernel::{BotName, ConversationId, Id, ManualClock, MessageText, Timestamp, World};
+    use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role, Staff};
+    use kernel::{BotName, ConversationId, Id, ManualClock, MessageText, Reason, Timestamp, World};
     use store::{StoreError, Value, Via};
 
     use super::*;
@@ -152,6 +152,38 @@ mod tests {
         let report = stage.verify().await;
         assert!(report.is_sound(), "{:?}", report.faults);
         assert_eq!(stage.expire().await, 0);
+    }
+
+    #[tokio::test]
+    async fn what_a_legal_hold_keeps_outlives_its_time_until_the_hold_is_lifted() {
+        let stage = Stage::open().await;
+        let (kept, other) = (stage.chat().await, stage.chat().await);
+        let base = &stage.house.base;
+        let holds = Holds::new(base.db.clone(), base.keys.clone(), base.world.clone());
+        let because = Circumstances::at(base.world.now()).because(Reason::new("matter 7").unwrap());
+        let whole = Resource::Tenant(base.tenant);
+        let permit = base.guard.permit(&base.operator(), &whole, &because).unwrap();
+        let on = HoldOn::Conversation(kept.visitor.conversation);
+        let hold = holds.place(permit, on, &Via::default()).await.unwrap();
+        stage.clock.advance(91 * DAY);
+        assert_eq!(stage.expire().await, 1);
+        assert_eq!((stage.rows(&kept).await, stage.rows(&other).await), (6, 0));
+        assert_eq!(stage.lines(&kept).await.unwrap(), 3);
+
+        let officer = Staff {
+            user: base.world.id(),
+            tenant: base.tenant,
+            grants: vec![Grant::everywhere(Role::PrivacyOfficer)],
+            assurance: 2,
+            authenticated_at: base.world.now(),
+            session: base.world.id(),
+        };
+        let thing = holds.resource(base.tenant, hold).await.unwrap().unwrap();
+        let because = Circumstances::at(base.world.now()).because(Reason::new("it is over").unwrap());
+        let permit = base.guard.permit(&officer.into(), &thing, &because).unwrap();
+        holds.lift(permit, &Via::default()).await.unwrap();
+        assert_eq!((stage.expire().await, stage.rows(&kept).await), (1, 0));
+        assert!(stage.verify().await.is_sound());
     }
 
     #[tokio::test]

@@ -16,7 +16,7 @@ use ledger::{SignedCheckpoint, Signer, Token};
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{
     Db, DbUrl, Keychain, StoreError, Value, Via, audit, bots, connections, conversations, credentials,
-    directory, identities, keys, params, sessions, settings, tenants, tickets, users,
+    directory, holds, identities, keys, params, sessions, settings, tenants, tickets, users,
 };
 use tempfile::TempDir;
 use testkit::Cluster;
@@ -346,6 +346,24 @@ impl House {
             params![tenant, connection, id(), hash, now, user, late],
         )
         .await;
+        let hold: kernel::HoldId = self.world.id();
+        self.run(
+            "INSERT INTO legal_holds (tenant, id, subject, conversation, key_gen, reason, placed_ms, placed_by,
+                                      lifted_ms, lifted_by, lift_gen, lift_reason)
+             VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $7, 1, $9)",
+            params![
+                tenant,
+                hold,
+                self.subject,
+                conversation,
+                seal(&staff, &holds::reason_place(tenant, hold)),
+                now,
+                user,
+                late,
+                seal(&staff, &holds::lift_place(tenant, hold))
+            ],
+        )
+        .await;
         self.custody(id().to_bytes(), now, late).await;
         self.powers(session).await;
     }
@@ -458,7 +476,7 @@ impl House {
             user: self.user,
             tenant,
             grants: vec![Grant::everywhere(Role::Owner)],
-            assurance: 2,
+            assurance: 3,
             authenticated_at: now,
             session: self.world.id(),
         });

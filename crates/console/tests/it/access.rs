@@ -57,7 +57,7 @@ async fn a_key_is_made_by_a_form_shown_once_continued_and_ended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn making_a_key_needs_a_fresh_proof() {
     let house = House::open().await;
-    let ada = house.staff_signed_in("ada", &[Role::SupportManager], 301).await;
+    let ada = house.staff_signed_in("ada", &[Role::SupportManager], (301, 3)).await;
     let page = house.get("/api-keys", &ada).await;
     assert!(page.text.contains("/step-up?next=/api-keys") && !page.text.contains("Make the key"));
     let owner = ada.user.to_string();

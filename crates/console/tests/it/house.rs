@@ -277,11 +277,11 @@ impl House {
 
     /// Somebody with these roles, signed in, without the ceremonies of enrolment.
     pub(crate) async fn staff(&self, name: &str, roles: &[Role]) -> Staff {
-        self.staff_signed_in(name, roles, 0).await
+        self.staff_signed_in(name, roles, (0, 3)).await
     }
 
-    /// The same, who last proved who they are so many seconds ago.
-    pub(crate) async fn staff_signed_in(&self, name: &str, roles: &[Role], ago: u64) -> Staff {
+    /// The same, who last proved who they are so many seconds ago, at this level.
+    pub(crate) async fn staff_signed_in(&self, name: &str, roles: &[Role], (ago, level): (u64, u8)) -> Staff {
         let (tenant, user, now): (_, UserId, _) = (self.tenant, self.world.id(), self.world.now());
         let proved = kernel::Timestamp::from_millis(now.as_millis() - ago * 1000);
         let key = self.keys.tenant_data_key(tenant, Purpose::Identity).await.unwrap();
@@ -314,7 +314,7 @@ impl House {
             id: self.world.id(),
             csrf_hash: sha256(csrf::token(&secret).expose().as_bytes()),
             user,
-            assurance: 2,
+            assurance: level,
             epoch: 1,
             created: now,
             authenticated: proved,

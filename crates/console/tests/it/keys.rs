@@ -83,7 +83,7 @@ async fn a_custodian_decides_when_keys_are_renewed_and_says_why() {
 #[tokio::test]
 async fn an_old_sign_in_sees_the_keys_and_must_confirm_before_acting() {
     let house = House::open().await;
-    let custodian = house.staff_signed_in("late", &[Role::KeyCustodian], 301).await;
+    let custodian = house.staff_signed_in("late", &[Role::KeyCustodian], (301, 3)).await;
     let page = house.get("/keys", &custodian).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("Rotate now"));
@@ -112,4 +112,33 @@ async fn whoever_reads_data_or_appoints_people_does_not_touch_the_keys() {
     assert_eq!(page.status, StatusCode::OK);
     assert!(!page.text.contains("Rotate now") && !page.text.contains("Confirm that it is you"));
     assert_eq!(house.post("/keys/rotate", &auditor, &[]).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_custodian_who_came_with_a_code_sees_the_keys_and_is_asked_for_a_passkey() {
+    let house = House::open().await;
+    let custodian = house.staff_signed_in("code", &[Role::KeyCustodian], (0, 2)).await;
+    let page = house.get("/keys", &custodian).await;
+    assert!(page.status == StatusCode::OK && !page.text.contains("Rotate now"));
+    assert!(page.text.contains(r#"href="/step-up?next=/keys""#), "{}", page.text);
+    let refused = house.post("/keys/rotate", &custodian, &[]).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+    assert!(refused.text.contains("guard.phishing_resistant") && refused.text.contains("passkey"));
+    assert!(refused.text.contains("Prove again who you are"), "{}", refused.text);
+
+    // An owner who came with a code grants what weighs less, and makes no owner, by whichever way.
+    let owner = house.staff_signed_in("owner", &[Role::Owner], (0, 2)).await;
+    let ada = house.staff("ada", &[Role::SupportAgent]).await;
+    let grant = |role| [("role", role), ("bot", ""), ("reason", "she stands in")];
+    let path = format!("/users/{}/grant", ada.user);
+    for (role, location) in [("privacy_officer", true), ("owner", false)] {
+        let answer = house.post(&path, &owner, &grant(role)).await;
+        assert_eq!(answer.status == StatusCode::SEE_OTHER, location, "{role}: {}", answer.text);
+        assert_eq!(answer.text.contains("guard.phishing_resistant"), !location, "{role}");
+    }
+    let invite = house.post("/invites", &owner, &[("email", ""), ("role", "owner"), ("bot", "")]).await;
+    assert!(invite.text.contains("guard.phishing_resistant"), "{}", invite.text);
+    let strong = house.staff("strong", &[Role::Owner]).await;
+    let made = house.post(&path, &strong, &grant("owner")).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{}", made.text);
 }

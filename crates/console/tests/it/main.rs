@@ -4,6 +4,7 @@
 
 mod access;
 mod doorstep;
+mod holds;
 mod house;
 mod keys;
 mod pages;

@@ -149,7 +149,7 @@ impl House {
             user,
             tenant: self.tenant,
             grants: vec![Grant::everywhere(role)],
-            assurance: 2,
+            assurance: 3,
             authenticated_at: self.world.now(),
             session: self.world.id(),
         })

@@ -72,8 +72,15 @@ pub struct SamlSettings {
     pub logout: Option<String>,
     /// The provider's entity id.
     pub idp_entity_id: String,
-    /// The provider's single sign-on service.
+    /// The provider's single sign-on service: by redirect, unless it takes forms only.
     pub idp_sign_on: Endpoint,
+    /// Its service that takes forms, where it offers both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp_sign_on_form: Option<Endpoint>,
+    /// Send login requests by a form where the provider offers both: a redirect's address ends up in logs,
+    /// and some front doors cut long ones.
+    #[serde(default)]
+    pub send_by_form: bool,
     /// The provider's single logout service.
     #[serde(default)]
     pub idp_logout: Option<Endpoint>,
@@ -107,6 +114,13 @@ pub struct SamlSettings {
     pub max_authn_age: Option<u32>,
 }
 
+impl SamlSettings {
+    /// Where login requests go, and how.
+    pub fn sign_on(&self) -> &Endpoint {
+        self.idp_sign_on_form.as_ref().filter(|_| self.send_by_form).unwrap_or(&self.idp_sign_on)
+    }
+}
+
 fn yes() -> bool {
     true
 }
@@ -129,6 +143,7 @@ impl SamlConnection {
         addresses
             .into_iter()
             .chain(logout)
+            .chain(settings.idp_sign_on_form.iter().map(|endpoint| &endpoint.location))
             .chain(settings.logout.iter())
             .try_for_each(|text| address(text))?;
         if settings.authn_contexts.len() > 10 || settings.authn_contexts.iter().any(|uri| uri.len() > 512) {

@@ -82,11 +82,8 @@ pub fn start(
         force_authn: login.force_authn,
         authn_contexts: contexts,
     };
-    let departure = authn_request(connection, &pending).send(
-        &settings.idp_sign_on,
-        Some(&pending.relay_state),
-        signing,
-    )?;
+    let departure =
+        authn_request(connection, &pending).send(settings.sign_on(), Some(&pending.relay_state), signing)?;
     Ok((departure, pending))
 }
 
@@ -101,7 +98,7 @@ fn authn_request(connection: &SamlConnection, pending: &Pending) -> Message {
         ns::SAML,
         pending.request_id,
         instant::write(pending.issued_at),
-        escape(&settings.idp_sign_on.location),
+        escape(&settings.sign_on().location),
         escape(&settings.acs),
         escape(&settings.entity_id),
     );

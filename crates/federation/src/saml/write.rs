@@ -102,3 +102,50 @@ pub(crate) fn percent(text: &str) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests {
+    use kernel::World;
+
+    use super::*;
+    use crate::saml::keys::PinnedCertificates;
+    use crate::saml::refusal::Refusal;
+    use crate::saml::signature;
+
+    fn verified(xml: &str, keys: &PinnedCertificates) -> Result<Vec<u8>, Refusal> {
+        let tree = Tree::parse(xml.as_bytes())?;
+        let signature = signature::of(tree.root()).ok_or(Refusal::Unsigned)?;
+        signature::verify(tree.root(), signature, keys).map(|verified| verified.octets)
+    }
+
+    #[test]
+    fn what_we_sign_inside_is_what_a_strict_reader_verifies_and_no_other_octet() {
+        let world = World::real();
+        let (key, certificate) = OwnKey::generate("us", &world).unwrap();
+        let key = OwnKey::new(&key, &certificate).unwrap();
+        let keys = PinnedCertificates::try_from(vec![key.certificate().clone()]).unwrap();
+        let id = "_0123456789012345678901234567890123456789";
+        let head = format!(
+            "<samlp:AuthnRequest xmlns:samlp=\"{}\" xmlns:saml=\"{}\" ID=\"{id}\" Version=\"2.0\" \
+             Destination=\"https://idp.example/form?a=1&amp;b=2\"><saml:Issuer>https://desk.example/&lt;x&gt;</saml:Issuer>",
+            ns::SAMLP,
+            ns::SAML
+        );
+        let tail = "<samlp:NameIDPolicy AllowCreate=\"true\"></samlp:NameIDPolicy></samlp:AuthnRequest>";
+        let message =
+            Message { field: "SAMLRequest", id: id.to_owned(), head: head.clone(), tail: tail.to_owned() };
+        let signed = message.enveloped(Some(&key)).unwrap();
+        let octets = verified(&signed, &keys).unwrap();
+        let tree = Tree::parse(&octets).unwrap();
+        assert!(signature::of(tree.root()).is_none());
+        assert!(String::from_utf8(octets.clone()).unwrap().contains("AllowCreate"));
+        for (from, to) in [("desk.example", "evil.example"), ("a=1", "a=2"), ("\"true\"", "\"false\"")] {
+            assert_eq!(verified(&signed.replace(from, to), &keys), Err(Refusal::Digest), "{from}");
+        }
+        let (_, other) = OwnKey::generate("somebody", &world).unwrap();
+        let other = super::super::keys::PinnedCertificate::from_der(&other).unwrap();
+        let strangers = PinnedCertificates::try_from(vec![other]).unwrap();
+        assert_eq!(verified(&signed, &strangers), Err(Refusal::Signature));
+        assert_eq!(verified(&message.enveloped(None).unwrap(), &keys), Err(Refusal::Unsigned));
+    }
+}

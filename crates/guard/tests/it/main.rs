@@ -33,7 +33,7 @@ impl House {
             user: self.world.id(),
             tenant: self.tenant,
             grants: roles.iter().copied().map(Grant::everywhere).collect(),
-            assurance: 2,
+            assurance: 3,
             authenticated_at: NOON,
             session: self.world.id(),
         }

@@ -251,3 +251,72 @@ fn policies_are_changed_by_security_admins_with_a_fresh_proof_and_by_nobody_who_
     assert_eq!(refusal::<ProposePolicy>(&owner, &house.whole(), &now()).unwrap(), "default");
     assert_eq!(refusal::<DefineRole>(&owner, &house.whole(), &now()), None);
 }
+
+#[test]
+fn keys_policies_sign_in_rules_and_owners_are_changed_by_a_proof_that_cannot_be_phished() {
+    let house = House::new();
+    let held = |level: u8, role| Actor::Staff(Staff { assurance: level, ..house.staff(&[role]) });
+    let other = Resource::Account { tenant: house.tenant, user: house.world.id() };
+    for (level, refused) in
+        [(1, Some("guard.second_factor")), (2, Some("guard.phishing_resistant")), (3, None)]
+    {
+        let refused = refused.map(str::to_owned);
+        let custodian = held(level, Role::KeyCustodian);
+        assert_eq!(refusal::<RotateKeys>(&custodian, &house.whole(), &now()), refused);
+        assert_eq!(refusal::<ApproveKeyRequest>(&custodian, &house.whole(), &now()), refused);
+        let owner = held(level, Role::Owner);
+        assert_eq!(refusal::<GrantOwner>(&owner, &other, &now()), refused);
+        assert_eq!(refusal::<GrantOwner>(&owner, &house.whole(), &now()), refused);
+        assert_eq!(refusal::<ManageConnections>(&owner, &house.whole(), &now()), refused);
+        let admin = held(level, Role::SecurityAdmin);
+        assert_eq!(refusal::<ProposePolicy>(&admin, &house.whole(), &now()), refused);
+    }
+    // What weighs less is done with any second factor.
+    assert_eq!(refusal::<GrantRole>(&held(2, Role::Owner), &other, &now()), None);
+    assert_eq!(refusal::<ReadKeys>(&held(2, Role::KeyCustodian), &house.whole(), &now()), None);
+    let denied =
+        GUARD.permit::<RotateKeys>(&held(2, Role::KeyCustodian), &house.whole(), &now()).unwrap_err();
+    assert!(denied.visible() && denied.remedy().contains("passkey"), "{}", denied.remedy());
+}
+
+#[test]
+fn what_is_under_a_legal_hold_is_erased_by_nobody_and_the_person_is_told() {
+    let house = House::new();
+    let person = |held| Resource::Person { tenant: house.tenant, subject: house.subject, held };
+    let operator = Actor::Service { name: ServiceName::Operator, tenant: house.tenant };
+    for eraser in [Actor::Staff(house.staff(&[Role::PrivacyOfficer])), operator] {
+        assert_eq!(refusal::<EraseSubject>(&eraser, &person(false), &now()), None);
+        assert_eq!(refusal::<EraseSubject>(&eraser, &person(true), &now()).unwrap(), "guard.legal_hold");
+    }
+    let me = Actor::Visitor(house.visitor());
+    assert_eq!(refusal::<EraseOwnData>(&me, &person(false), &now()), None);
+    let denied = GUARD.permit::<EraseOwnData>(&me, &person(true), &now()).unwrap_err();
+    assert_eq!((denied.rule(), denied.visible()), ("guard.legal_hold_own", true));
+    let stranger = Actor::Visitor(Visitor { subject: house.world.id(), ..house.visitor() });
+    assert!(refusal::<EraseOwnData>(&stranger, &person(false), &now()).is_some());
+}
+
+#[test]
+fn a_legal_hold_is_lifted_by_somebody_other_than_who_placed_it() {
+    let house = House::new();
+    let hold = |author| Resource::Hold { tenant: house.tenant, hold: house.world.id(), author };
+    let officer = house.staff(&[Role::PrivacyOfficer]);
+    let (own, others, operators) = (hold(Some(officer.user)), hold(Some(house.world.id())), hold(None));
+    let officer = Actor::Staff(officer);
+    assert_eq!(refusal::<PlaceHold>(&officer, &house.whole(), &now()), None);
+    let denied = GUARD.permit::<LiftHold>(&officer, &own, &now()).unwrap_err();
+    assert_eq!((denied.rule(), denied.visible()), ("separation.own_hold", true));
+    let agent = Actor::Staff(house.staff(&[Role::SupportAgent]));
+    assert!(!GUARD.permit::<LiftHold>(&agent, &own, &now()).unwrap_err().visible());
+    assert_eq!(refusal::<LiftHold>(&officer, &others, &now()), None);
+    assert_eq!(refusal::<LiftHold>(&officer, &operators, &now()), None);
+    let operator = Actor::Service { name: ServiceName::Operator, tenant: house.tenant };
+    assert_eq!(refusal::<LiftHold>(&operator, &operators, &now()).unwrap(), "separation.own_hold");
+    assert_eq!(refusal::<LiftHold>(&operator, &others, &now()), None);
+    let owner = Actor::Staff(house.staff(&[Role::Owner]));
+    assert_eq!(refusal::<LiftHold>(&owner, &others, &now()), None);
+    assert_eq!(refusal::<PlaceHold>(&owner, &house.whole(), &now()).unwrap(), "default");
+    let auditor = Actor::Staff(house.staff(&[Role::Auditor]));
+    assert_eq!(refusal::<ReadHolds>(&auditor, &house.whole(), &now()), None);
+    assert!(refusal::<LiftHold>(&auditor, &others, &now()).is_some());
+}

@@ -29,6 +29,8 @@ fn no_actor_of_one_tenant_reaches_anything_of_another() {
                 waiting: true,
             },
             Resource::Account { tenant: other.tenant, user: me },
+            Resource::Person { tenant: other.tenant, subject: house.subject, held: false },
+            Resource::Hold { tenant: other.tenant, hold: house.world.id(), author: Some(house.world.id()) },
         ];
         for thing in &things {
             for act in Act::ALL.iter().filter(|act| act.resources().contains(&thing.kind())) {

@@ -64,6 +64,8 @@ pub struct Departure {
     pub ceremony: CeremonyId,
     /// The provider's address.
     pub to: Secret<String>,
+    /// What a form posts there; none where a redirect carries it all.
+    pub form: Option<Vec<(&'static str, Secret<String>)>>,
 }
 
 /// What is remembered while somebody is at a provider that speaks OpenID Connect.
@@ -150,7 +152,7 @@ impl Inner {
         };
         let to = question.url(&published.provider, &ties);
         let ceremony = self.begin(&OidcAsked { connection: opened.row.id, ties, wish }).await?;
-        Ok(Departure { ceremony, to })
+        Ok(Departure { ceremony, to, form: None })
     }
 
     async fn depart_saml(
@@ -165,14 +167,18 @@ impl Inner {
         let login = saml::Login { force_authn: stepping, authn_contexts: Vec::new() };
         let (departure, pending) = saml::start(&connection, Some(&keys.signing), login, &self.world)
             .map_err(|_| IdentityError::Document("sign-in request"))?;
-        let saml::Departure::Redirect { location } = departure else {
-            return Err(Refused::Setting("sign-on address").into());
+        let (to, form) = match departure {
+            saml::Departure::Redirect { location } => (location, None),
+            saml::Departure::Form { action, fields } => {
+                let fields = fields.into_iter().map(|(name, value)| (name, Secret::new(value)));
+                (action, Some(fields.collect()))
+            }
         };
         let browser: [u8; 16] = self.world.bytes();
         let id = relay_id(&pending.relay_state);
         let asked = SamlAsked { connection: opened.row.id, pending, browser: sha256(&browser), wish };
         self.begin_at(id, &asked).await?;
-        Ok(Departure { ceremony: CeremonyId::of(browser), to: Secret::new(location) })
+        Ok(Departure { ceremony: CeremonyId::of(browser), to: Secret::new(to), form })
     }
 
     /// What a provider publishes.

@@ -92,8 +92,9 @@ impl Inner {
                 pen.of(nobody.clone()).note(tx, &ProviderRefused { connection, user: Some(user), reason })?;
                 return Ok::<_, StoreError>(Err(Objection::OtherPerson));
             };
-            let assurance = held.assurance.max(level);
-            let renewed = Session { csrf_hash, assurance, authenticated: proved, last_seen: now, ..held };
+            // The level is that of the last proof (`crate::step_up`).
+            let renewed =
+                Session { csrf_hash, assurance: level, authenticated: proved, last_seen: now, ..held };
             sessions::step_up(tx, &renewed, hash)?;
             pen.note(tx, &LoginSucceeded { user, session, method, mfa: level >= 2 })?;
             Ok(Ok(()))

@@ -62,7 +62,7 @@ impl Identity {
             pinned.extend(only_before);
         }
         saml.idp_certificates = pinned.try_into().map_err(|_| Refused::Setting("number of certificates"))?;
-        saml.idp_sign_on = by_redirect(&told.sign_on).ok_or(Refused::Setting("sign-on address"))?;
+        (saml.idp_sign_on, saml.idp_sign_on_form) = sign_on(&told.sign_on)?;
         saml.idp_logout = by_redirect(&told.logout);
         saml.logout = Some(logout_address(access, connection));
         let settings = Settings { provider: Provider::Saml(saml), people };
@@ -94,12 +94,15 @@ impl Inner {
     ) -> Result<(Settings, Secret<Vec<u8>>), IdentityError> {
         let metadata = self.read_metadata(access, metadata).await?;
         let base = format!("{}/sso/saml/{id}", access.origin);
+        let (idp_sign_on, idp_sign_on_form) = sign_on(&metadata.sign_on)?;
         let settings = SamlSettings {
             entity_id: format!("{base}/metadata"),
             acs: format!("{base}/acs"),
             logout: Some(logout_address(access, id)),
             idp_entity_id: metadata.entity_id,
-            idp_sign_on: by_redirect(&metadata.sign_on).ok_or(Refused::Setting("sign-on address"))?,
+            idp_sign_on,
+            idp_sign_on_form,
+            send_by_form: false,
             idp_logout: by_redirect(&metadata.logout),
             idp_certificates: metadata.certificates,
             sign_requests: true,
@@ -121,8 +124,18 @@ fn logout_address(access: &Access, connection: ConnectionId) -> String {
     format!("{}/sso/saml/{connection}/logout", access.origin)
 }
 
-/// The address that takes a message in a query. One that only takes forms is of no use: our pages send
-/// forms to our own house and nowhere else.
+/// Where a provider takes login requests: by redirect if it does, and beside it by form, or by form alone.
+fn sign_on(offered: &[saml::Endpoint]) -> Result<(saml::Endpoint, Option<saml::Endpoint>), Refused> {
+    let form = offered.iter().find(|endpoint| endpoint.binding == saml::Binding::Post).cloned();
+    match (by_redirect(offered), form) {
+        (Some(redirect), form) => Ok((redirect, form)),
+        (None, Some(form)) => Ok((form, None)),
+        (None, None) => Err(Refused::Setting("sign-on address")),
+    }
+}
+
+/// The address that takes a message in a query. For logout no other will do: whoever signs out follows a
+/// link, and one page with a form that leads away is enough.
 fn by_redirect(offered: &[saml::Endpoint]) -> Option<saml::Endpoint> {
     offered.iter().find(|endpoint| endpoint.binding == saml::Binding::Redirect).cloned()
 }

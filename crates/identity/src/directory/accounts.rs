@@ -14,6 +14,7 @@ use super::Meaning;
 use crate::connections::{Domain, somebody_left};
 use crate::pen::Pen;
 use crate::session::end_all;
+use crate::staff::end_keys;
 use crate::{IdentityError, Inner, Refused};
 
 /// What becomes of a person's account, sealed and ready.
@@ -169,7 +170,7 @@ pub(super) fn follow(
         directory::rename(tx, permit, as_)?;
     }
     if entry.active {
-        enable(tx, pen, permit, user)?;
+        enable(tx, pen, permit, user, now)?;
     } else {
         disable(tx, pen, permit, user, now)?;
     }
@@ -204,12 +205,14 @@ pub(super) fn disable(
     pen.note(tx, &UserDisabled { user, sessions_ended })
 }
 
-/// Enables an account that is disabled for no other reason than that this directory said so.
+/// Enables an account that is disabled for no other reason than that this directory said so. What ended with it
+/// stays ended.
 fn enable(
     tx: &mut Tx<'_>,
     pen: &Pen,
     permit: &Permit<ProvisionDirectory>,
     user: UserId,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     let tenant = permit.tenant();
     let Some(connection) = directory::held_by(tx, tenant, user)? else { return Ok(()) };
@@ -217,6 +220,7 @@ fn enable(
         return Ok(());
     }
     directory::release(tx, tenant, user)?;
+    end_keys(tx, pen, (tenant, user), now)?;
     directory::set_state(tx, permit, user, UserState::Active)?;
-    pen.note(tx, &UserEnabled { user, connection })
+    pen.note(tx, &UserEnabled { user, connection: Some(connection) })
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use store::Via;
 
 use crate::house::{House, PASSWORD, from, refusal};
-use crate::provider::{CLIENT_SECRET, Idp, Net};
+use crate::provider::{ACCESS_TOKEN, CLIENT_SECRET, Idp, Net};
 
 const ISSUER: &str = "https://idp.corp.example";
 
@@ -507,4 +507,34 @@ async fn whatever_is_open_for_a_session_hears_of_its_end_within_two_seconds() {
     let why = tokio::time::timeout(Duration::from_secs(2), waiting).await.unwrap().unwrap();
     assert_eq!(why, Why::Ended);
     assert!(begun.elapsed() < Duration::from_secs(2));
+}
+
+/// The access token is for asking the provider once; the ID token is kept, sealed, to sign out there.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_token_of_a_provider_is_given_to_the_browser_or_lies_open_in_the_database() {
+    let fed = Fed::new().await;
+    let wish = Wish::sign_in("/".to_owned());
+    let there = fed.house.identity.depart(fed.connection, wish, None).await.unwrap();
+    let answer = fed.idp.authorize(there.to.expose(), alice());
+    let finished =
+        fed.house.identity.oidc_answer(&there.ceremony, &answer, None, &from("192.0.2.7")).await.unwrap();
+    let Finished::SignedIn { signed_in, next, .. } = finished else { panic!("signed in") };
+    let given = fed.idp.given.lock().unwrap().clone();
+    assert_eq!(given.len(), 1);
+    let words = [ACCESS_TOKEN, CLIENT_SECRET, given[0].as_str()];
+    let device = signed_in.device.expose().clone();
+    let cookie = signed_in.secret.set_cookie(Duration::from_secs(60)).unwrap();
+    let told = format!("{} {next} {device} {}", there.to.expose(), cookie.to_str().unwrap());
+    for word in words {
+        assert!(!told.contains(word) && !told.contains(&word[..16]), "{word}");
+    }
+    let mut bytes = 0;
+    for file in std::fs::read_dir(fed.house.folder()).unwrap() {
+        let content = std::fs::read(file.unwrap().path()).unwrap();
+        bytes += content.len();
+        for word in words {
+            assert!(!content.windows(word.len()).any(|window| window == word.as_bytes()), "{word}");
+        }
+    }
+    assert!(bytes > 50_000, "the files were read");
 }

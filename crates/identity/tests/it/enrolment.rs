@@ -150,7 +150,7 @@ async fn a_weak_password_or_a_wrong_first_code_can_be_mended() {
 async fn a_passkey_enrols_alone_and_signs_in_without_a_name() {
     let house = House::new().await;
     let (mut key, first) = house.with_passkey(Role::Owner, "grace@example.org").await;
-    assert_eq!(house.signed(&first).await.actor.assurance, 2);
+    assert_eq!(house.signed(&first).await.actor.assurance, 3, "a passkey cannot be phished");
     key.counter = 1;
     let second = house.passkey(&key).await.unwrap();
     assert_eq!(second.user, first.user);

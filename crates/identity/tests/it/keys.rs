@@ -26,12 +26,12 @@ impl House {
         self.permit(&staff.into(), &self.account(of))
     }
 
-    async fn key_of(&self, person: &Person, acts: &[Act]) -> Secret<String> {
+    pub(crate) async fn key_of(&self, person: &Person, acts: &[Act]) -> Secret<String> {
         let permit = self.leave::<MakeApiKey>(person, person.user).await;
         self.identity.make_key(permit, wish(person.user, acts), &Via::default()).await.unwrap().1
     }
 
-    async fn opens(&self, key: &Secret<String>) -> Result<Actor, KeyRefused> {
+    pub(crate) async fn opens(&self, key: &Secret<String>) -> Result<Actor, KeyRefused> {
         let outcome = self.identity.program(key.expose(), &from("192.0.2.1")).await.unwrap();
         outcome.map(Actor::from)
     }

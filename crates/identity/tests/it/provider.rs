@@ -17,6 +17,7 @@ use crate::house::House;
 
 pub(crate) const DESK: &str = "https://desk.example";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-4711";
+pub(crate) const ACCESS_TOKEN: &str = "access-token-that-stays-behind";
 
 struct Grant {
     challenge: String,
@@ -31,6 +32,8 @@ pub(crate) struct Idp {
     key: Mutex<(EcdsaKeyPair, String)>,
     codes: Mutex<HashMap<String, Grant>>,
     pub(crate) asked: Mutex<Vec<String>>,
+    /// The ID tokens that it gave out.
+    pub(crate) given: Mutex<Vec<String>>,
     /// Whether it names itself in its answers.
     names_itself: bool,
 }
@@ -55,6 +58,7 @@ impl Net {
             key: Mutex::new((key(), "k1".to_owned())),
             codes: Mutex::default(),
             asked: Mutex::default(),
+            given: Mutex::default(),
             names_itself,
         });
         self.0.lock().unwrap().insert(issuer.to_owned(), Arc::clone(&idp));
@@ -174,8 +178,9 @@ impl Idp {
             "iss": self.issuer, "aud": "wardroom", "nonce": grant.nonce, "iat": now, "exp": now + 300,
         });
         claims.as_object_mut().unwrap().extend(grant.claims.as_object().unwrap().clone());
-        let body =
-            json!({"token_type": "Bearer", "access_token": "access", "id_token": self.sign("JWT", &claims)});
+        let token = self.sign("JWT", &claims);
+        self.given.lock().unwrap().push(token.clone());
+        let body = json!({"token_type": "Bearer", "access_token": ACCESS_TOKEN, "id_token": token});
         Fetched { status: 200, body: serde_json::to_vec(&body).unwrap() }
     }
 

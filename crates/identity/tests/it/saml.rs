@@ -1,5 +1,7 @@
 //! Signing in and out through a provider that speaks SAML.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use federation::saml::Encryption;
 use guard::action::{ManageConnections, ReadConnections};
 use guard::{Grant, Role};
@@ -12,7 +14,7 @@ use kernel::ConnectionId;
 use store::Via;
 
 use crate::house::{House, from, refusal};
-use crate::saml_idp::{Documents, Person, SLO, SamlIdp, Signer, alice, asked};
+use crate::saml_idp::{Asked, Documents, Person, SLO, SamlIdp, Signer, alice, asked};
 
 const METADATA: &str = "https://idp.corp.example/metadata";
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
@@ -269,4 +271,47 @@ async fn a_provider_rolls_its_key_over_without_an_hour_in_which_nobody_can_sign_
     assert_eq!(refusal(outcome), Refused::Setting("issuer"));
     let outcome = renew(&fed, Metadata::Address("https://nowhere.example/".to_owned()), true).await;
     assert!(matches!(refusal(outcome), Refused::ProviderUnusable(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_takes_forms_alone_is_asked_by_one_and_one_that_takes_both_by_what_is_set() {
+    let fed = Fed::new().await;
+    let depart = async || {
+        let wish = Wish::sign_in("/".to_owned());
+        fed.house.identity.depart(fed.connection, wish, None).await.unwrap()
+    };
+    let read_again = async |bindings: &[&str]| {
+        let metadata = Metadata::File(SamlIdp::metadata_with(&[&fed.idp.signer], bindings));
+        let (identity, via) = (&fed.house.identity, Via::default());
+        identity.renew_metadata(fed.may(), fed.connection, metadata, false, &via).await
+    };
+    assert!(depart().await.form.is_none());
+    read_again(&["POST", "Redirect"]).await.unwrap();
+    assert!(depart().await.form.is_none(), "where there is a choice, a redirect");
+    fed.set_saml(|saml| saml.send_by_form = true).await;
+    for bindings in [&["POST", "Redirect"][..], &["POST"]] {
+        read_again(bindings).await.unwrap();
+        let there = depart().await;
+        assert_eq!(there.to.expose(), "https://idp.corp.example/form");
+        let fields = there.form.unwrap();
+        let field = |name: &str| {
+            fields.iter().find(|(known, _)| *known == name).map(|(_, value)| value.expose().clone()).unwrap()
+        };
+        let xml = STANDARD.decode(field("SAMLRequest")).unwrap();
+        let xml = String::from_utf8(xml).unwrap();
+        assert!(
+            xml.contains("<ds:SignatureValue>")
+                && xml.contains("Destination=\"https://idp.corp.example/form\"")
+        );
+        let asked = Asked { xml, relay_state: field("RelayState") };
+        let (response, relay_state) = fed.idp.answer_to(asked, &alice());
+        let (identity, via) = (&fed.house.identity, from("192.0.2.7"));
+        let handle = identity.saml_form(fed.connection, &response, &relay_state, &via).await.unwrap();
+        let finished = identity.saml_answer(&there.ceremony, handle.0.expose(), &via).await.unwrap();
+        assert!(matches!(finished, Finished::SignedIn { .. }), "{finished:?}");
+    }
+    fed.set_saml(|saml| saml.send_by_form = false).await;
+    assert!(depart().await.form.is_some(), "it takes nothing else");
+    let refused = read_again(&["SOAP"]).await;
+    assert!(matches!(refusal(refused), Refused::ProviderUnusable(_)));
 }

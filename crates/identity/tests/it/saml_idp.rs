@@ -127,6 +127,11 @@ impl SamlIdp {
 
     /// Its metadata, with these keys.
     pub(crate) fn metadata(signers: &[&Signer]) -> Vec<u8> {
+        Self::metadata_with(signers, &["Redirect"])
+    }
+
+    /// The same with its single sign-on services, by these bindings.
+    pub(crate) fn metadata_with(signers: &[&Signer], bindings: &[&str]) -> Vec<u8> {
         let mut keys = String::new();
         for signer in signers {
             keys.push_str(&format!(
@@ -135,12 +140,21 @@ impl SamlIdp {
                 STANDARD.encode(&signer.certificate)
             ));
         }
+        let services: String = bindings
+            .iter()
+            .map(|binding| {
+                format!(
+                    "<md:SingleSignOnService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-{binding}\" \
+                     Location=\"https://idp.corp.example/{}\"/>",
+                    if *binding == "POST" { "form" } else { "sso" }
+                )
+            })
+            .collect();
         let redirect = "Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\"";
         format!(
             "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" entityID=\"{IDP}\"><md:IDPSSODescriptor \
              protocolSupportEnumeration=\"{SAMLP}\">{keys}<md:SingleLogoutService {redirect} Location=\"{SLO}\"/>\
-             <md:SingleSignOnService {redirect} Location=\"https://idp.corp.example/sso\"/></md:IDPSSODescriptor>\
-             </md:EntityDescriptor>"
+             {services}</md:IDPSSODescriptor></md:EntityDescriptor>"
         )
         .into_bytes()
     }
@@ -157,7 +171,11 @@ impl SamlIdp {
 
     /// The form fields with which it answers a request for somebody.
     pub(crate) fn answer(&self, location: &str, person: &Person) -> (String, String) {
-        let Asked { xml, relay_state } = asked(location, "SAMLRequest");
+        self.answer_to(asked(location, "SAMLRequest"), person)
+    }
+
+    /// The same for a request that it has read.
+    pub(crate) fn answer_to(&self, Asked { xml, relay_state }: Asked, person: &Person) -> (String, String) {
         let request = between(&xml, " ID=\"", "\"");
         let acs = between(&xml, "AssertionConsumerServiceURL=\"", "\"");
         let entity = between(&xml, "<saml:Issuer>", "</saml:Issuer>");

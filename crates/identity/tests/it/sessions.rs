@@ -246,3 +246,34 @@ async fn a_session_of_one_house_opens_nothing_in_another() {
     let outcome = next_door.passkey_finish(&ceremony, &sent, None, &Via::default()).await;
     assert_eq!(refusal(outcome), Refused::CeremonyOver);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_level_of_a_session_is_that_of_its_last_proof() {
+    let house = House::new().await;
+    house.staff(Role::Owner, "owner@example.org").await;
+    let (mut key, first) = house.with_passkey(Role::KeyCustodian, "grace@example.org").await;
+    let signed = house.signed(&first).await;
+    assert_eq!((signed.session.assurance, signed.actor.assurance), (3, 3));
+    // An app's code confirms: it is worth a code, and keeps no keys.
+    let app = house.staff(Role::KeyCustodian, "ada@example.org").await;
+    let weak = house.signed(&app.signed_in).await;
+    let fresh = house.identity.step_up_totp(&weak, &house.code(&app.letters), &Via::default()).await.unwrap();
+    let now = house.identity.session(&fresh).await.unwrap().unwrap();
+    assert_eq!(now.actor.assurance, 2);
+    let may = |staff: &guard::Staff| {
+        let at = guard::Circumstances::at(house.world.now());
+        let asked = crate::house::guard().permit::<guard::action::RotateKeys>(
+            &staff.clone().into(),
+            &house.whole(),
+            &at,
+        );
+        asked.map(drop).map_err(|denied| denied.rule().to_owned())
+    };
+    assert_eq!(may(&now.actor).unwrap_err(), "guard.phishing_resistant");
+    let (ceremony, options) = house.identity.step_up_begin(&signed).await.unwrap();
+    key.counter = 1;
+    let sent = key.get(challenge(&options), ORIGIN);
+    let fresh = house.identity.step_up_passkey(&signed, &ceremony, &sent, &Via::default()).await.unwrap();
+    let now = house.identity.session(&fresh).await.unwrap().unwrap();
+    assert_eq!((now.actor.assurance, may(&now.actor)), (3, Ok(())));
+}

@@ -1,8 +1,9 @@
 //! Managing the people: the last owner, separated duties, factors that are reset.
 
-use guard::action::{DisableUser, GrantRole, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Circumstances, Grant, Role};
-use identity::{Refused, UserState, Why};
+use guard::action::{DisableUser, EnableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
+use guard::{Act, Actor, Circumstances, Grant, Role, Staff};
+use identity::api_keys::KeyRefused;
+use identity::{GrantRow, IdentityError, Refused, UserState, Why};
 use store::Via;
 
 use crate::house::{House, PASSWORD, email, guard, name, refusal};
@@ -137,4 +138,84 @@ async fn the_list_shows_people_with_their_roles_and_factors() {
     );
     assert_eq!(users[0].factors.recovery_codes, 10);
     assert_eq!(users[0].grants, [Grant::everywhere(Role::Owner)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disabled_account_is_enabled_for_a_reason_and_what_ended_with_it_stays_ended() {
+    let house = House::new().await;
+    house.staff(Role::Owner, "owner@example.org").await;
+    let ada = house.staff(Role::SupportManager, "ada@example.org").await;
+    let key = house.key_of(&ada, &[Act::ListConversations]).await;
+    let via = Via::default();
+    let enable = || house.operator_may::<EnableUser>(&house.account(ada.user));
+    assert_eq!(refusal(house.identity.enable(enable(), &via).await), Refused::NotDisabled);
+    let before = house.sign_in(&ada).await;
+    let disable = house.operator_may::<DisableUser>(&house.account(ada.user));
+    house.identity.disable(disable, &via).await.unwrap();
+    assert_eq!(refusal(house.password("ada@example.org", PASSWORD).await), Refused::SignIn);
+
+    let silent = Circumstances::at(house.world.now());
+    let permit = guard().permit::<EnableUser>(&house.operator(), &house.account(ada.user), &silent).unwrap();
+    assert_eq!(refusal(house.identity.enable(permit, &via).await), Refused::ReasonNeeded);
+    house.identity.enable(enable(), &via).await.unwrap();
+    assert_eq!(house.identity.session(&before.secret).await.unwrap().unwrap_err(), Why::Ended);
+    assert_eq!(house.opens(&key).await, Err(KeyRefused::Revoked));
+    house.minutes(20);
+    let again = house.sign_in(&ada).await;
+    assert_eq!(house.signed(&again).await.actor.grants, [Grant::everywhere(Role::SupportManager)]);
+    let told = house.events("AUTH-1030I").await;
+    assert_eq!(told.len(), 1);
+    assert!(told[0].get("connection").is_none(), "{}", told[0]);
+    assert_eq!(house.events("AUTH-1041I").await.len(), 1);
+    let nobody = house.operator_may::<EnableUser>(&house.account(house.world.id()));
+    assert_eq!(refusal(house.identity.enable(nobody, &via).await), Refused::NoAccount);
+}
+
+/// The rules can have become stricter while an account slept, or a row came from elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_holds_what_must_be_separate_is_not_enabled() {
+    let house = House::new().await;
+    house.staff(Role::Owner, "owner@example.org").await;
+    let ada = house.staff(Role::SupportManager, "ada@example.org").await;
+    let via = Via::default();
+    let disable = house.operator_may::<DisableUser>(&house.account(ada.user));
+    house.identity.disable(disable, &via).await.unwrap();
+    let (tenant, now) = (house.tenant, house.world.now());
+    let row = GrantRow {
+        user: ada.user,
+        grant: Grant::everywhere(Role::BotDeveloper),
+        source: "elsewhere".to_owned(),
+        granted_by: None,
+        reason: None,
+        granted: now,
+        expires: None,
+    };
+    house.db.write(move |tx| store::users::put_grant(tx, tenant, &row)).await.unwrap();
+    let enable = house.operator_may::<EnableUser>(&house.account(ada.user));
+    assert!(matches!(refusal(house.identity.enable(enable, &via).await), Refused::Separation(_)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_made_with_a_passkey_by_whichever_way() {
+    let house = House::new().await;
+    let owner = house.staff(Role::Owner, "owner@example.org").await;
+    let (_, strong) = house.with_passkey(Role::Owner, "grace@example.org").await;
+    let ada = house.staff(Role::SupportAgent, "ada@example.org").await;
+    let (via, everywhere) = (Via::default(), Grant::everywhere(Role::Owner));
+    for (signed_in, refused) in [(house.sign_in(&owner).await, true), (strong, false)] {
+        let staff = house.signed(&signed_in).await.actor;
+        let actor = Actor::Staff(Staff { authenticated_at: house.world.now(), ..staff });
+        let invites = house.permit::<InviteUser>(&actor, &house.whole());
+        let invited = house.identity.invite(invites, everywhere.clone(), None, &via).await.map(drop);
+        let grants = house.permit::<GrantRole>(&actor, &house.account(ada.user));
+        let granted = house.identity.grant(grants, everywhere.clone(), None, &via).await;
+        for outcome in [invited, granted] {
+            match outcome {
+                Err(IdentityError::Denied(denied)) if refused => {
+                    assert_eq!(denied.rule(), "guard.phishing_resistant");
+                }
+                other => assert!(!refused && other.is_ok(), "{other:?}"),
+            }
+        }
+    }
 }

@@ -196,12 +196,13 @@ events! {
     }
     shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
 
-    /// An account that a directory had disabled may sign in again, because the directory says so.
+    /// An account that was disabled may sign in again, because the directory that had disabled it says so, or
+    /// somebody here. What had ended with it stays ended.
     "AUTH-1030I" "user.enabled" UserEnabled: AccountChange 2, Info, Success, Accountability {
         /// Whose.
         user: UserId,
-        /// The connection of the directory.
-        connection: ConnectionId,
+        /// The connection of the directory; none when somebody here enabled it.
+        connection: Option<ConnectionId>,
     }
     shape |e| { "user": by_uid(e.user) };
 

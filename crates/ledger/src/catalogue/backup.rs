@@ -1,6 +1,6 @@
 //! Backups, and the erasure of people.
 
-use kernel::Timestamp;
+use kernel::{ConversationId, HoldId, Timestamp};
 
 use super::{by_name, events};
 use crate::jcs::Json;
@@ -63,6 +63,26 @@ events! {
         proof: [u8; 32],
     }
     shape |_e| { "table": by_name("subject_keys"), "type_id": Json::whole(3) };
+
+    /// A legal hold was placed: what it is on is not erased until somebody else lifts it.
+    "PRIV-1002I" "hold.placed" HoldPlaced: Datastore 3, Info, Success, Accountability {
+        /// The hold.
+        hold: HoldId,
+        /// What it is on: `person`, `conversation` or `everybody`.
+        on: &'static str,
+        /// The person, if it is on one, or on a conversation of theirs.
+        subject: Option<Pseudonym>,
+        /// The conversation, if it is on one.
+        conversation: Option<ConversationId>,
+    }
+    shape |_e| { "table": by_name("legal_holds"), "type_id": Json::whole(3) };
+
+    /// A legal hold was lifted. What it was on can be erased, unless another hold keeps it.
+    "PRIV-1003W" "hold.lifted" HoldLifted: Datastore 3, Warning, Success, Accountability {
+        /// The hold.
+        hold: HoldId,
+    }
+    shape |_e| { "table": by_name("legal_holds"), "type_id": Json::whole(3) };
 }
 
 fn database() -> Json {

@@ -25,7 +25,9 @@ pub use auth::{
     ProviderRefused, RecoveryCodeUsed, RoleGranted, RoleRevoked, SessionEnded, UserDisabled, UserEnabled,
     UserEnrolled, UserInvited,
 };
-pub use backup::{BackupCreated, BackupRestored, BackupStarted, BackupVerified, SubjectErased};
+pub use backup::{
+    BackupCreated, BackupRestored, BackupStarted, BackupVerified, HoldLifted, HoldPlaced, SubjectErased,
+};
 pub use bots::{BotSecretChanged, ReleaseActivated, ReleaseMade, ReleaseRefused};
 pub use chat::{
     ConversationClosed, ConversationExpired, ConversationOpened, HandoffChanged, HandoffRequested,

@@ -120,7 +120,9 @@ fn auth(all: &mut Samples) {
     all.add(&PersonExported { subject: Pseudonym::from_mac([0xaa; 16]), conversations: 2, lines: 14 });
     all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
     let (connection, entry) = (id(23), id(24));
-    all.add(&UserEnabled { user, connection });
+    for connection in [Some(connection), None] {
+        all.add(&UserEnabled { user, connection });
+    }
     all.add(&DirectoryGroup { connection, entry, what: "changed", added: 2, removed: 1 });
     for user in [Some(user), None] {
         all.add(&DirectoryPerson { connection, entry, user, what: "made" });
@@ -244,4 +246,13 @@ fn backups(all: &mut Samples) {
         all.add(&BackupRestored { taken, rows: 4096, erasures: 1, replaced_leaves, replaced_root });
     }
     all.add(&SubjectErased { subject: Pseudonym::from_mac([0xaa; 16]), keys: 3, proof: root });
+    let subject = Pseudonym::from_mac([0xaa; 16]);
+    for (on, subject, conversation) in [
+        ("everybody", None, None),
+        ("person", Some(subject), None),
+        ("conversation", Some(subject), Some(id(3))),
+    ] {
+        all.add(&HoldPlaced { hold: id(31), on, subject, conversation });
+    }
+    all.add(&HoldLifted { hold: id(31) });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
 use guard::{Act, Action, Actor, Circumstances, Grant, Guard, Permit, PolicyFiles, Resource, Role, Staff};
 use kernel::{BotName, ManualClock, Reason, TenantId, Timestamp, World};
-use rulebook::{PolicyRefusal, Rulebook, RulebookError, RulebookParts, Thing, VersionState, Who};
+use rulebook::{PolicyRefusal, Rulebook, RulebookError, RulebookParts, Stated, Thing, VersionState, Who};
 use store::{Db, DbUrl, Keychain, Via, audit, tenants};
 use vault::{CachePolicy, FileRoot, Keyring};
 
@@ -52,7 +52,7 @@ impl House {
             user: self.world.id(),
             tenant: self.tenant,
             grants: vec![Grant::everywhere(Role::SecurityAdmin)],
-            assurance: 2,
+            assurance: 3,
             authenticated_at: self.world.now(),
             session: self.world.id(),
         }
@@ -213,8 +213,9 @@ async fn a_decision_is_explained_with_its_rule_its_reason_and_its_remedy() {
     let house = House::open().await;
     let leave = house.leave::<ReadPolicy>(&house.admin());
     let bot: Thing = "bot/front-desk".parse().unwrap();
-    let ask =
-        async |role, act| house.rulebook.explain(&leave, &Who::Role(role), act, &bot, None).await.unwrap();
+    let ask = async |role, act| {
+        house.rulebook.explain(&leave, &Who::Role(role), act, &bot, Stated::default()).await.unwrap()
+    };
     let yes = ask(Role::BotDeveloper, Act::UpdateBot).await;
     assert_eq!((yes.allowed, yes.rule.as_str()), (true, "bot_developer.bots"));
     let no = ask(Role::SupportManager, Act::UpdateBot).await;
@@ -222,6 +223,6 @@ async fn a_decision_is_explained_with_its_rule_its_reason_and_its_remedy() {
     assert!(no.reason.unwrap().contains("changes no bots") && no.remedy.unwrap().contains("bot developer"));
     assert_eq!(no.roles, [Role::BotDeveloper, Role::NlpEngineer]);
     let nobody = Who::User(house.world.id());
-    let none = house.rulebook.explain(&leave, &nobody, Act::UpdateBot, &bot, None).await;
+    let none = house.rulebook.explain(&leave, &nobody, Act::UpdateBot, &bot, Stated::default()).await;
     assert!(matches!(none, Err(RulebookError::Nothing)), "{none:?}");
 }

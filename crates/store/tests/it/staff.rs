@@ -76,7 +76,7 @@ async fn an_account_is_found_by_its_blind_address_and_made_once(house: House) {
     assert_eq!((found.id, found.state, found.epoch, found.last_login), (id, UserState::Active, 1, Some(now)));
 
     let permit = tenancy.permit::<DisableUser>(&tenancy.staff(Role::Owner), &tenancy.account(id));
-    house.db.write(move |tx| users::set_state(tx, &permit, UserState::Disabled)).await.unwrap();
+    house.db.write(move |tx| users::disable(tx, &permit)).await.unwrap();
     let found = house.db.read(move |tx| users::find(tx, tenant, id)).await.unwrap().unwrap();
     assert_eq!((found.state, found.epoch), (UserState::Disabled, 2));
     let permit = tenancy.permit::<ReadUsers>(&tenancy.staff(Role::Owner), &tenancy.whole());

@@ -6,13 +6,13 @@ use std::collections::BTreeMap;
 use aws_lc_rs::digest::{SHA256, digest};
 use axum::Router;
 use axum::body::Body;
-use conversations::Opening;
+use conversations::{HoldOn, Holds, Opening};
 use doors::cookie::SessionSecret;
 use doors::{RouteTable, Way, csrf};
 use guard::action::OpenConversation;
 use guard::{Act, Actor, Circumstances, Grant, Permit, Resource, Role, Staff};
 use http::{Method, Request, StatusCode};
-use kernel::{BotName, ConversationId, DisplayName, Email, Reason, ReleaseId, Timestamp, UserId};
+use kernel::{BotName, ConversationId, DisplayName, Email, HoldId, Reason, ReleaseId, Timestamp, UserId};
 use store::sessions::{self, Session};
 use store::users::{self, GrantRow, NewUser};
 use vault::Purpose;
@@ -35,6 +35,8 @@ struct Doorway {
     /// The author of the release that is tried.
     victim: UserId,
     conversation: ConversationId,
+    /// A legal hold that the operator placed.
+    hold: HoldId,
     /// The bearer token of that conversation, and of another one.
     tokens: [String; 2],
     _temp: tempfile::TempDir,
@@ -122,9 +124,24 @@ impl Doorway {
         }
         let tokens = [opened[0].1.clone(), opened[1].1.clone()];
         let conversation = opened[0].0;
+        let because = now.because(Reason::new("the sweep").unwrap());
+        let place = base.guard.permit(&operator, &Resource::Tenant(tenant), &because).unwrap();
+        let holds = Holds::new(base.db.clone(), base.keys.clone(), base.world.clone());
+        let hold = holds.place(place, HoldOn::Conversation(conversation), &Via::default()).await.unwrap();
         let victim = base.world.id();
-        let doorway =
-            Self { base, public, staff, programs, bot, release, victim, conversation, tokens, _temp: temp };
+        let doorway = Self {
+            base,
+            public,
+            staff,
+            programs,
+            bot,
+            release,
+            victim,
+            conversation,
+            hold,
+            tokens,
+            _temp: temp,
+        };
         doorway.account(victim, "victim", &[]).await;
         doorway
     }
@@ -160,22 +177,23 @@ impl Doorway {
         made.await.unwrap();
     }
 
-    /// Everybody who tries: each role alone, nobody's role, pairs that may not be, one factor, a long
-    /// time since the last proof, and nobody at all.
+    /// Everybody who tries: each role alone, nobody's role, pairs that may not be, one factor, no
+    /// passkey, a long time since the last proof, and nobody at all.
     async fn people(&self) -> Vec<Person> {
-        let alone = Role::ALL.iter().map(|role| (role.name().to_owned(), vec![*role], 2, 0));
+        let alone = Role::ALL.iter().map(|role| (role.name().to_owned(), vec![*role], 3, 0));
         let mut wanted: Vec<(String, Vec<Role>, u8, u64)> = alone.collect();
-        wanted.push(("nobody's-role".to_owned(), vec![], 2, 0));
+        wanted.push(("nobody's-role".to_owned(), vec![], 3, 0));
         for (a, b) in [
             (Role::BotDeveloper, Role::SupportManager),
             (Role::Auditor, Role::Owner),
             (Role::KeyCustodian, Role::SupportManager),
             (Role::SecurityAdmin, Role::SupportAgent),
         ] {
-            wanted.push((format!("{a}-and-{b}"), vec![a, b], 2, 0));
+            wanted.push((format!("{a}-and-{b}"), vec![a, b], 3, 0));
         }
         wanted.push(("one-factor".to_owned(), vec![Role::Owner], 1, 0));
-        wanted.push(("long-ago".to_owned(), vec![Role::KeyCustodian], 2, 1_200));
+        wanted.push(("no-passkey".to_owned(), vec![Role::KeyCustodian], 2, 0));
+        wanted.push(("long-ago".to_owned(), vec![Role::KeyCustodian], 3, 1_200));
         let mut people = vec![Person { name: "signed-out".to_owned(), actor: None, ago: 0 }];
         for (name, roles, assurance, ago) in wanted {
             let grants: Vec<Grant> = roles.into_iter().map(Grant::everywhere).collect();
@@ -232,6 +250,8 @@ impl Doorway {
             _ if path.contains("/conversations/{id}") => self.conversation.to_string(),
             _ => FOREIGN.to_owned(),
         };
+        let hold = if foreign { FOREIGN.to_owned() } else { self.hold.to_string() };
+        address = address.replace("{hold}", &hold);
         let bot = if foreign { "no-such-bot" } else { self.bot.as_str() };
         address = address.replace("{name}", bot).replace("{id}", &ours);
         for hole in ["{session}", "{invite}", "{request}", "{connection}", "{key}", "{account}", "{token}"] {
@@ -267,6 +287,7 @@ impl Doorway {
                 let row = self.base.db.read(move |tx| store::bots::release(tx, tenant, id)).await;
                 row.unwrap().unwrap().resource()
             }
+            Act::LiftHold => Resource::Hold { tenant, hold: self.hold, author: None },
             _ if path.starts_with("/bots/{name}") => Resource::Bot { tenant, bot },
             _ if path.starts_with("/users/{id}") => Resource::Account { tenant, user: self.victim },
             _ => match act.resources() {
@@ -403,29 +424,32 @@ async fn every_staff_route_answers_everybody_as_the_matrix_says() {
     );
 }
 
-#[tokio::test]
-async fn every_public_route_answers_everybody_as_the_matrix_says() {
-    let doorway = Doorway::open().await;
-    let (router, table) = &doorway.public;
-    let owner = doorway.people().await.into_iter().find(|person| person.name == "owner").unwrap();
-    let secret = doorway.session(&owner.actor.unwrap(), 0).await;
-    let cookie = secret.set_cookie(Duration::from_secs(60)).unwrap();
-    let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
-    let [own, other] = &doorway.tokens;
-    let bearers = [
-        ("nobody", None),
-        ("their own token", Some(own.as_str())),
-        ("another conversation's token", Some(other.as_str())),
-        ("a token that never was", Some("wardroom_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
-    ];
-    let (mut figures, mut faults) = (Figures::default(), Vec::new());
-    let routes: Vec<_> = table.routes().collect();
-    for (method, path, way) in &routes {
-        for (who, bearer) in bearers {
-            for staff in [false, true] {
-                for foreign in [false, true] {
-                    let (address, strange) = doorway.address(path, foreign);
-                    let mut request = Request::builder().method((*method).clone()).uri(&address);
+/// What a provider gives out for its own services: a JWT, `at+jwt`, for somebody who is an owner here.
+const PROVIDERS_TOKEN: &str = "eyJhbGciOiJFUzI1NiIsInR5cCI6ImF0K2p3dCJ9.eyJpc3MiOiJodHRwczovL2lkcC5jb3JwLmV4YW1wbGUiLCJhdWQiOiJ3YXJkcm9vbSIsInN1YiI6Im93bmVyQGRlc2suZXhhbXBsZSIsInNjb3BlIjoidHJhbnNjcmlwdC5yZWFkIn0.c2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXJlc2lnbmF0dXI";
+
+/// A proof that a request carries in its header, and in words.
+type Bearer<'a> = (&'a str, Option<&'a str>);
+
+impl Doorway {
+    /// Every route of a door for programs, tried with every bearer, with and without an owner's cookie, on what
+    /// is there and on what is not. `fine` judges the answers of guarded routes.
+    async fn try_bearers(
+        &self,
+        (router, table): &(Router, RouteTable),
+        bearers: &[Bearer<'_>],
+        body: &'static str,
+        mut fine: impl FnMut(&mut Figures, &str, Option<&str>, bool, &Answer) -> bool,
+    ) -> Figures {
+        let owner = self.people().await.into_iter().find(|person| person.name == "owner").unwrap();
+        let secret = self.session(&owner.actor.unwrap(), 0).await;
+        let cookie = secret.set_cookie(Duration::from_secs(60)).unwrap();
+        let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+        let (mut figures, mut faults) = (Figures::default(), Vec::new());
+        for (method, path, way) in table.routes() {
+            for (who, bearer) in bearers {
+                for (staff, foreign) in [(false, false), (false, true), (true, false), (true, true)] {
+                    let (address, strange) = self.address(path, foreign);
+                    let mut request = Request::builder().method(method.clone()).uri(&address);
                     request = request.header("content-type", "application/json").header("host", "localhost");
                     if let Some(bearer) = bearer {
                         request = request.header("authorization", format!("Bearer {bearer}"));
@@ -433,33 +457,46 @@ async fn every_public_route_answers_everybody_as_the_matrix_says() {
                     if staff {
                         request = request.header("cookie", &cookie);
                     }
-                    let body = Body::from(if *method == Method::POST { r#"{"text":"Hello."}"# } else { "" });
-                    let answer = send(router, request.body(body).unwrap()).await;
+                    let body = if *method == Method::POST { body } else { "" };
+                    let answer = send(router, request.body(Body::from(body)).unwrap()).await;
                     let what = format!("{method} {path} by {who} (staff: {staff}, foreign: {foreign})");
                     figures.count(&answer, &what);
-                    let Way::Guarded(_) = way else { continue };
-                    let permitted = bearer == Some(own.as_str()) && !strange;
-                    figures.permitted += usize::from(permitted);
-                    figures.refused += usize::from(!permitted);
-                    let busy = answer.status == StatusCode::TOO_MANY_REQUESTS;
-                    // Whoever may erase themselves must say so in words that this body does not have.
-                    let asked = path.ends_with("/person/erase") && answer.status == StatusCode::BAD_REQUEST;
-                    let fine = if permitted {
-                        answer.status.is_success() || busy || asked
-                    } else {
-                        answer.turns_away()
-                    };
-                    if !fine {
+                    let guarded = matches!(way, Way::Guarded(_));
+                    if guarded && !fine(&mut figures, path, *bearer, strange, &answer) {
                         faults.push(format!("{what}: {}", answer.status));
                     }
                 }
             }
         }
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+        figures
     }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+}
+
+#[tokio::test]
+async fn every_public_route_answers_everybody_as_the_matrix_says() {
+    let doorway = Doorway::open().await;
+    let [own, other] = doorway.tokens.each_ref().map(String::as_str);
+    let bearers = [
+        ("nobody", None),
+        ("their own token", Some(own)),
+        ("another conversation's token", Some(other)),
+        ("a token that never was", Some("wardroom_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")),
+    ];
+    let text = r#"{"text":"Hello."}"#;
+    let judge = |figures: &mut Figures, path: &str, bearer: Option<&str>, strange: bool, answer: &Answer| {
+        let permitted = bearer == Some(own) && !strange;
+        figures.permitted += usize::from(permitted);
+        figures.refused += usize::from(!permitted);
+        let busy = answer.status == StatusCode::TOO_MANY_REQUESTS;
+        // Whoever may erase themselves must say so in words that this body does not have.
+        let asked = path.ends_with("/person/erase") && answer.status == StatusCode::BAD_REQUEST;
+        if permitted { answer.status.is_success() || busy || asked } else { answer.turns_away() }
+    };
+    let figures = doorway.try_bearers(&doorway.public, &bearers, text, judge).await;
     println!(
         r#"{{"name":"authz-public-routes","figures":{{"routes":{},"checks":{},"permitted":{},"refused":{}}}}}"#,
-        routes.len(),
+        doorway.public.1.routes().count(),
         figures.checks,
         figures.permitted,
         figures.refused
@@ -470,44 +507,22 @@ async fn every_public_route_answers_everybody_as_the_matrix_says() {
 #[tokio::test]
 async fn every_route_for_programs_turns_away_whoever_has_no_key() {
     let doorway = Doorway::open().await;
-    let (router, table) = &doorway.programs;
-    let owner = doorway.people().await.into_iter().find(|person| person.name == "owner").unwrap();
-    let secret = doorway.session(&owner.actor.unwrap(), 0).await;
-    let cookie = secret.set_cookie(Duration::from_secs(60)).unwrap();
-    let cookie = cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
     let never = format!("wrk_{}", "A".repeat(60));
-    let bearers = [None, Some(doorway.tokens[0].as_str()), Some(never.as_str()), Some("x")];
-    let (mut figures, mut faults) = (Figures::default(), Vec::new());
-    let routes: Vec<_> = table.routes().collect();
-    for (method, path, way) in &routes {
-        for bearer in bearers {
-            for staff in [false, true] {
-                for foreign in [false, true] {
-                    let (address, _) = doorway.address(path, foreign);
-                    let mut request = Request::builder().method((*method).clone()).uri(&address);
-                    request = request.header("content-type", "application/json").header("host", "localhost");
-                    if let Some(bearer) = bearer {
-                        request = request.header("authorization", format!("Bearer {bearer}"));
-                    }
-                    if staff {
-                        request = request.header("cookie", &cookie);
-                    }
-                    let answer = send(router, request.body(Body::from("{}")).unwrap()).await;
-                    let what = format!("{method} {path} by {bearer:?} (staff: {staff}, foreign: {foreign})");
-                    figures.count(&answer, &what);
-                    let Way::Guarded(_) = way else { continue };
-                    figures.refused += 1;
-                    if !answer.turns_away() {
-                        faults.push(format!("{what}: {}", answer.status));
-                    }
-                }
-            }
-        }
-    }
-    assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    let bearers = [
+        ("nobody", None),
+        ("a person who chats", Some(doorway.tokens[0].as_str())),
+        ("a key that never was", Some(never.as_str())),
+        ("an access token of a provider", Some(PROVIDERS_TOKEN)),
+        ("nonsense", Some("x")),
+    ];
+    let judge = |figures: &mut Figures, _: &str, _: Option<&str>, _: bool, answer: &Answer| {
+        figures.refused += 1;
+        answer.turns_away()
+    };
+    let figures = doorway.try_bearers(&doorway.programs, &bearers, "{}", judge).await;
     println!(
         r#"{{"name":"authz-program-routes","figures":{{"routes":{},"checks":{},"refused":{}}}}}"#,
-        routes.len(),
+        doorway.programs.1.routes().count(),
         figures.checks,
         figures.refused
     );

@@ -140,7 +140,7 @@ impl Rows {
             user: self.world.id(),
             tenant: self.tenant,
             grants: vec![Grant::everywhere(Role::KeyCustodian)],
-            assurance: 2,
+            assurance: 3,
             authenticated_at: self.world.now(),
             session: self.world.id(),
         });

@@ -14,6 +14,7 @@ mod canary;
 mod enrol;
 mod faults;
 mod firewall;
+mod holds;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;
 mod keys;

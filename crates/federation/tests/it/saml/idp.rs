@@ -344,6 +344,8 @@ pub(crate) fn settings() -> SamlSettings {
         logout: Some(SLO.to_owned()),
         idp_entity_id: IDP.to_owned(),
         idp_sign_on: Endpoint { binding: Binding::Redirect, location: "https://idp.example/sso".to_owned() },
+        idp_sign_on_form: None,
+        send_by_form: false,
         idp_logout: Some(Endpoint {
             binding: Binding::Redirect,
             location: "https://idp.example/slo".to_owned(),

@@ -87,6 +87,36 @@ fn a_posted_request_carries_its_signature_inside() {
 }
 
 #[test]
+fn where_a_provider_offers_both_the_settings_choose() {
+    let form = Endpoint { binding: Binding::Post, location: "https://idp.example/form".to_owned() };
+    for by_form in [false, true] {
+        let connection = connection(|settings| {
+            settings.idp_sign_on_form = Some(form.clone());
+            settings.send_by_form = by_form;
+        });
+        let (departure, _) = start(&connection, Some(signing_key()), Ask::default(), &world()).unwrap();
+        match departure {
+            Departure::Redirect { location } => {
+                assert!(!by_form && location.starts_with("https://idp.example/sso?"), "{location}");
+            }
+            Departure::Form { action, fields } => {
+                assert!(by_form && action == form.location, "{action}");
+                let xml = String::from_utf8(STANDARD.decode(&fields[0].1).unwrap()).unwrap();
+                assert!(xml.contains("Destination=\"https://idp.example/form\""), "{xml}");
+            }
+        }
+    }
+    // Without such a service the wish is void, and an address that is none is refused.
+    assert_eq!(
+        connection(|settings| settings.send_by_form = true).settings().sign_on().binding,
+        Binding::Redirect
+    );
+    let mut wrong = settings();
+    wrong.idp_sign_on_form = Some(Endpoint { location: "javascript:alert(1)".to_owned(), ..form });
+    assert!(SamlConnection::new(wrong).is_err());
+}
+
+#[test]
 fn logout_requests_come_and_go_by_both_bindings() {
     let leaving = Leaving::from(&judge(&login().xml()).unwrap());
     for binding in [Binding::Redirect, Binding::Post] {
