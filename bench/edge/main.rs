@@ -1,7 +1,7 @@
 //! What the edge costs: requests per second of CPU time through TLS 1.3 to an application in its own process,
 //! beside nginx with TLS 1.3 before a local upstream; and full handshakes per second of CPU time beside those
-//! of rustls alone. The firewall is off. Times are those of the one thread that serves, as the system accounts
-//! for them; clients run on other threads.
+//! of rustls alone. The firewall is off. Times are those of the thread that serves and of those that shake
+//! hands, as the system accounts for them; clients run on other threads.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program's output is its purpose")]
 #![expect(clippy::indexing_slicing, reason = "a tool of the workshop may stop at a bug")]
 
