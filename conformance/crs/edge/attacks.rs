@@ -13,7 +13,6 @@ use crate::house::House;
 
 /// At most so many strings of a list, evenly spaced, are sent in each place.
 const SAMPLE: usize = 40;
-const PLACES: [Place; 4] = [Place::Query, Place::Form, Place::Json, Place::Conversation];
 
 /// What became of a sample in one place, at one level.
 #[derive(Default)]
@@ -24,7 +23,8 @@ struct Tally {
     differing: usize,
 }
 
-/// Runs both levels. Fails if the edge refuses something else than the library, or conversation text.
+/// Runs both levels. Fails if the edge refuses something else than the library, or ordinary text in a
+/// conversation.
 pub(crate) async fn run(folder: &Path, attacks: &Path, data: &Path) -> Result<(), String> {
     let rules = Rules::load(&[Source::Folder(folder.to_owned())]).map_err(|error| error.to_string())?;
     let lists = lists(attacks, data)?;
@@ -39,7 +39,7 @@ pub(crate) async fn run(folder: &Path, attacks: &Path, data: &Path) -> Result<()
         let house = House::refusing(folder, level).await?;
         for list in &lists {
             let mut line = String::new();
-            for place in PLACES {
+            for place in Place::FIELDS.into_iter().chain([Place::Conversation]) {
                 let tally = send(&house, &rules, list, place, level).await?;
                 let rate = percent(tally.refused, tally.sent);
                 let width = if place == Place::Conversation { 13 } else { 7 };
@@ -50,8 +50,8 @@ pub(crate) async fn run(folder: &Path, attacks: &Path, data: &Path) -> Result<()
                     Place::Json => {
                         figures.insert(format!("{}_pl{level}", list.name), json!(round(rate)));
                     }
-                    Place::Conversation => conversations += tally.refused,
-                    Place::Query | Place::Form => {}
+                    Place::Conversation if list.benign => conversations += tally.refused,
+                    _ => {}
                 }
             }
             let coraza = list.coraza().map(|(one, two)| if level == 1 { one } else { two });
@@ -61,7 +61,7 @@ pub(crate) async fn run(folder: &Path, attacks: &Path, data: &Path) -> Result<()
     }
     figures.insert("sent".to_owned(), json!(sent));
     figures.insert("differing".to_owned(), json!(differing));
-    figures.insert("conversation_refused".to_owned(), json!(conversations));
+    figures.insert("benign_conversation_refused".to_owned(), json!(conversations));
     println!("{}", json!({ "name": "attacks-edge", "figures": figures }));
     match (differing, conversations) {
         (0, 0) => Ok(()),

@@ -34,7 +34,10 @@ const BENCHES: &[(&str, &str)] = &[
         "waf",
         "what inspecting a chat message costs, beside ModSecurity: bench waf [CRS_FOLDER]; ../shared/crs if left out",
     ),
-    ("edge", "requests and handshakes per CPU second, beside nginx and rustls alone"),
+    (
+        "edge",
+        "requests and handshakes per CPU second, beside nginx and rustls alone: bench edge [HANDSHAKES]",
+    ),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -70,9 +73,9 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
             needs::peer(&[(NGINX, "nginx"), (MODSECURITY, "libnginx-mod-http-modsecurity")]);
             example("wardroom-waf", "cost", &[rest.first().copied().unwrap_or("../shared/crs")])
         }
-        ["edge"] => {
+        ["edge", rest @ ..] => {
             needs::peer(&[(NGINX, "nginx")]);
-            example("wardroom-edge", "bench-edge", &[])
+            example("wardroom-edge", "bench-edge", rest)
         }
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {
