@@ -9,9 +9,9 @@
 use guard::Permit;
 use guard::action::EraseSubject;
 use kernel::{ConversationId, SubjectId, Timestamp};
-use ledger::catalogue::SubjectErased;
+use ledger::catalogue::{PersonSessionEnded, SubjectErased};
 use ledger::leaf_hash;
-use store::{Db, Erases, Keychain, StoreError, Via, conversations, end_users, keys};
+use store::{Db, Erases, Keychain, StoreError, Via, conversations, end_users, keys, person_sessions};
 
 use crate::ConversationError;
 
@@ -64,6 +64,12 @@ pub(crate) async fn destroy<A: Erases>(
             let proof = leaf_hash(&commitments.concat());
             let keys = keys::erase_subject(tx, tenant, subject, now)?;
             end_users::forget(tx, tenant, subject)?;
+            for session in person_sessions::of_person(tx, tenant, subject, now)? {
+                person_sessions::end(tx, (tenant, subject), session.id, now)?;
+                let ended = PersonSessionEnded { subject: pseudonym, session: session.id, why: "erased" };
+                let ended = scribe.write(&ended, permit.actor(), &via).map_err(StoreError::refuse)?;
+                ended.append(tx)?;
+            }
             let event = SubjectErased { subject: pseudonym, keys, proof };
             let entry = match permit.reason() {
                 Some(reason) => {

@@ -1,5 +1,5 @@
 //! The words of an error as a person outside will read it: RFC 9457 problem details, with one member
-//! more, `mend`, that says how to put it right. Rooms have their own error types; the door turns them
+//! more, `mend`, that says how to put it right, and where signing in does, `sign_in`: where. Rooms have their own error types; the door turns them
 //! into a [`Problem`] in one place.
 
 use std::borrow::Cow;
@@ -114,6 +114,8 @@ pub struct Problem {
     mend: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in: Option<String>,
     #[serde(skip)]
     kind: ProblemKind,
 }
@@ -132,8 +134,16 @@ impl Problem {
             detail: detail.into(),
             mend: mend.into(),
             instance: None,
+            sign_in: None,
             kind,
         }
+    }
+
+    /// Names the page of ours on which whoever asked can sign in: a path.
+    #[must_use]
+    pub fn sign_in_at(mut self, path: String) -> Self {
+        self.sign_in = Some(path);
+        self
     }
 
     /// Names the one occurrence, for example by request id (`urn:wardroom:request:ID`).

@@ -41,10 +41,11 @@ pub(crate) enum Bound {
     SignInRules,
     DirectoryTokens,
     KeyRequests,
+    PersonSessions,
 }
 
 /// Each with its name and what beside the tenant is its key.
-const TABLES: [(Bound, &str, &[&str]); 14] = [
+const TABLES: [(Bound, &str, &[&str]); 15] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -59,6 +60,7 @@ const TABLES: [(Bound, &str, &[&str]); 14] = [
     (Bound::SignInRules, "sign_in_rules", &[]),
     (Bound::DirectoryTokens, "directory_tokens", &["id"]),
     (Bound::KeyRequests, "key_requests", &["id"]),
+    (Bound::PersonSessions, "person_sessions", &["id"]),
 ];
 
 /// The statements of one table.

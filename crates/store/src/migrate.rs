@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_access_requests",
     8 "0008_end_users",
     9 "0009_integrity",
+    10 "0010_person_sessions",
 };
 
 /// The migrations up to one of them; all when none is named.

@@ -6,18 +6,20 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use conversations::{Line, Own};
 use doors::{Authorized, Entrance, Json, Refusal};
+use guard::Permit;
 use guard::action::{EraseOwnData, ReadOwnData};
 use http::header;
 use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::Via;
 use store::conversations::Conversation;
 use store::messages::Speaker;
 
 use crate::Front;
 use crate::via::ByDoor;
 
-fn facts(row: &Conversation) -> Value {
+pub(crate) fn facts(row: &Conversation) -> Value {
     json!({
         "id": row.id, "bot": row.bot, "state": row.state.as_str(), "opened_at": row.opened.rfc3339(),
         "last_at": row.last.rfc3339(), "messages": row.last_seq, "erased": row.erased,
@@ -40,7 +42,12 @@ pub(crate) async fn export(
     State(front): State<Front>,
     ByDoor(via): ByDoor,
 ) -> Result<Response, Refusal> {
-    let all = front.conversations.export_own(leave.into_permit(), &via).await;
+    copy(&front, leave.into_permit(), &via).await
+}
+
+/// The copy, as a file.
+pub(crate) async fn copy(front: &Front, leave: Permit<ReadOwnData>, via: &Via) -> Result<Response, Refusal> {
+    let all = front.conversations.export_own(leave, via).await;
     let all = all.map_err(|error| Problem::from(&error))?;
     let taken = front.world().now().rfc3339();
     let file = json!({ "taken_at": taken, "conversations": all.iter().map(whole).collect::<Vec<_>>() });
@@ -80,12 +87,12 @@ fn line(line: &Line) -> Value {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wish {
-    erase: Everything,
+    pub(crate) erase: Everything,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Everything {
+pub(crate) enum Everything {
     EverythingOfMine,
 }
 
@@ -96,8 +103,18 @@ pub(crate) async fn erase(
     ByDoor(via): ByDoor,
     Json(Wish { erase: Everything::EverythingOfMine }): Json<Wish>,
 ) -> Result<Json<Value>, Refusal> {
-    let erased = front.conversations.erase_own(leave.into_permit(), &via).await;
+    destroy(&front, leave.into_permit(), &via).await
+}
+
+/// Destroys it.
+pub(crate) async fn destroy(
+    front: &Front,
+    leave: Permit<EraseOwnData>,
+    via: &Via,
+) -> Result<Json<Value>, Refusal> {
+    let erased = front.conversations.erase_own(leave, via).await;
     let erased = erased.map_err(|error| Problem::from(&error))?;
+    front.identity.look_again();
     // The list beside the backups: a restore erases again who stands on it.
     (front.erased)().await;
     Ok(Json(json!({ "erased": true, "keys": erased.keys })))

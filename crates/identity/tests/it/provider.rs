@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::house::House;
 
 pub(crate) const DESK: &str = "https://desk.example";
+pub(crate) const CHAT: &str = "https://chat.example";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-4711";
 
 struct Grant {
@@ -66,6 +67,7 @@ impl Net {
         house.identity.open_to_providers(ProviderAccess {
             fetch: Arc::new(self.clone()),
             origin: DESK.to_owned(),
+            visitors: CHAT.to_owned(),
             vouched: vouched.iter().map(|domain| Domain::parse(domain).unwrap()).collect(),
         });
     }

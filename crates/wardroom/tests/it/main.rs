@@ -27,4 +27,5 @@ mod roots;
 mod start;
 mod tamper;
 mod visitor;
+mod visits;
 mod walk;
