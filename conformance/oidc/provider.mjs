@@ -12,6 +12,9 @@ const jwk = (kind, options, more) => {
 
 export const CLIENT = { id: "wardroom", secret: "wardroom-secret-of-this-run" };
 
+/** The same house once more, for people who chat: another door, another client. */
+export const CHAT_CLIENT = { id: "wardroom-chat", secret: "another-secret-of-this-run" };
+
 /** Who can sign in; tests change their groups. */
 export const people = {
   alice: { email: "alice@corp.example", email_verified: true, name: "Alice Liddell", groups: ["admins"] },
@@ -22,21 +25,20 @@ export const people = {
 /** How the next login proves who somebody is. */
 export const next = { user: "alice", acr: "urn:wardroom:aal2", amr: ["pwd", "otp", "mfa"] };
 
-export function open(place, desk, deskCa, signing = "ES256") {
+export function open(place, desk, front, deskCa, signing = "ES256") {
+  const client = ({ id, secret }, door, afterwards) => ({
+    client_id: id,
+    client_secret: secret,
+    redirect_uris: [`${door}/sso/oidc/callback`],
+    post_logout_redirect_uris: [`${door}${afterwards}`],
+    grant_types: ["authorization_code"],
+    response_types: ["code"],
+    id_token_signed_response_alg: signing,
+    backchannel_logout_uri: `${door}/sso/oidc/backchannel`,
+    backchannel_logout_session_required: true,
+  });
   const provider = new Provider(place.origin, {
-    clients: [
-      {
-        client_id: CLIENT.id,
-        client_secret: CLIENT.secret,
-        redirect_uris: [`${desk}/sso/oidc/callback`],
-        post_logout_redirect_uris: [`${desk}/sign-in`],
-        grant_types: ["authorization_code"],
-        response_types: ["code"],
-        id_token_signed_response_alg: signing,
-        backchannel_logout_uri: `${desk}/sso/oidc/backchannel`,
-        backchannel_logout_session_required: true,
-      },
-    ],
+    clients: [client(CLIENT, desk, "/sign-in"), client(CHAT_CLIENT, front, "/mine")],
     jwks: {
       keys: [
         jwk("rsa", { modulusLength: 2048 }, { kid: "r1", use: "sig", alg: "RS256" }),

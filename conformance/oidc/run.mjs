@@ -16,6 +16,7 @@ import { loopbackCertificate } from "../browser/lib/tls.mjs";
 import { Visitor, listen } from "./http.mjs";
 import { CLIENT as HOSTILE, ANSWERS, DOCUMENTS, Hostile, TOKENS } from "./hostile.mjs";
 import { CLIENT as PROFILE_CLIENT, PROFILES, Profiles } from "./profiles.mjs";
+import { peopleWho } from "./people.mjs";
 import { CLIENT, next, open, people } from "./provider.mjs";
 
 const [binary, work] = process.argv.slice(2);
@@ -60,7 +61,7 @@ const { child, ready } = await start();
 process.on("exit", () => child.kill("SIGKILL"));
 const desk = ready.console;
 const deskCa = readFileSync(ready.ca);
-const { told } = open(certified, desk, deskCa);
+const { told } = open(certified, desk, ready.public, deskCa);
 
 async function person(name, options) {
   const { browser, close } = await openBrowser([ready.ca, tls.ca], options);
@@ -266,6 +267,11 @@ await accepted("a switched-off connection ends its sessions and is offered no mo
   await alice.page.goto(`${desk}/audit`);
   expect(path(alice) === "/sign-in", `still at ${path(alice)}`);
   expect(!(await alice.page.locator("main").innerText()).includes("Sign in with Corp"), "it is still offered");
+});
+
+await peopleWho({
+  binary, data, config, work, ready, certified, told, figures,
+  accepted, refused, person, owner, add, press, switchOn,
 });
 
 // The hostile provider. ---------------------------------------------------------------------------

@@ -8,7 +8,7 @@
 import type { World } from "./chat/conversation";
 import { define } from "./chat/element";
 
-const PASSED_ON = ["bot", "locale", "title", "open", "theme", "remember", "greeting"];
+const PASSED_ON = ["bot", "locale", "title", "open", "theme", "remember", "greeting", "site-token"];
 
 const script = document.currentScript;
 const base = script instanceof HTMLScriptElement && script.src ? new URL(script.src).origin : location.origin;
@@ -41,8 +41,8 @@ function place(): void {
   if (document.querySelector("wardroom-chat") || !(script instanceof HTMLScriptElement)) return;
   const element = document.createElement("wardroom-chat");
   for (const name of PASSED_ON) {
-    const value = script.dataset[name];
-    if (value !== undefined) element.setAttribute(name, value);
+    const value = script.getAttribute(`data-${name}`);
+    if (value !== null) element.setAttribute(name, value);
   }
   document.body.append(element);
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use bots::Shelf;
 use conversations::Conversations;
-use conversations::token::TokenRefused;
+use conversations::token::{Holder, TokenRefused};
 use doors::{Arrival, Decision, Entrance, ResourceNeed};
 use guard::{Actor, Guard, Resource};
+use http::HeaderMap;
 use http::request::Parts;
 use identity::Identity;
+use identity::person::{PersonSecret, PersonSession};
 use kernel::{BotName, ConversationId, Problem, ProblemKind, TenantId, World};
 use ledger::Token;
 use ledger::catalogue::AccessDenied;
@@ -64,6 +66,25 @@ impl Front {
     pub fn new(parts: FrontParts) -> Self {
         Self(Arc::new(parts))
     }
+
+    /// Who is signed in in this browser. A cookie that opens nothing is as good as none.
+    pub(crate) async fn person(&self, headers: &HeaderMap) -> Result<Option<PersonSession>, Problem> {
+        let Some(secret) = PersonSecret::of_request(headers) else { return Ok(None) };
+        Ok(self.identity.person(&secret).await.map_err(|error| Problem::from(&error))?.ok())
+    }
+
+    /// Refuses a token whose session has ended.
+    pub(crate) async fn still(&self, holder: &Holder) -> Result<(), Problem> {
+        let Some(session) = holder.session else { return Ok(()) };
+        let held = self.identity.person_holds(holder.visitor.subject, session).await;
+        held.map_err(|error| Problem::from(&error))?.map(drop).map_err(|_| {
+            Problem::new(
+                ProblemKind::Unauthenticated,
+                "The sign-in that this conversation token belongs to has ended.",
+                "Sign in again, then exchange the token at `POST /chat/v1/conversations/{id}/token`.",
+            )
+        })
+    }
 }
 
 impl std::ops::Deref for Front {
@@ -75,8 +96,8 @@ impl std::ops::Deref for Front {
 }
 
 /// The conversation token of a request, if it brings one.
-pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(http::header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then_some(token)
 }
@@ -112,7 +133,7 @@ impl Entrance for Front {
     }
 
     async fn arrival(&self, parts: &Parts) -> Result<Arrival, Problem> {
-        let Some(token) = bearer(parts) else {
+        let Some(token) = bearer(&parts.headers) else {
             return match parts.headers.contains_key(http::header::AUTHORIZATION) {
                 true => Err(token_problem(&TokenRefused::False)),
                 false => Err(Problem::new(
@@ -122,8 +143,11 @@ impl Entrance for Front {
                 )),
             };
         };
-        match self.conversations.visitor(self.tenant, token).await.map_err(|error| Problem::from(&error))? {
-            Ok(visitor) => Ok(Arrival::by_token(visitor.into())),
+        match self.conversations.holder(self.tenant, token).await.map_err(|error| Problem::from(&error))? {
+            Ok(holder) => {
+                self.still(&holder).await?;
+                Ok(Arrival::by_token(holder.visitor.into()))
+            }
             Err(refused) => Err(token_problem(&refused)),
         }
     }

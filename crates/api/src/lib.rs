@@ -9,6 +9,7 @@ mod pages;
 mod person;
 mod staff;
 mod via;
+mod visit;
 
 use doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
@@ -23,7 +24,7 @@ pub use staff::{StaffApi, StaffParts, is_staff_api, staff_doors};
 pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
     let (get, post) = (Method::GET, Method::POST);
     let doors = Doors::<Front>::new()
-        .public(get.clone(), "/", "the chat page is for everybody", pages::chat)
+        .public(get.clone(), "/", "the chat page is for everybody", visit::home)
         .public(get.clone(), "/widget.js", "a script that any page may embed", pages::widget)
         .public(get.clone(), "/proof.js", "what the widget fetches to answer a challenge", pages::proof)
         .public(get.clone(), "/assets/{file}", "the chat page's style and mark", pages::asset)
@@ -48,7 +49,8 @@ pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
         .guarded(get.clone(), "/chat/v1/conversations/{id}/person", person::conversations)
         .guarded(get.clone(), "/chat/v1/conversations/{id}/person/export", person::export)
         .guarded(post, "/chat/v1/conversations/{id}/person/erase", person::erase)
-        .public(get, "/mine", "a page without data; its script shows the token that the browser keeps", pages::mine);
+        .public(get, "/mine", "a page without data; its script shows the token that the browser keeps", pages::mine)
+        .and(visit::doors());
     let (router, table) = doors.hang(front.clone(), Flavour::Page)?;
     let router = router.layer(axum::middleware::from_fn_with_state(front, cors::cors));
     Ok((router, table))

@@ -10,9 +10,9 @@ use wire::release::Passage;
 
 use crate::Front;
 
-/// `GET /`
-pub(crate) async fn chat(State(front): State<Front>) -> Result<Response, Refusal> {
-    file(&front, "chat.html", "no-store")
+/// The chat page of a bot that speaks with anybody.
+pub(crate) fn chat(front: &Front) -> Result<Response, Refusal> {
+    file(front, "chat.html", "no-store")
 }
 
 /// `GET /mine`: a person's own page.
@@ -57,7 +57,7 @@ fn file(front: &Front, name: &str, caching: &'static str) -> Result<Response, Re
     Ok(([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, caching)], bytes).into_response())
 }
 
-fn nothing() -> Refusal {
+pub(crate) fn nothing() -> Refusal {
     Problem::new(ProblemKind::NotFound, "There is nothing here.", "Check the address.").into()
 }
 

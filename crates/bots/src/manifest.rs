@@ -126,18 +126,33 @@ fn confidence(page: &Page<'_>, fields: Fields<'_, '_>) -> Confidence {
     confidence
 }
 
-/// Who may chat: anybody, or whom the embedding site vouches for.
+/// Who may chat: anybody, whom the embedding site vouches for, or who signs in.
 fn people(page: &Page<'_>, fields: &Fields<'_, '_>) -> People {
-    let Some(people) = fields.text("people") else { return People::Anybody };
+    let connection = fields.text("sign_in_through");
+    let Some(people) = fields.text("people") else {
+        return without_sign_in(page, connection, People::Anybody);
+    };
     match people.value.as_str() {
-        "anybody" => People::Anybody,
-        "site-token" => People::SiteToken,
+        "anybody" => without_sign_in(page, connection, People::Anybody),
+        "site-token" => without_sign_in(page, connection, People::SiteToken),
+        "sso" => People::Sso {
+            connection: connection.map(|text| page.shaped("sign_in_through", &text, Shape::Line(64))),
+        },
         other => {
             let what = format!("`{other}` does not say who may chat");
-            page.error(people.span, what, meant(other, &["anybody", "site-token"]));
+            page.error(people.span, what, meant(other, &["anybody", "site-token", "sso"]));
             People::Anybody
         }
     }
+}
+
+/// A connection is named only where people sign in.
+fn without_sign_in(page: &Page<'_>, connection: Option<Text>, people: People) -> People {
+    if let Some(connection) = connection {
+        let what = "`sign_in_through` names a connection, and nobody signs in";
+        page.error(connection.span, what.to_owned(), "write `people = \"sso\"`, or leave the line out");
+    }
+    people
 }
 
 fn origins(page: &Page<'_>, fields: &Fields<'_, '_>) -> Vec<String> {

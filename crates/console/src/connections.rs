@@ -10,7 +10,8 @@ use federation::assurance::{About, Assurance, Rule};
 use guard::action::{ManageConnections, ReadConnections};
 use guard::{Act, Grant, Role};
 use identity::connections::{
-    ConnectionView, Domain, Draft, DraftProvider, GroupRole, People, Provider, Settings, Trial, Unsaid, Wish,
+    ConnectionView, Domain, Draft, DraftProvider, GroupRole, People, Provider, Serves, Settings, Trial,
+    Unsaid, Wish,
 };
 use kernel::{ConnectionId, Secret, UserId};
 use serde::Deserialize;
@@ -151,6 +152,11 @@ struct OnePage {
     saml: Option<SamlWords>,
     signatures: String,
     client: Option<String>,
+    /// Who signs in through it: the values and words of the choice, and what is chosen.
+    serves: [(&'static str, &'static str); 3],
+    serves_now: &'static str,
+    /// What the provider is told for people who chat.
+    visitors: Option<[String; 3]>,
     created: When,
     changed: When,
     people: PeopleWords,
@@ -159,6 +165,13 @@ struct OnePage {
     domains_text: String,
     directory: Directory,
 }
+
+/// Who signs in through a connection: as the form sends it, in words, and as it is set.
+const SERVES: [(&str, &str, Serves); 3] = [
+    ("staff", "staff, here", Serves::Staff),
+    ("visitors", "people who chat, at the public door", Serves::Visitors),
+    ("both", "both, each at their own door", Serves::Both),
+];
 
 /// What people are here, as the form shows it.
 struct PeopleWords {
@@ -247,6 +260,9 @@ pub(crate) async fn one(
         saml,
         signatures,
         client,
+        serves: SERVES.map(|(value, words, _)| (value, words)),
+        serves_now: SERVES.iter().find(|row| row.2 == view.settings.serves).map_or("staff", |row| row.0),
+        visitors: view.visitors.clone(),
         created: When(view.created),
         changed: When(view.changed),
         people: PeopleWords::new(&view.settings.people),
@@ -262,6 +278,8 @@ pub(crate) async fn one(
 #[serde(deny_unknown_fields)]
 pub(crate) struct PeopleForm {
     name: String,
+    /// As it is, when the form does not say.
+    serves: Option<String>,
     create: Option<String>,
     default: String,
     email_claim: String,
@@ -341,7 +359,12 @@ pub(crate) async fn set(
     Form(form): Form<PeopleForm>,
 ) -> Answer {
     let (_, settings) = desk.identity.settings_of(leave.permit(), connection).await?;
-    let settings = Settings { people: form.people()?, ..settings };
+    let serves = match &form.serves {
+        Some(word) => SERVES.iter().find(|row| row.0 == word).map(|row| row.2),
+        None => Some(settings.serves),
+    };
+    let serves = serves.ok_or_else(|| unreadable("Nobody signs in so."))?;
+    let settings = Settings { people: form.people()?, serves, ..settings };
     desk.identity.set_connection(leave.into_permit(), connection, &form.name, settings, &via).await?;
     see(&format!("/connections/{connection}?done=saved"))
 }

@@ -12,9 +12,11 @@
 use guard::action::EraseSubject;
 use guard::{Circumstances, Denied, Guard, Permit, Resource};
 use kernel::{ConversationId, SubjectId, Timestamp};
-use ledger::catalogue::{AccessDenied, SubjectErased};
+use ledger::catalogue::{AccessDenied, PersonSessionEnded, SubjectErased};
 use ledger::{Token, leaf_hash};
-use store::{Db, Erases, Keychain, Knows, StoreError, Via, conversations, end_users, holds, keys};
+use store::{
+    Db, Erases, Keychain, Knows, StoreError, Via, conversations, end_users, holds, keys, person_sessions,
+};
 
 use crate::ConversationError;
 
@@ -76,6 +78,12 @@ pub(crate) async fn destroy<A: Erases + Knows>(
             let proof = leaf_hash(&commitments.concat());
             let keys = keys::erase_subject(tx, tenant, subject, now)?;
             end_users::forget(tx, tenant, subject)?;
+            for session in person_sessions::of_person(tx, tenant, subject, now)? {
+                person_sessions::end(tx, (tenant, subject), session.id, now)?;
+                let ended = PersonSessionEnded { subject: pseudonym, session: session.id, why: "erased" };
+                let ended = scribe.write(&ended, permit.actor(), &via).map_err(StoreError::refuse)?;
+                ended.append(tx)?;
+            }
             let event = SubjectErased { subject: pseudonym, keys, proof };
             let entry = match permit.reason() {
                 Some(reason) => {

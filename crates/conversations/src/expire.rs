@@ -68,7 +68,7 @@ impl Conversations {
             if kept {
                 return Ok(false);
             }
-            let Some(expired) = retention::expire(tx, &leave, before)? else { return Ok(false) };
+            let Some(expired) = retention::expire(tx, &leave, before, now)? else { return Ok(false) };
             let event = ConversationExpired {
                 conversation: conversation.id,
                 bot: conversation.bot.clone(),

@@ -2,12 +2,13 @@
 
 use guard::action::{OpenConversation, PostMessage};
 use guard::{Actor, Circumstances, Permit, Visitor};
-use kernel::{MessageId, MessageText, Secret, SubjectId};
+use kernel::{MessageId, MessageText, Secret, SessionId, SubjectId};
 use ledger::catalogue::ConversationOpened;
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{StoreError, Via, conversations};
 use vault::Purpose;
 
+use crate::token::Holder;
 use crate::{ConversationError, Conversations, token};
 
 /// What the person's page tells.
@@ -17,6 +18,8 @@ pub struct Opening {
     pub locale: Option<String>,
     /// Who it is, when somebody has vouched for them; otherwise somebody new.
     pub subject: Option<SubjectId>,
+    /// The session in which they are signed in, if they are: the token ends with it.
+    pub session: Option<SessionId>,
     /// What the page knows about the person, as JSON text; sealed, shown to staff only.
     pub context: Option<Vec<u8>>,
 }
@@ -105,28 +108,29 @@ impl Conversations {
                 entry.append(tx)
             })
             .await?;
-        let token = self.token(&visitor).await?;
+        let token = self.token(&Holder { visitor, session: opening.session }).await?;
         Ok(Opened { visitor, token })
     }
 
-    /// A new token for a visitor whose old one was checked.
+    /// A new token for somebody whose old one, or whose session, was checked.
     ///
     /// # Errors
     /// When the keys fail.
-    pub async fn token(&self, visitor: &Visitor) -> Result<Secret<String>, ConversationError> {
-        let key = self.0.keys.tenant_data_key(visitor.tenant, Purpose::Secrets).await?;
-        Ok(token::mint(&key, visitor, self.0.world.now())?)
+    pub async fn token(&self, holder: &Holder) -> Result<Secret<String>, ConversationError> {
+        let key = self.0.keys.tenant_data_key(holder.visitor.tenant, Purpose::Secrets).await?;
+        Ok(token::mint(&key, holder, self.0.world.now())?)
     }
 
-    /// Checks a token at the door of a tenant.
+    /// Checks a token at the door of a tenant. Whether the session that it names still holds is not known
+    /// here.
     ///
     /// # Errors
     /// The outer error when the keys fail, the inner one when the token is false or expired.
-    pub async fn visitor(
+    pub async fn holder(
         &self,
         tenant: kernel::TenantId,
         presented: &str,
-    ) -> Result<Result<Visitor, token::TokenRefused>, ConversationError> {
+    ) -> Result<Result<Holder, token::TokenRefused>, ConversationError> {
         let (keys, now) = (&self.0.keys, self.0.world.now());
         let key = keys.tenant_data_key(tenant, Purpose::Secrets).await?;
         let checked = token::check(&key, tenant, presented, now);

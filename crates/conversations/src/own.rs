@@ -18,7 +18,7 @@ const SHOWN: u32 = 200;
 const PAGE: u32 = 200;
 
 /// What a person has here.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Belongings {
     /// The conversations opened last, at most 200.
     pub latest: Vec<Conversation>,

@@ -1,5 +1,5 @@
-//! The session cookie, `__Host-wardroom`: 32 random bytes and nothing else. What it stands for is
-//! `identity`'s to know, which stores only its hash.
+//! The session cookies, `__Host-wardroom` of staff and `__Host-wardroom-person` of people who chat: 32 random
+//! bytes and nothing else. What they stand for is `identity`'s to know, which stores only their hashes.
 
 use std::time::Duration;
 
@@ -11,6 +11,10 @@ use kernel::{Secret, World};
 /// The name. The prefix makes browsers insist on `Secure`, `Path=/` and no `Domain` (RFC 6265bis,
 /// section 4.1.3.2), so that no subdomain can plant one.
 pub const NAME: &str = "__Host-wardroom";
+
+/// The name of the cookie of people who chat. The two doors may share a host, and no browser tells hosts
+/// apart by their ports.
+pub const PERSON: &str = "__Host-wardroom-person";
 
 /// The secret in the cookie of a session.
 #[derive(Debug)]
@@ -25,18 +29,13 @@ impl SessionSecret {
     /// The one that a request carries. None when there is none, when it has the wrong shape, and when
     /// there are two: nobody could then say which of them our own response had set.
     pub fn of_request(headers: &HeaderMap) -> Option<Self> {
-        let mut found = None;
-        for header in headers.get_all(header::COOKIE) {
-            for pair in header.to_str().ok()?.split(';') {
-                let Some((NAME, value)) = pair.trim().split_once('=') else { continue };
-                let bytes = URL_SAFE_NO_PAD.decode(value).ok()?;
-                let secret = Self(Secret::new(bytes.try_into().ok()?));
-                if found.replace(secret).is_some() {
-                    return None;
-                }
-            }
-        }
-        found
+        Self::named(NAME, headers)
+    }
+
+    /// The same for another cookie than that of staff.
+    pub fn named(name: &str, headers: &HeaderMap) -> Option<Self> {
+        let bytes = URL_SAFE_NO_PAD.decode(value(name, headers)?).ok()?;
+        Some(Self(Secret::new(bytes.try_into().ok()?)))
     }
 
     /// The 32 bytes, for hashing and comparing.
@@ -46,15 +45,40 @@ impl SessionSecret {
 
     /// The value of `set-cookie`: kept by the browser for `lifetime`, never shown to scripts.
     pub fn set_cookie(&self, lifetime: Duration) -> Option<HeaderValue> {
-        let value = URL_SAFE_NO_PAD.encode(self.expose());
-        let seconds = lifetime.as_secs();
-        line(&format!("{NAME}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"))
+        self.set_named(NAME, lifetime)
     }
+
+    /// The same for another cookie than that of staff.
+    pub fn set_named(&self, name: &str, lifetime: Duration) -> Option<HeaderValue> {
+        set(name, &URL_SAFE_NO_PAD.encode(self.expose()), lifetime)
+    }
+}
+
+/// The value of the one cookie of a name; two of the same are none.
+pub fn value<'h>(name: &str, headers: &'h HeaderMap) -> Option<&'h str> {
+    let mut found = None;
+    for header in headers.get_all(header::COOKIE) {
+        for pair in header.to_str().ok()?.split(';') {
+            let Some((_, value)) = pair.trim().split_once('=').filter(|(it, _)| *it == name) else {
+                continue;
+            };
+            if found.replace(value).is_some() {
+                return None;
+            }
+        }
+    }
+    found
+}
+
+/// The value of `set-cookie` for any cookie of the house's own, kept as those of sessions are.
+pub fn set(name: &str, value: &str, lifetime: Duration) -> Option<HeaderValue> {
+    let seconds = lifetime.as_secs();
+    line(&format!("{name}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax"))
 }
 
 /// The value of `set-cookie` that makes the browser forget the session.
 pub fn clear() -> Option<HeaderValue> {
-    line(&format!("{NAME}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax"))
+    set(NAME, "", Duration::ZERO)
 }
 
 fn line(text: &str) -> Option<HeaderValue> {

@@ -88,6 +88,9 @@ pub enum Refused {
     /// There is no such connection, or it is not enabled.
     #[error("there is no such connection")]
     NoConnection,
+    /// A connection for people who chat speaks OpenID Connect.
+    #[error("people who chat sign in over OpenID Connect only")]
+    SamlForStaff,
     /// A setting of a connection.
     #[error("the {0} cannot be set so")]
     Setting(&'static str),
@@ -238,6 +241,11 @@ impl From<&Refused> for Problem {
                 "There is no such way to sign in.",
                 "Begin again from the sign-in page.",
             ),
+            R::SamlForStaff => Problem::new(
+                Kind::Invalid,
+                "People who chat sign in over OpenID Connect; a SAML connection is for staff.",
+                "Make a connection of kind OpenID Connect for them; most providers speak both.",
+            ),
             R::Setting(field) => Problem::new(
                 Kind::Invalid,
                 format!("The {field} cannot be set so."),
@@ -380,6 +388,7 @@ mod tests {
             (Refused::Provider, 401),
             (Refused::NoConnection, 404),
             (Refused::Setting("issuer"), 422),
+            (Refused::SamlForStaff, 422),
             (Refused::ProviderUnusable("it does not answer".to_owned()), 422),
             (Refused::DomainTaken, 409),
             (Refused::DomainUnproved, 409),

@@ -17,6 +17,7 @@ mod enrol;
 mod error;
 mod invite;
 mod pen;
+pub mod person;
 pub mod review;
 mod revoked;
 mod roles;

@@ -11,7 +11,7 @@ use kernel::{DisplayName, Email, SessionId, Timestamp, UserId};
 use ledger::catalogue::SessionEnded;
 use store::sessions::{self, Session};
 use store::users::{self, User, UserState};
-use store::{StoreError, Tx, Via};
+use store::{StoreError, Tx, Via, person_sessions};
 
 use crate::pen::Pen;
 use crate::{Identity, IdentityError, Inner, Refused, sha256};
@@ -19,7 +19,7 @@ use crate::{Identity, IdentityError, Inner, Refused, sha256};
 /// How long a session lasts without a request.
 pub(crate) const IDLE: Duration = Duration::from_secs(60 * 60);
 /// How often a request is remembered: a write each time would be too many.
-const SEEN_EVERY: Duration = Duration::from_secs(60);
+pub(crate) const SEEN_EVERY: Duration = Duration::from_secs(60);
 
 /// Somebody who is signed in, as of this request.
 #[derive(Debug)]
@@ -175,7 +175,10 @@ impl Identity {
         let now = self.0.world.now().as_millis();
         let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
         let before = Timestamp::from_millis(now.saturating_sub(kept));
-        Ok(self.0.db.write(move |tx| sessions::sweep(tx, before)).await?)
+        let swept = self.0.db.write(move |tx| {
+            Ok(sessions::sweep(tx, before)?.saturating_add(person_sessions::sweep(tx, before)?))
+        });
+        Ok(swept.await?)
     }
 
     /// Ends every session of somebody else's account, and gives their number.

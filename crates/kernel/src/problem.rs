@@ -1,10 +1,10 @@
 //! The words of an error as a person outside will read it: RFC 9457 problem details, with one member
-//! more, `mend`, that says how to put it right. Rooms have their own error types; the door turns them
-//! into a [`Problem`] in one place.
+//! more, `mend`, that says how to put it right, and where signing in does that, `sign_in`: where. Rooms have
+//! their own error types; the door turns them into a [`Problem`] in one place.
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 /// Every kind of problem a door can answer with. The kind decides type, title and status, so that
 /// the same mistake reads the same everywhere.
@@ -104,18 +104,30 @@ impl ProblemKind {
 
 /// One problem, for the eyes of whoever asked. It carries nothing that they may not know; the cause
 /// stays with the error that was logged.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    type_urn: String,
-    title: &'static str,
-    status: u16,
+    kind: ProblemKind,
     detail: Cow<'static, str>,
     mend: Cow<'static, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     instance: Option<String>,
-    #[serde(skip)]
-    kind: ProblemKind,
+    sign_in: Option<String>,
+}
+
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_map(None)?;
+        members.serialize_entry("type", &format_args!("urn:wardroom:problem:{}", self.kind.slug()))?;
+        members.serialize_entry("title", self.kind.title())?;
+        members.serialize_entry("status", &self.status())?;
+        members.serialize_entry("detail", &self.detail)?;
+        members.serialize_entry("mend", &self.mend)?;
+        for (name, value) in [("instance", &self.instance), ("sign_in", &self.sign_in)] {
+            if let Some(value) = value {
+                members.serialize_entry(name, value)?;
+            }
+        }
+        members.end()
+    }
 }
 
 impl Problem {
@@ -125,15 +137,14 @@ impl Problem {
         detail: impl Into<Cow<'static, str>>,
         mend: impl Into<Cow<'static, str>>,
     ) -> Self {
-        Self {
-            type_urn: format!("urn:wardroom:problem:{}", kind.slug()),
-            title: kind.title(),
-            status: kind.status(),
-            detail: detail.into(),
-            mend: mend.into(),
-            instance: None,
-            kind,
-        }
+        Self { kind, detail: detail.into(), mend: mend.into(), instance: None, sign_in: None }
+    }
+
+    /// Names the page of ours on which whoever asked can sign in: a path.
+    #[must_use]
+    pub fn sign_in_at(mut self, path: String) -> Self {
+        self.sign_in = Some(path);
+        self
     }
 
     /// Names the one occurrence, for example by request id (`urn:wardroom:request:ID`).
@@ -150,7 +161,7 @@ impl Problem {
 
     /// The HTTP status code.
     pub fn status(&self) -> u16 {
-        self.status
+        self.kind.status()
     }
 
     /// What is wrong, in words.

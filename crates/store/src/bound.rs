@@ -50,10 +50,11 @@ pub(crate) enum Bound {
     PolicyVersions,
     AccessRequests,
     GlassUses,
+    PersonSessions,
 }
 
 /// Each with its name and what beside the tenant is its key.
-const TABLES: [(Bound, &str, &[&str]); 22] = [
+const TABLES: [(Bound, &str, &[&str]); 23] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -76,6 +77,7 @@ const TABLES: [(Bound, &str, &[&str]); 22] = [
     (Bound::PolicyVersions, "policy_versions", &["version"]),
     (Bound::AccessRequests, "access_requests", &["id"]),
     (Bound::GlassUses, "break_glass_uses", &["session"]),
+    (Bound::PersonSessions, "person_sessions", &["id"]),
 ];
 
 /// The statements of one table.

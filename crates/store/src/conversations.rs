@@ -389,6 +389,26 @@ pub fn of_subject(
     rows.into_iter().map(|mut row| Ok(row.take("id")?)).collect()
 }
 
+/// The conversation of a person in which something happened last. No permit: it is asked in order to
+/// decide on one, of somebody who is signed in and shows no conversation.
+///
+/// # Errors
+/// Only what the database says.
+pub fn latest_of(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    subject: SubjectId,
+) -> Result<Option<Conversation>, StoreError> {
+    let row = tx.row(
+        "SELECT id FROM conversations WHERE tenant = $1 AND subject = $2 ORDER BY last_ms DESC, id DESC LIMIT 1",
+        params![tenant, subject],
+    )?;
+    match row {
+        Some(mut row) => facts(tx, tenant, row.take("id")?),
+        None => Ok(None),
+    }
+}
+
 /// How many conversations the permit's person has, and how many messages stand in them.
 ///
 /// # Errors

@@ -27,7 +27,8 @@ impl Dumps for RestoreBackup {}
 
 /// Tables that are not carried: a session that was ended, or a directory's token that was revoked, after
 /// a backup must not come to life again with it, and nobody is in the middle of a ceremony when a backup is restored.
-pub const LEFT_OUT: &[&str] = &["sessions", "session_origins", "ceremonies", "directory_tokens"];
+pub const LEFT_OUT: &[&str] =
+    &["sessions", "session_origins", "person_sessions", "ceremonies", "directory_tokens"];
 
 /// Rows that one statement puts back.
 const TOGETHER: usize = 16;
@@ -191,6 +192,7 @@ impl Table {
 pub fn clear_left_out(tx: &mut Tx<'_>, _permits: &[Permit<RestoreBackup>]) -> Result<(), StoreError> {
     tx.execute("DELETE FROM session_origins", &[])?;
     tx.execute("DELETE FROM sessions", &[])?;
+    tx.execute("DELETE FROM person_sessions", &[])?;
     tx.execute("DELETE FROM ceremonies", &[])?;
     tx.execute("DELETE FROM directory_tokens", &[])?;
     Ok(())

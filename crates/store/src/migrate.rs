@@ -40,6 +40,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     7 "0007_access_requests",
     8 "0008_end_users",
     9 "0009_integrity",
+    10 "0010_person_sessions",
     11 "0011_legal_holds",
 };
 

@@ -73,6 +73,8 @@ places! {
     IdentitySubject = 32 . 1;
     /// `session_origins.hint`
     SessionHint = 33 . 1;
+    /// `person_sessions.hint`
+    PersonHint = 34 . 1;
     /// `directory_entries.record`
     DirectoryRecord = 40 . 1;
     /// `access_requests.reason`

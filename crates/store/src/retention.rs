@@ -49,8 +49,9 @@ pub fn over(
 }
 
 /// Deletes the permit's conversation with its messages, its tickets and its keys, if nothing happened in it
-/// since `before` and no ticket about it is open. When nothing else is kept of its person, their key and the
-/// way they are found again go too. Gives `None` when it is not over, or not there.
+/// since `before` and no ticket about it is open. When nothing else is kept of its person, and they are not
+/// signed in at the moment `now`, their key and the way they are found again go too. Gives `None` when it is not
+/// over, or not there.
 ///
 /// # Errors
 /// Only what the database says.
@@ -58,6 +59,7 @@ pub fn expire(
     tx: &mut Tx<'_>,
     permit: &Permit<ExpireConversation>,
     before: Timestamp,
+    now: Timestamp,
 ) -> Result<Option<Expired>, StoreError> {
     let (tenant, id) = (permit.tenant(), access::conversation(permit)?);
     // Changed first, so that whoever adds a message at the same moment waits and then finds no conversation.
@@ -83,8 +85,11 @@ pub fn expire(
         .collect::<Result<Vec<_>, StoreError>>()?;
     let more = tx.row(
         "SELECT 1 AS more FROM conversations WHERE tenant = $1 AND subject = $2
-         UNION ALL SELECT 1 AS more FROM data_keys WHERE tenant = $1 AND subject = $2 LIMIT 1",
-        params![tenant, subject],
+         UNION ALL SELECT 1 AS more FROM data_keys WHERE tenant = $1 AND subject = $2
+         UNION ALL SELECT 1 AS more FROM person_sessions
+                   WHERE tenant = $1 AND subject = $2 AND ended_ms IS NULL AND absolute_ms > $3
+         LIMIT 1",
+        params![tenant, subject, now],
     )?;
     let gone = more.is_none().then_some(subject);
     if gone.is_some() {

@@ -18,7 +18,7 @@ const MOST: usize = 512 * 1024;
 const KEPT: usize = 64;
 
 /// What the identity room needs to reach providers.
-pub(crate) fn access(config: &SignIn, origin: String) -> Result<ProviderAccess, Failure> {
+pub(crate) fn access(config: &SignIn, origin: String, visitors: String) -> Result<ProviderAccess, Failure> {
     let roots = match &config.provider_ca {
         Some(path) => Roots::from_file(path)?,
         None => Roots::Web,
@@ -30,6 +30,7 @@ pub(crate) fn access(config: &SignIn, origin: String) -> Result<ProviderAccess, 
     Ok(ProviderAccess {
         fetch: Arc::new(Way(Arc::new(Inner { roots, internal, clients: Mutex::default() }))),
         origin,
+        visitors,
         vouched: vouched.collect::<Result<_, Failure>>()?,
     })
 }
@@ -161,14 +162,15 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_of_this_machine_is_not_called_unless_the_configuration_says_so() {
-        let access = access(&SignIn::default(), "https://localhost".to_owned()).unwrap();
+        let here = || "https://localhost".to_owned();
+        let access = access(&SignIn::default(), here(), here()).unwrap();
         for url in
             ["https://127.0.0.1:1/", "https://localhost:1/", "https://169.254.169.254/latest/meta-data"]
         {
             assert_eq!(access.fetch.get(url, None, 100).await.unwrap_err(), FetchError::Forbidden, "{url}");
         }
         let open = SignIn { internal_providers: vec!["https://127.0.0.1:1".to_owned()], ..SignIn::default() };
-        let access = super::access(&open, "https://localhost".to_owned()).unwrap();
+        let access = super::access(&open, here(), here()).unwrap();
         let there = access.fetch.get("https://127.0.0.1:1/", None, 100).await;
         assert_eq!(there.unwrap_err(), FetchError::Unreachable);
     }

@@ -73,7 +73,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
     let identity = identity(&base, &staff_origin).await?;
-    identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone())?);
+    identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);
     let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
     let (router, _) = api::doors(front)?;
     let enrolment = identity.first_owner_invite().await?;

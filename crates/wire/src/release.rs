@@ -68,7 +68,7 @@ pub struct Manifest {
 }
 
 /// Who may chat with a bot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum People {
     /// Anybody who opens the page.
@@ -76,6 +76,12 @@ pub enum People {
     Anybody,
     /// Whom the embedding site vouches for by a signed token.
     SiteToken,
+    /// Who signs in through their own identity provider.
+    Sso {
+        /// The name of the connection that vouches; any that is for people who chat when none is named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        connection: Option<String>,
+    },
 }
 
 /// How people reach a person.

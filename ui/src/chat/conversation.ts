@@ -7,7 +7,7 @@
 
 import { Backoff, retryAfter } from "./backoff";
 import { type Kept, type Keep, type Session, type Waiting } from "./keep";
-import { change, fields, problem } from "./parse";
+import { change, fields, problem, word } from "./parse";
 import { EventStreamParser } from "./sse";
 import { type Change, EMPTY, type Problem, type Thread, apply } from "./thread";
 
@@ -30,6 +30,8 @@ export interface Options {
   readonly base: string;
   readonly bot: string;
   readonly locale: string | null;
+  /** What the embedding site signed about its visitor. */
+  readonly siteToken: string | null;
   readonly keep: Keep;
   readonly world: World;
   /** Called after every change, with the change when the thread itself changed. */
@@ -43,7 +45,9 @@ export type Link =
   /** The server wants a sum done before it opens a conversation; the browser does it. */
   | { kind: "checking" }
   /** The server no longer knows this conversation or its token. */
-  | { kind: "gone" };
+  | { kind: "gone" }
+  /** The bot speaks with people who have signed in: at `signIn`. */
+  | { kind: "out" };
 
 /** A stream without a ping for this long is dead: the server promises one every 10 s. */
 const SILENCE = 25_000;
@@ -79,6 +83,8 @@ class Gone extends Error {}
 export class Conversation {
   thread: Thread = EMPTY;
   link: Link = { kind: "idle" };
+  /** Where one signs in, when the server has said so. */
+  signIn = "";
 
   readonly #o: Options;
   #session: Session | null;
@@ -249,9 +255,9 @@ export class Conversation {
 
   async #withSession(): Promise<void> {
     if (this.#session) return;
-    const { bot, locale, world } = this.#o;
+    const { bot, locale, siteToken, world } = this.#o;
     const open = (proof?: string): Promise<Record<string, unknown>> =>
-      this.#ask("", { bot, ...(locale ? { locale } : {}) }, proof);
+      this.#ask("", { bot, locale, site_token: siteToken }, proof);
     const body = await open().catch(async (error: unknown) => {
       if (!(error instanceof Refused && error.challenge)) throw error;
       this.#setLink({ kind: "checking" });
@@ -384,7 +390,6 @@ export class Conversation {
     }
     const id = this.#id();
     const response = await this.#request(`/${id}/token`, {});
-    if ([401, 403, 404, 410].includes(response.status)) throw new Gone();
     if (!response.ok) throw await this.#refusal(response);
     this.#session = this.#sessionFrom(id, fields(await response.text()) ?? {});
     this.#save();
@@ -434,12 +439,16 @@ export class Conversation {
   }
 
   async #refusal(response: Response): Promise<Error> {
-    if (this.#session && (response.status === 404 || response.status === 410 || response.status === 401)) {
-      return new Gone();
-    }
-    const wait = retryAfter(response.headers.get("retry-after"), this.#o.world.now());
-    const words = problem(fields(await response.text().catch(() => "")));
-    return new Refused(response.status, words, wait, response.headers.get("wardroom-challenge"));
+    const { status, headers } = response;
+    const body = fields(await response.text().catch(() => ""));
+    this.signIn = word(body, "sign_in");
+    if (this.signIn || (this.#session && [401, 404, 410].includes(status))) return new Gone();
+    return new Refused(
+      status,
+      problem(body),
+      retryAfter(headers.get("retry-after"), this.#o.world.now()),
+      headers.get("wardroom-challenge"),
+    );
   }
 
   #url(path: string): string {
@@ -475,13 +484,13 @@ export class Conversation {
 
   #lost(): void {
     // Nothing of the old conversation is on the page: the person need not hear that it ended.
-    if (!this.#begunAnew && !this.thread.lines.some((l) => l.delivery === "sent")) {
+    if (!this.signIn && !this.#begunAnew && !this.thread.lines.some((l) => l.delivery === "sent")) {
       this.#begunAnew = true;
       this.anew();
       return;
     }
     this.stop();
-    this.#setLink({ kind: "gone" });
+    this.#setLink({ kind: this.signIn ? "out" : "gone" });
   }
 
   #settled(clientId: string): void {

@@ -66,7 +66,7 @@ export function define(base: string, world: World): void {
       readonly #newer = h("button", { type: "button", class: "newer", hidden: "" });
       readonly #notice = h("div", { class: "notice", role: "status", hidden: "" });
       readonly #form = h("form", { novalidate: "" });
-      readonly #input = h("textarea", { rows: "1", enterkeyhint: "send", autocomplete: "off" });
+      readonly #input = h("textarea", { "aria-describedby": "count", rows: "1", enterkeyhint: "send", autocomplete: "off" });
       readonly #send = h("button", { type: "submit", class: "send" });
       readonly #person = h("button", { type: "button", class: "person" });
       readonly #count = h("span", { class: "count", id: "count", role: "status" });
@@ -109,6 +109,7 @@ export function define(base: string, world: World): void {
           base,
           bot,
           locale: this.#locale(),
+          siteToken: this.getAttribute("site-token"),
           keep: new Keep(place(this.getAttribute("remember")), base, bot),
           world,
           changed: (_, what) => this.#changed(what),
@@ -150,7 +151,7 @@ export function define(base: string, world: World): void {
         const had = this.shadowRoot?.activeElement != null;
         this.#panel.hidden = true;
         this.#launcher.hidden = false;
-        this.#launcher.setAttribute("aria-expanded", "false");
+        this.#launcher.ariaExpanded = "false";
         this.removeAttribute("open");
         if (this.#conversation) this.#conversation.open = false;
         if (had) this.#launcher.focus();
@@ -159,7 +160,7 @@ export function define(base: string, world: World): void {
       #show(focus: boolean): void {
         this.#panel.hidden = false;
         this.#launcher.hidden = true;
-        this.#launcher.setAttribute("aria-expanded", "true");
+        this.#launcher.ariaExpanded = "true";
         this.#close.hidden = this.hasAttribute("page");
         if (this.hasAttribute("page")) {
           this.#panel.setAttribute("role", "region");
@@ -231,8 +232,8 @@ export function define(base: string, world: World): void {
       #measure(): void {
         const left = LONGEST_MESSAGE - length(this.#input.value.trim());
         const sendable = this.#input.value.trim() !== "" && left >= 0;
-        this.#send.setAttribute("aria-disabled", String(!sendable));
-        this.#input.setAttribute("aria-invalid", String(left < 0));
+        this.#send.ariaDisabled = String(!sendable);
+        this.#input.ariaInvalid = String(left < 0);
         this.#count.classList.toggle("over", left < 0);
         this.#count.textContent =
           left < COUNT_FROM ? `${new Intl.NumberFormat(clockLocale(this.#locale())).format(left)} ${this.#words.left}` : "";
@@ -282,7 +283,7 @@ export function define(base: string, world: World): void {
           this.#items.delete(key);
         }
         const streaming = thread.lines.some((l) => l.delivery === "streaming");
-        this.#log.setAttribute("aria-busy", String(streaming));
+        this.#log.ariaBusy = String(streaming);
         this.#greeter.hidden = thread.lines.length > 0 || conversation.found;
         this.#typing.hidden = thread.talk !== "typing" || streaming;
         this.#say(thread.problem);
@@ -290,10 +291,8 @@ export function define(base: string, world: World): void {
 
         this.#badge.hidden = this.#unread === 0;
         this.#badge.textContent = String(Math.min(this.#unread, 99));
-        this.#launcher.setAttribute(
-          "aria-label",
-          this.#unread > 0 ? `${this.#words.open}: ${this.#unread} ${this.#words.newer}` : this.#words.open,
-        );
+        this.#launcher.ariaLabel =
+          this.#unread > 0 ? `${this.#words.open}: ${this.#unread} ${this.#words.newer}` : this.#words.open;
         if (this.#atEnd) this.#toEnd();
         else if (news) this.#newer.hidden = false;
       }
@@ -375,8 +374,11 @@ export function define(base: string, world: World): void {
         let text = "";
         let button = "";
         let act = (): void => {};
-        const over = link.kind === "gone" || thread.talk === "closed";
-        if (over) {
+        const out = link.kind === "out";
+        const over = out || link.kind === "gone" || thread.talk === "closed";
+        if (out) {
+          text = w.signIn;
+        } else if (over) {
           text = thread.talk === "closed" ? w.closed : w.gone;
           button = w.anew;
           act = () => {
@@ -400,7 +402,11 @@ export function define(base: string, world: World): void {
         if (this.#notice.dataset["text"] === text) return;
         this.#notice.dataset["text"] = text;
         this.#notice.hidden = text === "";
-        this.#notice.replaceChildren(h("span", {}, text));
+        this.#notice.replaceChildren(
+          out
+            ? h("a", { href: safeHref(conversation.signIn, base), target: base === location.origin ? null : "_blank" }, text)
+            : h("span", {}, text),
+        );
         if (button === "") return;
         const element = h("button", { type: "button", class: "text-button" }, button);
         element.addEventListener("click", act);
@@ -416,9 +422,8 @@ export function define(base: string, world: World): void {
         this.#heading.textContent = this.#title || w.title;
         name(this.#close, w.close);
         name(this.#send, w.send);
-        this.#log.setAttribute("aria-label", w.log);
-        this.#input.setAttribute("aria-label", w.write);
-        this.#input.setAttribute("aria-describedby", "count");
+        this.#log.ariaLabel = w.log;
+        this.#input.ariaLabel = w.write;
         this.#input.placeholder = w.write;
         this.#person.replaceChildren(icon(...PERSON), w.person);
         this.#newer.textContent = w.newer;
@@ -432,8 +437,8 @@ export function define(base: string, world: World): void {
 
       /** After a reload the whole history arrives at once: nobody wants it read aloud. */
       #quietly(): void {
-        this.#log.setAttribute("aria-live", "off");
-        setTimeout(() => this.#log.setAttribute("aria-live", "polite"), 3000);
+        this.#log.ariaLive = "off";
+        setTimeout(() => (this.#log.ariaLive = "polite"), 3000);
       }
 
       #toEnd(): void {
@@ -475,8 +480,7 @@ function clockLocale(locale: string | null): string | undefined {
 }
 
 function name(button: HTMLElement, words: string): void {
-  button.setAttribute("aria-label", words);
-  button.title = words;
+  button.ariaLabel = button.title = words;
 }
 
 function place(remember: string | null): Place | null {

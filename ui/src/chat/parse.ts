@@ -51,11 +51,13 @@ export function change(type: string, data: string): Change | null {
 
 /** The words of a problem object; empty strings where it has none. */
 export function problem(body: Fields | null): Problem {
-  const word = (name: string): string => {
-    const value = body?.[name];
-    return typeof value === "string" ? value.slice(0, 600) : "";
-  };
-  return { detail: word("detail") || word("title"), mend: word("mend") };
+  return { detail: word(body, "detail") || word(body, "title"), mend: word(body, "mend") };
+}
+
+/** One text of an object; empty where it has none. */
+export function word(body: Fields | null, name: string): string {
+  const value = body?.[name];
+  return typeof value === "string" ? value.slice(0, 600) : "";
 }
 
 function citations(value: unknown): Citation[] {

@@ -32,6 +32,7 @@ export interface Words {
   readonly closed: string;
   readonly gone: string;
   readonly anew: string;
+  readonly signIn: string;
   readonly newer: string;
   readonly left: string;
   readonly newTab: string;
@@ -68,6 +69,7 @@ const en: Words = {
   closed: "This conversation is closed.",
   gone: "This conversation has ended. Unsent messages are kept.",
   anew: "Start a new one",
+  signIn: "Sign in to chat",
   newer: "New messages",
   left: "characters left",
   newTab: "opens in a new tab",
@@ -104,6 +106,7 @@ const de: Words = {
   closed: "Diese Unterhaltung ist geschlossen.",
   gone: "Diese Unterhaltung ist beendet. Ungesendete Nachrichten bleiben hier.",
   anew: "Neue beginnen",
+  signIn: "Zum Chatten anmelden",
   newer: "Neue Nachrichten",
   left: "Zeichen übrig",
   newTab: "öffnet einen neuen Tab",
@@ -140,6 +143,7 @@ const fr: Words = {
   closed: "Cette conversation est close.",
   gone: "Cette conversation est terminée. Les messages non envoyés sont gardés.",
   anew: "En commencer une autre",
+  signIn: "Se connecter pour discuter",
   newer: "Nouveaux messages",
   left: "caractères restants",
   newTab: "s’ouvre dans un nouvel onglet",
@@ -176,6 +180,7 @@ const es: Words = {
   closed: "Esta conversación está cerrada.",
   gone: "Esta conversación ha terminado. Los mensajes sin enviar se guardan.",
   anew: "Empezar otra",
+  signIn: "Iniciar sesión para chatear",
   newer: "Mensajes nuevos",
   left: "caracteres restantes",
   newTab: "se abre en otra pestaña",
@@ -212,6 +217,7 @@ const ar: Words = {
   closed: "هذه المحادثة مغلقة.",
   gone: "انتهت هذه المحادثة. الرسائل غير المرسلة محفوظة.",
   anew: "بدء محادثة جديدة",
+  signIn: "تسجيل الدخول للمحادثة",
   newer: "رسائل جديدة",
   left: "حرف متبقٍ",
   newTab: "يُفتح في علامة تبويب جديدة",

@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use store::messages::Speaker;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::Front;
+use crate::front::bearer;
 
 /// Silence after which a ping is sent, so that nothing between us and the browser gives up.
 const PING: Duration = Duration::from_secs(10);
@@ -49,6 +51,7 @@ pub(crate) async fn events(
         .ok_or_else(|| Problem::new(ProblemKind::NotFound, "There is no such conversation.", "Open one."))?;
     front.conversations.resume(&permit).await.map_err(|error| Problem::from(&error))?;
     let until = Instant::now() + TOKEN_LIFE;
+    let signed_out = signed_out(&front, &headers).await?;
     let telling = Telling {
         front,
         permit,
@@ -57,6 +60,7 @@ pub(crate) async fn events(
         state: None,
         queue: VecDeque::new(),
         until,
+        signed_out,
         ended: false,
         dirty: true,
     };
@@ -64,6 +68,22 @@ pub(crate) async fn events(
         let event = telling.next().await?;
         Some((Ok(event), telling))
     })))
+}
+
+/// What waits for the end of a session; for ever, when there is none.
+type SignedOut = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+async fn signed_out(front: &Front, headers: &HeaderMap) -> Result<SignedOut, Problem> {
+    let token = bearer(headers).unwrap_or_default();
+    let holder = front.conversations.holder(front.tenant, token).await;
+    let session = holder.map_err(|error| Problem::from(&error))?.ok().and_then(|holder| holder.session);
+    let Some(session) = session else { return Ok(Box::pin(std::future::pending())) };
+    let identity = front.identity.clone();
+    Ok(Box::pin(async move {
+        if let Err(error) = identity.person_ended(session).await {
+            tracing::error!(%error, "a stream closes, because its session cannot be looked at");
+        }
+    }))
 }
 
 /// One open stream.
@@ -77,6 +97,8 @@ struct Telling {
     queue: VecDeque<Event>,
     /// No stream outlives the token that opened it.
     until: Instant,
+    /// Ends when the session does in which the token was given out.
+    signed_out: SignedOut,
     ended: bool,
     /// Whether the store may hold something that was not told.
     dirty: bool,
@@ -100,6 +122,7 @@ impl Telling {
                 signal = self.watch.next() => self.hear(signal),
                 () = sleep(PING) => self.tell("ping", &json!({})),
                 () = sleep_until(self.until) => self.ended = true,
+                () = &mut self.signed_out => self.ended = true,
                 _ = ending.wait_for(|ending| *ending) => self.ended = true,
             }
         }

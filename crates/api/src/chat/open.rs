@@ -7,14 +7,15 @@ use doors::{Entrance, Json, Refusal};
 use guard::action::OpenConversation;
 use guard::{Actor, Circumstances, Resource};
 use http::{HeaderMap, StatusCode, header};
+use identity::person::PersonSession;
 use identity::site_token;
 use kernel::{BotName, ConversationId, Problem, ProblemKind, Secret, SubjectId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wire::release::People;
 
-use crate::Front;
 use crate::via::ByDoor;
+use crate::{Front, visit};
 
 /// What the page asks for.
 #[derive(Deserialize)]
@@ -63,9 +64,11 @@ pub(crate) async fn open(
         .into());
     }
     let token = wish.site_token.map(Secret::new);
-    let subject = front.vouched(&wish.bot, token.as_ref()).await?;
+    let vouched = front.vouched(&wish.bot, token.as_ref()).await?;
+    let signed_in = front.signed_in(&wish.bot, &headers).await?;
     let opening = Opening {
-        subject,
+        subject: signed_in.as_ref().map(|person| person.subject).or(vouched),
+        session: signed_in.map(|person| person.id),
         locale: wish.locale.map(locale).transpose()?,
         context: wish.context.map(context).transpose()?,
     };
@@ -155,6 +158,47 @@ impl Front {
         })?;
         let subject = self.identity.site_person(bot, &person).await.map_err(|error| failed(&error))?;
         Ok(Some(subject))
+    }
+
+    /// Who has signed in, when the bot demands it, through a connection that this bot accepts. The cookie
+    /// counts for our own pages only.
+    async fn signed_in(&self, bot: &BotName, headers: &HeaderMap) -> Result<Option<PersonSession>, Problem> {
+        let Some(connection) = self.demands_sign_in(bot) else { return Ok(None) };
+        let refused = || {
+            let page = visit::page_of(self, bot);
+            Problem::new(
+                ProblemKind::Unauthenticated,
+                "This bot speaks with people who have signed in.",
+                format!("Sign in at `{page}`, then open the conversation from there."),
+            )
+            .sign_in_at(page)
+        };
+        if !self.asked_by_own_page(headers) {
+            return Err(refused());
+        }
+        let person = self.person(headers).await?.ok_or_else(refused)?;
+        let offers = self.identity.visit_offers(connection.as_deref()).await;
+        let offers = offers.map_err(|error| Problem::from(&error))?;
+        match offers.iter().any(|offer| offer.connection == person.connection) {
+            true => Ok(Some(person)),
+            false => Err(refused()),
+        }
+    }
+
+    /// Whether a bot demands that people sign in, and through which connection if it names one.
+    pub(crate) fn demands_sign_in(&self, bot: &BotName) -> Option<Option<String>> {
+        match &self.shelf.current(bot)?.manifest.people {
+            People::Sso { connection } => Some(connection.clone()),
+            People::Anybody | People::SiteToken => None,
+        }
+    }
+
+    /// Whether a script of our own pages asks: browsers state the origin of whatever they post.
+    pub(crate) fn asked_by_own_page(&self, headers: &HeaderMap) -> bool {
+        let site = headers.get("sec-fetch-site");
+        let origin = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok());
+        site.is_none_or(|site| site.as_bytes() == b"same-origin")
+            && origin.is_some_and(|origin| self.is_own(origin, headers))
     }
 
     /// Whether a page of this door itself asks: by its configured origin, or by the very address that the

@@ -6,17 +6,19 @@ mod copy;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use doors::{Authorized, Entrance, Json, Refusal};
+use guard::Permit;
 use guard::action::{EraseOwnData, ReadOwnData};
 use http::header;
 use kernel::Problem;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use store::Via;
 use store::conversations::Conversation;
 
 use crate::Front;
 use crate::via::ByDoor;
 
-fn facts(row: &Conversation) -> Value {
+pub(crate) fn facts(row: &Conversation) -> Value {
     json!({
         "id": row.id, "bot": row.bot, "state": row.state.as_str(), "opened_at": row.opened.rfc3339(),
         "last_at": row.last.rfc3339(), "messages": row.last_seq, "erased": row.erased,
@@ -40,7 +42,16 @@ pub(crate) async fn export(
     State(front): State<Front>,
     ByDoor(via): ByDoor,
 ) -> Result<Response, Refusal> {
-    let export = front.conversations.export_own(leave.into_permit(), &via).await;
+    file_of(&front, leave.into_permit(), &via).await
+}
+
+/// The copy, as a file.
+pub(crate) async fn file_of(
+    front: &Front,
+    leave: Permit<ReadOwnData>,
+    via: &Via,
+) -> Result<Response, Refusal> {
+    let export = front.conversations.export_own(leave, via).await;
     let export = export.map_err(|error| Problem::from(&error))?;
     let headers = [
         (header::CONTENT_TYPE, "application/json"),
@@ -53,12 +64,12 @@ pub(crate) async fn export(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Wish {
-    erase: Everything,
+    pub(crate) erase: Everything,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
-enum Everything {
+pub(crate) enum Everything {
     EverythingOfMine,
 }
 
@@ -69,8 +80,18 @@ pub(crate) async fn erase(
     ByDoor(via): ByDoor,
     Json(Wish { erase: Everything::EverythingOfMine }): Json<Wish>,
 ) -> Result<Json<Value>, Refusal> {
-    let erased = front.conversations.erase_own(leave.into_permit(), &via).await;
+    destroy(&front, leave.into_permit(), &via).await
+}
+
+/// Destroys it.
+pub(crate) async fn destroy(
+    front: &Front,
+    leave: Permit<EraseOwnData>,
+    via: &Via,
+) -> Result<Json<Value>, Refusal> {
+    let erased = front.conversations.erase_own(leave, via).await;
     let erased = erased.map_err(|error| Problem::from(&error))?;
+    front.identity.look_again();
     // The list beside the backups: a restore erases again who stands on it.
     (front.erased)().await;
     Ok(Json(json!({ "erased": true, "keys": erased.keys })))

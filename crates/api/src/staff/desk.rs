@@ -76,7 +76,7 @@ impl Entrance for StaffApi {
         if !parts.headers.contains_key(AUTHORIZATION) {
             return Ok(Arrival::unknown(self.tenant));
         }
-        let text = bearer(parts).ok_or_else(|| refused(KeyRefused::Unknown))?;
+        let text = bearer(&parts.headers).ok_or_else(|| refused(KeyRefused::Unknown))?;
         let program = self.identity.program(text, &way(parts)).await.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "an API key could not be looked at");
             Problem::from(&error)

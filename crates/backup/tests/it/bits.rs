@@ -7,13 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use backup::Report;
-use store::{Value, connections, conversations, credentials, dump, identities, messages, sessions, users};
+use store::{
+    Value, connections, conversations, credentials, dump, identities, messages, person_sessions, sessions,
+    users,
+};
 
 use crate::house::{House, sql};
 use crate::unbound::{UNBOUND, WORDS};
 
 /// The tables that no dump carries: columns, the key first.
-const LEFT_OUT: [(&str, &[&str], usize); 4] = [
+const LEFT_OUT: [(&str, &[&str], usize); 5] = [
     (
         "directory_tokens",
         &[
@@ -52,6 +55,26 @@ const LEFT_OUT: [(&str, &[&str], usize); 4] = [
     (
         "session_origins",
         &["tenant", "session", "connection", "subject_blind", "sid_blind", "key_gen", "hint"],
+        2,
+    ),
+    (
+        "person_sessions",
+        &[
+            "tenant",
+            "id",
+            "secret_hash",
+            "subject",
+            "connection",
+            "subject_blind",
+            "sid_blind",
+            "key_gen",
+            "hint",
+            "created_ms",
+            "last_seen_ms",
+            "absolute_ms",
+            "ended_ms",
+            "bound",
+        ],
         2,
     ),
     ("ceremonies", &["tenant", "id", "kind", "key_gen", "state", "expires_ms"], 2),
@@ -135,6 +158,7 @@ async fn look(house: &House) -> Vec<String> {
         move |tx| users::find_invite(tx, [5; 32], now),
         move |tx| sessions::find(tx, [9; 32]),
         move |tx| sessions::of_user(tx, tenant, user, now),
+        move |tx| person_sessions::find(tx, [8; 32]),
         move |tx| credentials::totp(tx, tenant, user).map(|totp| totp.map(|t| (t.last_step, t.confirmed))),
         move |tx| credentials::passkeys(tx, tenant, user),
         move |tx| connections::all(tx, tenant),

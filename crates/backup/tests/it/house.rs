@@ -16,7 +16,7 @@ use ledger::{SignedCheckpoint, Signer, Token};
 use store::messages::{self, NewMessage, Next, Speaker};
 use store::{
     Db, DbUrl, Keychain, StoreError, Value, Via, audit, bots, connections, conversations, credentials,
-    directory, holds, identities, keys, params, sessions, settings, tenants, tickets, users,
+    directory, holds, identities, keys, params, person_sessions, sessions, settings, tenants, tickets, users,
 };
 use tempfile::TempDir;
 use testkit::Cluster;
@@ -291,6 +291,26 @@ impl House {
                 blind,
                 blind,
                 seal(&staff, &identities::hint_place(tenant, session))
+            ],
+        )
+        .await;
+        let session = self.world.id();
+        self.run(
+            "INSERT INTO person_sessions (tenant, id, secret_hash, subject, connection, subject_blind, sid_blind, key_gen,
+                                          hint, created_ms, last_seen_ms, absolute_ms)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11)",
+            params![
+                tenant,
+                session,
+                [8u8; 32],
+                self.subject,
+                connection,
+                blind,
+                blind,
+                seal(&staff, &person_sessions::hint_place(tenant, session)),
+                now,
+                now,
+                late
             ],
         )
         .await;

@@ -31,7 +31,7 @@ const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg",
 
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 30] = [
+pub(super) const DECLARED: [Fields; 33] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
     words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
@@ -57,6 +57,9 @@ pub(super) const DECLARED: [Fields; 30] = [
     sealed(Door::Staff, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
     sealed(Door::Staff, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
     sealed(Door::Staff, "/sso/oidc/backchannel", &["logout_token"]),
+    sealed(Door::Public, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
+    sealed(Door::Public, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
+    sealed(Door::Public, "/sso/oidc/backchannel", &["logout_token"]),
     directory("/scim/v2/.search"),
     directory("/scim/v2/Users"),
     directory("/scim/v2/Users/.search"),
@@ -143,8 +146,10 @@ pub(super) fn fits(template: &str, path: &str) -> bool {
 
 /// Routes whose answers show what people wrote, or what their bot's authors did. Who quotes an error
 /// there shall be read: such answers are inspected only when they are errors themselves.
-const SHOWN: [(Door, &str); 11] = [
+const SHOWN: [(Door, &str); 13] = [
     (Door::Public, "/chat/v1/conversations/{id}/messages"),
+    (Door::Public, "/chat/v1/conversations/{id}/person/export"),
+    (Door::Public, "/mine/export"),
     (Door::Public, "/docs/{*page}"),
     (Door::Staff, "/bots/{name}"),
     (Door::Staff, "/bots/{name}/trial"),

@@ -22,7 +22,7 @@ use crate::sign_in::{ABSOLUTE, Beginning, SignedIn};
 use crate::{IdentityError, Inner};
 
 /// The oldest proof that a session may begin with.
-const OLDEST: Duration = ABSOLUTE;
+pub(crate) const OLDEST: Duration = ABSOLUTE;
 /// How old a proof is taken to be when the provider does not say: older than any act accepts that asks
 /// for a fresh one.
 const UNSAID: Duration = Duration::from_secs(10 * 60);
@@ -72,7 +72,10 @@ impl Inner {
         let act = Act {
             new: self.new_user(&whose, told).await?,
             identity: self.identity(opened, told, subject_blind, user).await?,
-            origin: self.origin(opened, told, subject_blind, signed_in.session).await?,
+            origin: {
+                let place = identities::hint_place(tenant, signed_in.session);
+                self.origin(opened, told, subject_blind, &place).await?
+            },
             source: told::source(opened),
             gains: opened.row.changed_by != Some(user),
             whose,
@@ -180,15 +183,14 @@ impl Inner {
         opened: &Opened,
         told: &Told,
         subject_blind: [u8; 16],
-        session: kernel::SessionId,
+        place: &vault::Place,
     ) -> Result<Origin, IdentityError> {
-        let (tenant, index, key) = (self.tenant, self.index().await?, self.key().await?);
+        let (index, key) = (self.index().await?, self.key().await?);
         let sid =
             told.sid.as_ref().map(|sid| index.blind_index("identity.sid", sid.as_bytes())).transpose()?;
         let hint = match &told.hint {
             Some(hint) => {
-                let sealed =
-                    key.seal(&identities::hint_place(tenant, session), &hint.clone().into_bytes())?;
+                let sealed = key.seal(place, &hint.clone().into_bytes())?;
                 Some((sealed, key.generation()))
             }
             None => None,

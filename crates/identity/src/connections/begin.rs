@@ -114,7 +114,8 @@ impl Identity {
         let opened = inner.opened(connection).await?;
         let opened = match &wish.0 {
             For::Trial { .. } => opened,
-            For::SignIn { .. } | For::StepUp { .. } => opened.enabled()?,
+            For::SignIn { .. } | For::StepUp { .. } if opened.settings.serves.staff() => opened.enabled()?,
+            For::SignIn { .. } | For::StepUp { .. } => return Err(Refused::NoConnection.into()),
         };
         match &opened.settings.provider {
             Provider::Oidc(oidc) => inner.depart_oidc(access, &opened, oidc, wish.0, hint).await,
@@ -134,7 +135,7 @@ impl Inner {
     ) -> Result<Departure, IdentityError> {
         let published = self.published(access, oidc).await.map_err(unable)?;
         let ties = Ties::generate(&self.world);
-        let redirect = redirect(access, opened.row.id, oidc);
+        let redirect = redirect(&access.origin, opened.row.id, oidc);
         let stepping = matches!(wish, For::StepUp { .. });
         let contexts = if stepping { opened.settings.people.assurance.contexts(2) } else { Vec::new() };
         let contexts: Vec<String> = contexts
@@ -208,8 +209,8 @@ pub(crate) fn saml_connection(settings: &saml::SamlSettings) -> Result<saml::Sam
 /// Where a provider's answer comes to. One that names itself in its answers shares an address with all
 /// others; one that does not has its own, so that no answer is taken for another provider's (RFC 9700
 /// section 4.4.2).
-pub(crate) fn redirect(access: &Access, connection: ConnectionId, oidc: &OidcSettings) -> String {
-    let shared = format!("{}/sso/oidc/callback", access.origin);
+pub(crate) fn redirect(origin: &str, connection: ConnectionId, oidc: &OidcSettings) -> String {
+    let shared = format!("{origin}/sso/oidc/callback");
     if oidc.own_address { format!("{shared}/{connection}") } else { shared }
 }
 
@@ -221,7 +222,7 @@ pub(crate) fn relay_id(relay_state: &str) -> [u8; 16] {
 }
 
 /// A provider that cannot be asked: before anybody was sent anywhere, so there is nothing to record.
-fn unable(failure: Failure) -> IdentityError {
+pub(crate) fn unable(failure: Failure) -> IdentityError {
     tracing::warn!(reason = failure.code(), "a provider cannot be asked");
     Refused::Provider.into()
 }

@@ -3,7 +3,7 @@
 use federation::oidc::Issuer;
 
 use super::Access;
-use super::settings::{OidcSettings, People, Provider, Settings};
+use super::settings::{OidcSettings, People, Provider, Serves, Settings};
 use crate::{IdentityError, Inner, Refused};
 
 impl Inner {
@@ -27,6 +27,6 @@ impl Inner {
             user_info: false,
             own_address: !published.provider.names_itself(),
         };
-        Ok(Settings { provider: Provider::Oidc(oidc), people: People::default() })
+        Ok(Settings { provider: Provider::Oidc(oidc), people: People::default(), serves: Serves::Staff })
     }
 }

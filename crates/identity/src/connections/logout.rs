@@ -5,13 +5,14 @@ use federation::oidc::{Issuer, LogoutToken, Refusal, end_session_url};
 use kernel::{ConnectionId, Secret, SessionId};
 use ledger::catalogue::{ProviderRefused, SessionEnded};
 use store::identities::{self, Origin};
-use store::{StoreError, Tx, Via, sessions};
+use store::{StoreError, Tx, Via, person_sessions, sessions};
 use vault::DataKey;
 
 use super::Opened;
 use super::reason::{Failure, Objection};
 use super::settings::{OidcSettings, Provider};
 use crate::pen::Pen;
+use crate::person::end_visits;
 use crate::session::Signed;
 use crate::{Identity, IdentityError, Inner, Refused, sha256};
 
@@ -28,16 +29,19 @@ impl Identity {
     pub async fn back_channel(&self, token: &str, via: &Via) -> Result<u64, IdentityError> {
         let inner = &self.0;
         // The token says whose it is, and that is believed only when that provider's keys say so too.
-        let Some(opened) = inner.connection_of(token).await? else {
-            return Err(Refused::Provider.into());
-        };
+        // Several connections may be one client there: one for staff and one for people who chat.
+        let known = inner.connections_of(token).await?;
+        let Some(opened) = known.first() else { return Err(Refused::Provider.into()) };
         let Provider::Oidc(oidc) = &opened.settings.provider else {
             return Err(Refused::Provider.into());
         };
         match inner.logout_token(oidc, token).await? {
-            Ok(token) => inner.follow(&opened, oidc, &token, via).await,
+            Ok(token) => {
+                let all = known.iter().map(|opened| opened.row.id).collect();
+                inner.follow(opened, all, oidc, &token, via).await
+            }
             Err(failure) => {
-                let outcome = inner.objected::<u64>(&opened, None, failure, via).await?;
+                let outcome = inner.objected::<u64>(opened, None, failure, via).await?;
                 outcome.map_err(|_| Refused::Provider.into())
             }
         }
@@ -83,23 +87,24 @@ impl Inner {
         Ok(String::from_utf8(bytes).ok().map(Secret::new))
     }
 
-    /// The enabled connection whose issuer a token names.
-    async fn connection_of(&self, token: &str) -> Result<Option<Opened>, IdentityError> {
+    /// The connections to the issuer and for the client that a token names.
+    async fn connections_of(&self, token: &str) -> Result<Vec<Opened>, IdentityError> {
+        let mut found = Vec::new();
         let claims = federation::oidc::as_received(token).map(|(_, claims)| claims).unwrap_or_default();
         let claims: serde_json::Value = serde_json::from_str(&claims).unwrap_or_default();
-        let Some(issuer) = claims.get("iss").and_then(serde_json::Value::as_str) else { return Ok(None) };
+        let Some(issuer) = claims.get("iss").and_then(serde_json::Value::as_str) else { return Ok(found) };
         let tenant = self.tenant;
         let rows = self.db.read(move |tx| store::connections::all(tx, tenant)).await?;
         for row in rows {
             let opened = self.open_row(row).await?;
             match &opened.settings.provider {
                 Provider::Oidc(oidc) if oidc.issuer == issuer && for_client(&claims, &oidc.client) => {
-                    return Ok(Some(opened));
+                    found.push(opened);
                 }
                 _ => {}
             }
         }
-        Ok(None)
+        Ok(found)
     }
 
     async fn logout_token(
@@ -132,6 +137,7 @@ impl Inner {
     async fn follow(
         &self,
         opened: &Opened,
+        all: Vec<ConnectionId>,
         oidc: &OidcSettings,
         token: &LogoutToken,
         via: &Via,
@@ -156,8 +162,14 @@ impl Inner {
             identities::sweep(tx, now)?;
             // With a session's id, that session; without, all of the person's.
             let subject = if sid.is_some() { None } else { subject };
-            let found = identities::sessions_from(tx, tenant, connection, subject, sid)?;
-            Ok(Ok(end_these(tx, &pen, tenant, &found, "provider", now)?))
+            let mut ended = 0;
+            for connection in all.iter().copied() {
+                let found = identities::sessions_from(tx, tenant, connection, subject, sid)?;
+                ended += end_these(tx, &pen, tenant, &found, "provider", now)?;
+                let found = person_sessions::from_provider(tx, tenant, connection, subject, sid)?;
+                ended += end_visits(tx, &pen, tenant, &found, "provider", now)?;
+            }
+            Ok(Ok(ended))
         });
         let ended = outcome.await??;
         self.tell();
@@ -202,11 +214,21 @@ fn for_client(claims: &serde_json::Value, client: &str) -> bool {
     }
 }
 
-/// The sessions that came through a connection.
-pub(crate) fn sessions_of(
+/// Ends the sessions that came through a connection: those of staff, those of people who chat.
+pub(crate) fn end_those(
     tx: &mut Tx<'_>,
-    tenant: kernel::TenantId,
-    connection: ConnectionId,
-) -> Result<Vec<(kernel::UserId, SessionId)>, StoreError> {
-    identities::sessions_from(tx, tenant, connection, None, None)
+    pen: &Pen,
+    (tenant, connection): (kernel::TenantId, ConnectionId),
+    (staff, visitors): (bool, bool),
+    now: kernel::Timestamp,
+) -> Result<(), StoreError> {
+    if staff {
+        let found = identities::sessions_from(tx, tenant, connection, None, None)?;
+        end_these(tx, pen, tenant, &found, "revoked", now)?;
+    }
+    if visitors {
+        let found = person_sessions::from_provider(tx, tenant, connection, None, None)?;
+        end_visits(tx, pen, tenant, &found, "revoked", now)?;
+    }
+    Ok(())
 }

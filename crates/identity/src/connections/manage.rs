@@ -11,10 +11,10 @@ use store::{StoreError, Via, credentials};
 use vault::Purpose;
 
 use super::begin::redirect;
-use super::logout::{end_these, sessions_of};
+use super::logout::end_those;
 use super::saml_metadata::Metadata;
 use super::settings::{Domain, Provider, Settings};
-use super::{Opened, providers};
+use super::{Opened, providers, visit};
 use crate::{Identity, IdentityError, Inner, Refused, Who};
 
 /// The most bytes of a connection's name.
@@ -41,6 +41,8 @@ pub struct ConnectionView {
     pub answers: String,
     /// Where the provider may tell us of logouts.
     pub logouts: Option<String>,
+    /// The same two, and where its people come back to after signing out, for people who chat.
+    pub visitors: Option<[String; 3]>,
     /// When it was made.
     pub created: Timestamp,
     /// When it was last changed.
@@ -224,11 +226,13 @@ impl Identity {
         // What groups mean may be another thing now, for those too whom a directory has provisioned.
         let meaning = inner.meaning(&row, &settings, permit.user()).await?;
         let (detail, now) = (detail(&settings)?, inner.world.now());
+        let (tenant, serves) = (inner.tenant, settings.serves);
         let pen = inner.pen(permit.actor().clone(), via).await?;
         let job = inner.db.write(move |tx| {
             connections::update(tx, &permit, &row, now)?;
             let event = ConnectionChanged { connection: Some(row.id), what: "settings" };
             pen.note_why(tx, &event, &detail)?;
+            end_those(tx, &pen, (tenant, connection), (!serves.staff(), !serves.visitors()), now)?;
             meaning.apply_to_all(tx, &pen, now)
         });
         job.await?;
@@ -280,10 +284,7 @@ impl Identity {
         let row = Connection { state, ..row };
         let job = inner.db.write(move |tx| {
             connections::update(tx, &permit, &row, now)?;
-            if !on {
-                let found = sessions_of(tx, tenant, connection)?;
-                end_these(tx, &pen, tenant, &found, "revoked", now)?;
-            }
+            end_those(tx, &pen, (tenant, connection), (!on, !on), now)?;
             pen.note(tx, &ConnectionChanged { connection: Some(connection), what })
         });
         job.await?;
@@ -418,11 +419,14 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let inner = &self.0;
         let (tenant, now) = (inner.tenant, inner.world.now());
+        let offered: Vec<_> = self.offers().await?.into_iter().map(|offer| offer.connection).collect();
         let pen = inner.pen(permit.actor().clone(), via).await?;
         let job = inner.db.write(move |tx| {
             if only {
                 let enabled = connections::all(tx, tenant)?;
-                let enabled = enabled.iter().any(|row| row.state == ConnectionState::Enabled);
+                let enabled = enabled
+                    .iter()
+                    .any(|row| row.state == ConnectionState::Enabled && offered.contains(&row.id));
                 if !enabled || !somebody_left(tx, tenant, None)? {
                     return Err(Refused::NobodyLeft.into());
                 }
@@ -485,11 +489,15 @@ impl Inner {
             Provider::Saml(saml) => (saml.acs.clone(), saml.logout.clone()),
             Provider::Oidc(oidc) => (
                 match self.access.get() {
-                    Some(access) => redirect(access, row.id, oidc),
+                    Some(access) => redirect(&access.origin, row.id, oidc),
                     None => String::new(),
                 },
                 Some(format!("{origin}/sso/oidc/backchannel")),
             ),
+        };
+        let visitors = match (&settings.provider, self.access.get()) {
+            (Provider::Oidc(oidc), Some(access)) => Some(visit::addresses(access, row.id, oidc)),
+            _ => None,
         };
         Ok(ConnectionView {
             id: row.id,
@@ -501,6 +509,7 @@ impl Inner {
             domains: shown,
             answers,
             logouts,
+            visitors,
             created: row.created,
             changed: row.changed,
         })

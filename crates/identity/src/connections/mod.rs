@@ -27,6 +27,7 @@ mod saml_metadata;
 mod settings;
 mod told;
 mod trial;
+mod visit;
 
 use std::sync::{Arc, OnceLock};
 
@@ -39,6 +40,7 @@ use saml_keys::KeptKeys;
 
 pub(crate) use manage::somebody_left;
 pub(crate) use roles::{Synced, sync};
+pub(crate) use visit::PARTED;
 
 pub use begin::{Departure, Wish};
 pub use fetch::{Fetch, FetchError, Fetched, Fetching};
@@ -50,8 +52,9 @@ pub use reason::{Failure, Objection};
 pub use saml_flow::Handle;
 pub use saml_logout::{LogoutMessage, Parted};
 pub use saml_metadata::Metadata;
-pub use settings::{Domain, GroupRole, OidcSettings, People, Provider, Settings, Unsaid};
+pub use settings::{Domain, GroupRole, OidcSettings, People, Provider, Serves, Settings, Unsaid};
 pub use trial::{Preview, Trial};
+pub use visit::{Arrived, Visit};
 
 /// What this room needs to reach providers and be reached by them.
 pub struct ProviderAccess {
@@ -59,6 +62,8 @@ pub struct ProviderAccess {
     pub fetch: Arc<dyn Fetch>,
     /// The origin that staff's browsers see: `https://desk.example`.
     pub origin: String,
+    /// The origin that the browsers of people who chat see: `https://chat.example`.
+    pub visitors: String,
     /// The domains that the operator says are the tenant's.
     pub vouched: Vec<Domain>,
 }
@@ -67,6 +72,7 @@ pub struct ProviderAccess {
 pub(crate) struct Access {
     pub(crate) fetch: Arc<dyn Fetch>,
     pub(crate) origin: String,
+    pub(crate) visitors: String,
     pub(crate) vouched: Vec<Domain>,
     pub(crate) providers: Providers,
     pub(crate) saml_keys: KeptKeys,
@@ -92,27 +98,20 @@ impl Identity {
     /// Lets people sign in through providers. Once, when the house is put together; until then no
     /// provider is offered and none is asked.
     pub fn open_to_providers(&self, access: ProviderAccess) {
-        let ProviderAccess { fetch, origin, vouched } = access;
+        let ProviderAccess { fetch, origin, visitors, vouched } = access;
         let (providers, saml_keys) = (Providers::default(), KeptKeys::default());
-        let access = Access { fetch, origin, vouched, providers, saml_keys };
+        let access = Access { fetch, origin, visitors, vouched, providers, saml_keys };
         if self.0.access.set(access).is_err() {
             tracing::error!("providers were made known twice; the first stay");
         }
     }
 
-    /// The providers that people can sign in through.
+    /// The providers that staff can sign in through.
     ///
     /// # Errors
-    /// When the store fails.
+    /// When the store or the keys fail.
     pub async fn offers(&self) -> Result<Vec<Offer>, IdentityError> {
-        let inner = &self.0;
-        if inner.access.get().is_none() {
-            return Ok(Vec::new());
-        }
-        let tenant = inner.tenant;
-        let all = inner.db.read(move |tx| connections::all(tx, tenant)).await?;
-        let enabled = all.into_iter().filter(|row| row.state == ConnectionState::Enabled);
-        Ok(enabled.map(|row| Offer { connection: row.id, name: row.name }).collect())
+        self.0.offers_to(Serves::staff).await
     }
 
     /// The provider that vouches for an address, by its domain.
@@ -130,8 +129,9 @@ impl Identity {
             let row = connections::find(tx, tenant, domain.connection)?;
             Ok(row.filter(|row| domain.proved.is_some() && row.state == ConnectionState::Enabled))
         });
-        let found = found.await?.filter(|_| inner.access.get().is_some());
-        Ok(found.map(|row| Offer { connection: row.id, name: row.name }))
+        let Some(row) = found.await?.filter(|_| inner.access.get().is_some()) else { return Ok(None) };
+        let opened = inner.open_row(row).await?;
+        Ok(opened.settings.serves.staff().then(|| opened.offer()))
     }
 }
 
@@ -139,6 +139,23 @@ impl Inner {
     /// The way to providers.
     pub(crate) fn access(&self) -> Result<&Access, IdentityError> {
         Ok(self.access.get().ok_or(Refused::NoConnection)?)
+    }
+
+    /// The providers that are enabled for those whom `serves` says.
+    pub(crate) async fn offers_to(&self, serves: fn(Serves) -> bool) -> Result<Vec<Offer>, IdentityError> {
+        let mut offers = Vec::new();
+        if self.access.get().is_none() {
+            return Ok(offers);
+        }
+        let tenant = self.tenant;
+        let all = self.db.read(move |tx| connections::all(tx, tenant)).await?;
+        for row in all.into_iter().filter(|row| row.state == ConnectionState::Enabled) {
+            let opened = self.open_row(row).await?;
+            if serves(opened.settings.serves) {
+                offers.push(opened.offer());
+            }
+        }
+        Ok(offers)
     }
 
     /// A connection with its settings.
@@ -178,6 +195,11 @@ impl Opened {
     /// A connection through which people may sign in now.
     pub(crate) fn enabled(self) -> Result<Self, Refused> {
         if self.row.state == ConnectionState::Enabled { Ok(self) } else { Err(Refused::NoConnection) }
+    }
+
+    /// What stands on its button.
+    fn offer(&self) -> Offer {
+        Offer { connection: self.row.id, name: self.row.name.clone() }
     }
 
     /// What its kind is called in events.

@@ -10,7 +10,7 @@ use store::Via;
 
 use super::begin::{For, OidcAsked, redirect};
 use super::providers::Published;
-use super::reason::Failure;
+use super::reason::{Failure, Objection};
 use super::settings::{OidcSettings, Provider};
 use super::told::{GroupsTold, Told};
 use super::trial::Seen;
@@ -73,7 +73,15 @@ impl Identity {
         let told = match elsewhere {
             true => Err(Refusal::State.into()),
             false => {
-                let exchange = Exchange { inner, access, opened: &opened, oidc: &oidc, ties: &ties };
+                let redirect = redirect(&access.origin, connection, &oidc);
+                let exchange = Exchange {
+                    inner,
+                    access,
+                    opened: &opened,
+                    oidc: &oidc,
+                    ties: &ties,
+                    redirect: &redirect,
+                };
                 exchange.run(query, &mut seen).await?
             }
         };
@@ -99,6 +107,9 @@ impl Inner {
             Ok(told) => told,
             Err(failure) => self.objected::<Told>(opened, None, failure, via).await?.map_err(refused)?,
         };
+        if !opened.settings.serves.staff() {
+            self.objected::<()>(opened, None, Objection::NotForStaff, via).await?.map_err(refused)?;
+        }
         match wish {
             For::StepUp { session, user, next } => {
                 let secret = self.step_up_through(opened, &told, session, user, via).await?;
@@ -114,23 +125,29 @@ impl Inner {
 }
 
 /// Whatever it was: the reason is recorded, and whoever signs in hears one sentence.
-fn refused(failure: Failure) -> IdentityError {
+pub(crate) fn refused(failure: Failure) -> IdentityError {
     tracing::info!(reason = failure.code(), "a sign-in through a provider was refused");
     Refused::Provider.into()
 }
 
 /// One exchange with a provider.
-struct Exchange<'e> {
-    inner: &'e Inner,
-    access: &'e Access,
-    opened: &'e Opened,
-    oidc: &'e OidcSettings,
-    ties: &'e federation::oidc::Ties,
+pub(crate) struct Exchange<'e> {
+    pub(crate) inner: &'e Inner,
+    pub(crate) access: &'e Access,
+    pub(crate) opened: &'e Opened,
+    pub(crate) oidc: &'e OidcSettings,
+    pub(crate) ties: &'e federation::oidc::Ties,
+    /// Where the provider was told to answer to.
+    pub(crate) redirect: &'e str,
 }
 
 impl Exchange<'_> {
     /// From the answer to what was told.
-    async fn run(&self, query: &str, seen: &mut Seen) -> Result<Result<Told, Failure>, IdentityError> {
+    pub(crate) async fn run(
+        &self,
+        query: &str,
+        seen: &mut Seen,
+    ) -> Result<Result<Told, Failure>, IdentityError> {
         let secret = match self.inner.client_secret(self.opened).await? {
             Ok(secret) => secret,
             Err(failure) => return Ok(Err(failure)),
@@ -144,8 +161,7 @@ impl Exchange<'_> {
         seen.pass("the provider's discovery document speaks for its issuer");
         let code = Answer::parse(query)?.check(self.ties, provider)?;
         seen.pass("the answer belongs to this browser's question and to this provider");
-        let redirect = redirect(self.access, self.opened.row.id, self.oidc);
-        let request = code.request(provider, self.ties, &self.oidc.client, secret, &redirect);
+        let request = code.request(provider, self.ties, &self.oidc.client, secret, self.redirect);
         let authorization = request.authorization.as_ref();
         let url = provider.token_endpoint().as_str();
         let answer = fetch.post_form(url, &request.form, authorization, Tokens::MAX).await?;

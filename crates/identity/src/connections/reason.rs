@@ -54,6 +54,10 @@ reasons! {
     OneFactor, "sso.one-factor", "the provider proves one factor only";
     /// The answer came back in another browser than it was asked in.
     OtherBrowser, "sso.other-browser", "the answer came to another browser";
+    /// Staff do not sign in through this connection.
+    NotForStaff, "sso.not-for-staff", "the connection is for people who chat, and for no staff";
+    /// People who chat do not sign in through this connection.
+    NotForVisitors, "sso.not-for-visitors", "the connection is for staff, and not for people who chat";
     /// The connection lacks its secret.
     NoSecret, "sso.no-secret", "the connection has no secret";
 }

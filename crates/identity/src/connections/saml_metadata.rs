@@ -14,7 +14,7 @@ use store::connections::Connection;
 use super::manage::detail;
 use super::providers::document;
 use super::saml_keys::SamlSecret;
-use super::settings::{People, Provider, Settings};
+use super::settings::{People, Provider, Serves, Settings};
 use super::{Access, Opened};
 use crate::{Identity, IdentityError, Inner, Refused};
 
@@ -48,7 +48,7 @@ impl Identity {
         let inner = &self.0;
         let access = inner.access()?;
         let Opened { row, settings } = inner.opened(connection).await?;
-        let Settings { provider: Provider::Saml(mut saml), people } = settings else {
+        let Settings { provider: Provider::Saml(mut saml), people, serves } = settings else {
             return Err(Refused::Setting("metadata").into());
         };
         let told = inner.read_metadata(access, metadata).await?;
@@ -65,7 +65,7 @@ impl Identity {
         (saml.idp_sign_on, saml.idp_sign_on_form) = sign_on(&told.sign_on)?;
         saml.idp_logout = by_redirect(&told.logout);
         saml.logout = Some(logout_address(access, connection));
-        let settings = Settings { provider: Provider::Saml(saml), people };
+        let settings = Settings { provider: Provider::Saml(saml), people, serves };
         settings.check()?;
         let (sealed, _) = inner.seal_connection(connection, &settings, None).await?;
         let row = Connection { settings: sealed, ..row };
@@ -115,7 +115,8 @@ impl Inner {
             max_authn_age: None,
         };
         let secret = SamlSecret::generate(&self.world).await?.write()?;
-        let settings = Settings { provider: Provider::Saml(Box::new(settings)), people: People::default() };
+        let provider = Provider::Saml(Box::new(settings));
+        let settings = Settings { provider, people: People::default(), serves: Serves::Staff };
         Ok((settings, secret))
     }
 }

@@ -23,6 +23,35 @@ pub struct Settings {
     pub provider: Provider,
     /// What its people are here.
     pub people: People,
+    /// Whose sign-in it is.
+    #[serde(default)]
+    pub serves: Serves,
+}
+
+/// Whose sign-in a connection is. Somebody who came as one is never the other: their sessions, cookies,
+/// ceremonies and addresses are different ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serves {
+    /// Staff sign in through it, at the staff door.
+    #[default]
+    Staff,
+    /// People who chat sign in through it, at the public door. They get no account and no role.
+    Visitors,
+    /// Each at their own door.
+    Both,
+}
+
+impl Serves {
+    /// Whether staff sign in through it.
+    pub const fn staff(self) -> bool {
+        matches!(self, Self::Staff | Self::Both)
+    }
+
+    /// Whether people who chat do.
+    pub const fn visitors(self) -> bool {
+        matches!(self, Self::Visitors | Self::Both)
+    }
 }
 
 /// Who the provider is.
@@ -122,6 +151,9 @@ impl Settings {
             Provider::Oidc(oidc) => oidc.check()?,
             Provider::Saml(saml) => {
                 SamlConnection::new((**saml).clone()).map_err(|_| Refused::Setting("metadata"))?;
+                if self.serves.visitors() {
+                    return Err(Refused::SamlForStaff);
+                }
             }
         }
         self.people.check()
@@ -237,7 +269,7 @@ mod tests {
             user_info: false,
             own_address: false,
         };
-        Settings { provider: Provider::Oidc(oidc), people: People::default() }
+        Settings { provider: Provider::Oidc(oidc), people: People::default(), serves: Serves::Staff }
     }
 
     fn row(group: &str, role: Role) -> GroupRole {

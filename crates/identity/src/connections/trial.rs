@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::Via;
 
 use super::Opened;
-use super::reason::Failure;
+use super::reason::{Failure, Objection};
 use super::roles;
 use super::told::{GroupsTold, Told};
 use crate::ceremony::Step;
@@ -153,7 +153,8 @@ impl Inner {
     async fn preview_of(&self, opened: &Opened, told: &Told) -> Result<Preview, IdentityError> {
         let account = self.account_for(opened, told).await?;
         let brought = roles::brought(&opened.settings.people, &told.groups);
-        let objection = account.err().or(brought.as_ref().err().copied());
+        let for_others = (!opened.settings.serves.staff()).then_some(Objection::NotForStaff);
+        let objection = for_others.or(account.err()).or(brought.as_ref().err().copied());
         Ok(Preview {
             subject: told.id.clone(),
             email: told.email.as_ref().map(|email| email.as_str().to_owned()),

@@ -46,7 +46,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`Refused::NoConnection`]; [`Refused::TwoTokens`] when two are live; [`Refused::Setting`] when the
-    /// days are none, or more than 365.
+    /// days are none, or more than 365, or the connection is for people who chat alone.
     pub async fn make_directory_token(
         &self,
         permit: Permit<ManageConnections>,
@@ -57,6 +57,10 @@ impl Identity {
         let inner = &self.0;
         if !(1..=LONGEST).contains(&days) {
             return Err(Refused::Setting("days").into());
+        }
+        if !inner.opened(connection).await?.settings.serves.staff() {
+            // A directory makes accounts, and people who chat have none.
+            return Err(Refused::Setting("directory of a connection for people who chat").into());
         }
         let (tenant, now) = (inner.tenant, inner.world.now());
         let secret = URL_SAFE_NO_PAD.encode(inner.world.bytes::<32>());
@@ -131,9 +135,12 @@ impl Identity {
         if token.tenant != tenant {
             return Ok(None);
         }
-        let reason = match (token.is_live(now), row.state) {
+        let state = row.state;
+        let for_staff = inner.open_row(row).await?.settings.serves.staff();
+        let reason = match (token.is_live(now), state) {
             (false, _) => Some("token-ended"),
             (true, ConnectionState::Disabled) => Some("connection-off"),
+            _ if !for_staff => Some("connection-not-for-staff"),
             (true, ConnectionState::Draft | ConnectionState::Enabled) => None,
         };
         let connection = token.connection;

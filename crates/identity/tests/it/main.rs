@@ -22,3 +22,4 @@ mod sessions;
 mod sign_in;
 mod staff;
 mod throttle;
+mod visits;

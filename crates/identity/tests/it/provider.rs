@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use crate::house::House;
 
 pub(crate) const DESK: &str = "https://desk.example";
+pub(crate) const CHAT: &str = "https://chat.example";
 pub(crate) const CLIENT_SECRET: &str = "client-secret-4711";
 pub(crate) const ACCESS_TOKEN: &str = "access-token-that-stays-behind";
 
@@ -70,6 +71,7 @@ impl Net {
         house.identity.open_to_providers(ProviderAccess {
             fetch: Arc::new(self.clone()),
             origin: DESK.to_owned(),
+            visitors: CHAT.to_owned(),
             vouched: vouched.iter().map(|domain| Domain::parse(domain).unwrap()).collect(),
         });
     }

@@ -315,6 +315,7 @@ impl Documents {
         house.identity.open_to_providers(ProviderAccess {
             fetch: Arc::new(self.clone()),
             origin: "https://desk.example".to_owned(),
+            visitors: "https://chat.example".to_owned(),
             vouched: vec![Domain::parse("corp.example").unwrap()],
         });
     }

@@ -1,6 +1,6 @@
 //! Programs and their keys, and roles that are held for a while.
 
-use kernel::{AccessRequestId, ApiKeyId, SessionId, Timestamp, UserId};
+use kernel::{AccessRequestId, ApiKeyId, ConnectionId, SessionId, Timestamp, UserId};
 
 use super::{by_name, by_uid, events};
 use crate::jcs::Json;
@@ -144,4 +144,26 @@ events! {
         lines: u64,
     }
     shape |_e| { "table": by_name("messages"), "type_id": Json::whole(3) };
+
+    /// A person who chats signed in through their own provider. They are no account and gain no role.
+    "CHAT-1041I" "person.signed-in" PersonSignedIn: Authentication 1, Info, Success, Security {
+        /// The person.
+        subject: Pseudonym,
+        /// The session that began.
+        session: SessionId,
+        /// Through which connection.
+        connection: ConnectionId,
+    }
+    shape |e| { "user": by_uid(e.subject), "session": by_uid(e.session) };
+
+    /// A session of a person who chats ended, and with it every conversation token that was given out in it.
+    "CHAT-1042I" "person.session-ended" PersonSessionEnded: Authentication 2, Info, Success, Security {
+        /// The person.
+        subject: Pseudonym,
+        /// The session.
+        session: SessionId,
+        /// Why: `logout`, `revoked`, `provider`, `erased`, `replaced`, `idle` or `expired`.
+        why: &'static str,
+    }
+    shape |e| { "user": by_uid(e.subject), "session": by_uid(e.session) };
 }

@@ -240,7 +240,8 @@ events! {
         connection: ConnectionId,
         /// The account that it is about, when it is about one.
         user: Option<UserId>,
-        /// Why: `last-owner`, `nobody-left`, `roles-conflict`, `token-ended`, `connection-off`.
+        /// Why: `last-owner`, `nobody-left`, `roles-conflict`, `token-ended`, `connection-off`,
+        /// `connection-not-for-staff`.
         reason: &'static str,
     }
     shape |e| {

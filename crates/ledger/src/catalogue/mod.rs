@@ -16,7 +16,8 @@ mod system;
 
 pub use access::{
     AccessApproved, AccessEnded, AccessRefused, AccessRequested, AccessReviewExported, AccessWithdrawn,
-    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, PersonExported, ServiceAccountMade,
+    ApiKeyMade, ApiKeyRefused, ApiKeyRevoked, BreakGlassReviewed, PersonExported, PersonSessionEnded,
+    PersonSignedIn, ServiceAccountMade,
 };
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{

@@ -118,6 +118,9 @@ fn auth(all: &mut Samples) {
     all.add(&AccessEnded { request, user, role, scope, why: "expired" });
     all.add(&BreakGlassReviewed { user, session });
     all.add(&PersonExported { subject: Pseudonym::from_mac([0xaa; 16]), conversations: 2, lines: 14 });
+    let subject = || Pseudonym::from_mac([0xaa; 16]);
+    all.add(&PersonSignedIn { subject: subject(), session, connection: id(23) });
+    all.add(&PersonSessionEnded { subject: subject(), session, why: "provider" });
     all.add(&AccessReviewExported { accounts: 12, format: Token::lossy("csv") });
     let (connection, entry) = (id(23), id(24));
     for connection in [Some(connection), None] {

@@ -28,4 +28,5 @@ mod roots;
 mod start;
 mod tamper;
 mod visitor;
+mod visits;
 mod walk;
