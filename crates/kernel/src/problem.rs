@@ -107,15 +107,15 @@ impl ProblemKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     #[serde(rename = "type")]
-    type_urn: String,
+    type_urn: Box<str>,
     title: &'static str,
     status: u16,
     detail: Cow<'static, str>,
     mend: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    instance: Option<String>,
+    instance: Option<Box<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sign_in: Option<String>,
+    sign_in: Option<Box<str>>,
     #[serde(skip)]
     kind: ProblemKind,
 }
@@ -128,7 +128,7 @@ impl Problem {
         mend: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
-            type_urn: format!("urn:wardroom:problem:{}", kind.slug()),
+            type_urn: format!("urn:wardroom:problem:{}", kind.slug()).into(),
             title: kind.title(),
             status: kind.status(),
             detail: detail.into(),
@@ -142,14 +142,14 @@ impl Problem {
     /// Names the page of ours on which whoever asked can sign in: a path.
     #[must_use]
     pub fn sign_in_at(mut self, path: String) -> Self {
-        self.sign_in = Some(path);
+        self.sign_in = Some(path.into());
         self
     }
 
     /// Names the one occurrence, for example by request id (`urn:wardroom:request:ID`).
     #[must_use]
     pub fn at(mut self, instance: String) -> Self {
-        self.instance = Some(instance);
+        self.instance = Some(instance.into());
         self
     }
 

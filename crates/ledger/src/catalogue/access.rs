@@ -154,7 +154,7 @@ events! {
         /// Through which connection.
         connection: ConnectionId,
     }
-    shape |e| { "user": by_uid(&e.subject), "session": by_uid(e.session) };
+    shape |e| { "user": by_uid(e.subject), "session": by_uid(e.session) };
 
     /// A session of a person who chats ended, and with it every conversation token that was given out in it.
     "CHAT-1042I" "person.session-ended" PersonSessionEnded: Authentication 2, Info, Success, Security {
@@ -165,5 +165,5 @@ events! {
         /// Why: `logout`, `revoked`, `provider`, `erased`, `replaced`, `idle` or `expired`.
         why: &'static str,
     }
-    shape |e| { "user": by_uid(&e.subject), "session": by_uid(e.session) };
+    shape |e| { "user": by_uid(e.subject), "session": by_uid(e.session) };
 }
