@@ -64,7 +64,7 @@ async fn policies_are_seen_by_owners_and_changed_by_fresh_security_admins_only()
     assert!(page.status == StatusCode::OK && !page.text.contains("Put back"), "{}", page.text);
     let developer = house.staff("dev", &[Role::BotDeveloper]).await;
     assert_eq!(house.get("/policies", &developer).await.status, StatusCode::FORBIDDEN);
-    let late = house.staff_signed_in("late", &[Role::SecurityAdmin], 400).await;
+    let late = house.staff_signed_in("late", &[Role::SecurityAdmin], (400, 3)).await;
     let page = house.get("/policies", &late).await;
     assert!(page.text.contains("/step-up?next=/policies"), "{}", page.text);
     let breaks = "@id(\"x\") permit (principal is Service, action in Action::\"transcript\", resource);";

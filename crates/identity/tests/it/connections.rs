@@ -522,7 +522,7 @@ async fn no_token_of_a_provider_is_given_to_the_browser_or_lies_open_in_the_data
     let given = fed.idp.given.lock().unwrap().clone();
     assert_eq!(given.len(), 1);
     let words = [ACCESS_TOKEN, CLIENT_SECRET, given[0].as_str()];
-    let device = signed_in.device.expose().clone();
+    let device = signed_in.device.expose();
     let cookie = signed_in.secret.set_cookie(Duration::from_secs(60)).unwrap();
     let told = format!("{} {next} {device} {}", there.to.expose(), cookie.to_str().unwrap());
     for word in words {
