@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use waf::{BodyLimits, Inspector, Policy, Processor, Request, Response, Rules, Source, Transformation};
 
@@ -90,11 +91,23 @@ const VALUES: [&[u8]; 4] = [
 /// Steps for each byte of a request, at most; what one more argument costs is within it.
 const STEPS_A_BYTE: u64 = 2_000;
 
-static BUILT_IN: LazyLock<Inspector> = LazyLock::new(|| {
-    let rules = Rules::load(&[Source::BuiltIn]);
-    let Ok(rules) = rules else { unreachable!("the built-in rules are held by tests") };
+/// The most steps that an inspection took for one byte of its request.
+pub(crate) static MOST_STEPS: AtomicU64 = AtomicU64::new(0);
+
+/// The built-in rules, and those of a folder if the environment names one, at every level.
+#[expect(clippy::panic, reason = "a target ends at once when it has nothing to run")]
+static INSPECTOR: LazyLock<Inspector> = LazyLock::new(|| {
+    let folder = std::env::var_os("WARDROOM_FUZZ_RULES");
+    // Rules that would refuse go on, so that those behind them are met as well.
+    let policy = if folder.is_some() { Policy::observe(4) } else { Policy::block(1) };
+    let more = folder.map(|at| Source::Folder(at.into()));
+    let sources: Vec<Source> = [Some(Source::BuiltIn), more].into_iter().flatten().collect();
+    let rules = match Rules::load(&sources) {
+        Ok(rules) => rules,
+        Err(refused) => panic!("{refused}"),
+    };
     let conversation_text = vec!["json.text".to_owned()];
-    rules.under(Policy { conversation_text, ..Policy::block(1) })
+    rules.under(Policy { conversation_text, ..policy })
 });
 
 /// Bytes as a request: a line, fields, an empty line and a body.
@@ -112,15 +125,17 @@ pub(crate) fn request(data: &[u8]) {
         })
         .collect();
     let asked = Request { headers: &headers, ..plain(method, target, protocol, body) };
-    let (verdict, carried) = BUILT_IN.inspect_request(&asked);
-    let again = BUILT_IN.inspect(&asked);
+    let (verdict, carried) = INSPECTOR.inspect_request(&asked);
+    let again = INSPECTOR.inspect(&asked);
     assert_eq!(verdict.decision, again.decision, "a verdict depends on the request alone");
     let rules = |verdict: &waf::Verdict| verdict.matches.iter().map(|found| found.rule).collect::<Vec<_>>();
     assert_eq!(rules(&verdict), rules(&again));
-    let bound = STEPS_A_BYTE * (data.len() as u64 + 200);
+    let size = data.len() as u64 + 200;
+    let bound = STEPS_A_BYTE * size;
     assert!(verdict.effort.steps <= bound, "{} steps for {} bytes", verdict.effort.steps, data.len());
+    MOST_STEPS.fetch_max(verdict.effort.steps / size, Ordering::Relaxed);
     let answered = Response { status: 200, protocol: b"HTTP/1.1", headers: &headers, body };
-    let withheld = BUILT_IN.inspect_response(carried, &asked, &answered);
+    let withheld = INSPECTOR.inspect_response(carried, &asked, &answered);
     assert!(withheld.effort.steps <= 2 * bound, "{} steps with the answer", withheld.effort.steps);
 }
 

@@ -39,12 +39,7 @@ impl Client {
 
     /// Sends this many requests over this many connections.
     pub(crate) fn requests(&self, count: usize, connections: usize) -> Result<(), String> {
-        std::thread::scope(|scope| {
-            let each = count / connections;
-            let threads: Vec<_> =
-                (0..connections).map(|_| scope.spawn(move || self.over_one(each))).collect();
-            threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client panicked")?)
-        })
+        side_by_side(connections, &|| self.over_one(count / connections))
     }
 
     fn over_one(&self, count: usize) -> Result<(), String> {
@@ -63,9 +58,9 @@ impl Client {
         Ok(())
     }
 
-    /// Opens this many connections, one after the other, each with a full handshake.
-    pub(crate) fn handshakes(&self, count: usize) -> Result<(), String> {
-        (0..count).try_for_each(|_| self.connect().map(drop))
+    /// Opens this many connections, so many at once, each with a full handshake.
+    pub(crate) fn handshakes(&self, count: usize, at_once: usize) -> Result<(), String> {
+        side_by_side(at_once, &|| (0..count / at_once).try_for_each(|_| self.connect().map(drop)))
     }
 
     fn connect(&self) -> Result<Stream, String> {
@@ -79,6 +74,14 @@ impl Client {
         }
         Ok(StreamOwned::new(tls, stream))
     }
+}
+
+/// The same on so many threads.
+fn side_by_side(threads: usize, work: &(dyn Fn() -> Result<(), String> + Sync)) -> Result<(), String> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a client panicked")?)
+    })
 }
 
 /// TLS 1.3 with the house's groups, and never a handshake that is resumed.

@@ -1,10 +1,12 @@
 """Holds the firewall against libmodsecurity 3 with the same rules.
 
-Two comparisons, both from a fixed seed: values through every transformation, and requests (those of the
-Core Rule Set's tests, and mutations of them) through all rules at paranoia level 4. A rule id, or a
-transformation, on which the two differ must be explained in differences.toml; one that is not fails the run.
+Three comparisons, all from a fixed seed: values through every transformation; requests (those of the Core
+Rule Set's tests, and mutations of them) through all rules at paranoia level 4; and requests, and responses to
+them, that are made from the rules (made.py), as rules without tests among those at hand count as much. A rule
+id, or a transformation, on which the two differ must be explained in differences.toml; one that is not fails
+the run.
 
-Usage: oracle.py JUDGE RULES_FOLDER DIFFERENCES [REQUESTS [SEED]]
+Usage: oracle.py JUDGE RULES_FOLDER DIFFERENCES [REQUESTS [SEED [MADE_FOR_EACH_RULE]]]
 """
 
 import collections
@@ -17,8 +19,15 @@ import tomllib
 
 import libmodsecurity
 
+import cases
+import made
+
 SEED = 20260724
 VALUES = 400
+# Requests made for each rule, besides.
+MADE = 4
+# Rules that add up what others found.
+SUMS = {949110, 959100, 980170}
 SETTINGS = """
 SecRuleEngine DetectionOnly
 SecRequestBodyAccess On
@@ -130,7 +139,24 @@ def theirs(modsecurity, rules, collected, request):
     if request["body"]:
         transaction.append_request_body(raw(request["body"]))
     transaction.process_request_body()
+    status, kind, body = reflected(raw(request["target"]), raw(request["body"]))
+    transaction.add_response_header("Content-Type", kind)
+    transaction.process_response_headers(status, "HTTP/1.1")
+    transaction.append_response_body(body)
+    transaction.process_response_body()
     return {message.rule_id for message in collected}
+
+
+def reflected(target, body):
+    """Status, kind and body of the answer of the tests' upstream."""
+    asked = {}
+    if target.startswith(b"/reflect"):
+        try:
+            asked = json.loads(body)
+        except ValueError:
+            pass
+    text = asked.get("body", "")
+    return asked.get("status", 200), "text/plain; charset=utf-8", text.encode()
 
 
 def body_kind(request):
@@ -158,36 +184,70 @@ def explanation(known, rule, side, kind):
 
 
 def usable(request):
-    """Requests whose head libmodsecurity's interface can carry and whose response is not the subject."""
+    """Requests whose head libmodsecurity's interface can carry."""
     head = [request["method"], request["target"], request["protocol"], *(part for field in request["headers"] for part in field)]
     protocol = bytes.fromhex(request["protocol"])
-    return protocol.startswith(b"HTTP/") and not bytes.fromhex(request["target"]).startswith(b"/reflect") and not any("00" in [part[at:at + 2] for at in range(0, len(part), 2)] for part in head)
+    return protocol.startswith(b"HTTP/") and not any("00" in [part[at:at + 2] for at in range(0, len(part), 2)] for part in head)
 
 
-def requests(judge, folder, unicode, chance, count):
+def requests(judge, folder, chance, count, each):
+    """Requests of the tests, mutations of them, and some made for each rule."""
     written = subprocess.run([judge, "requests", folder], stdout=subprocess.PIPE, check=True).stdout.decode().splitlines()
     known = [request for request in map(json.loads, written) if usable(request)]
-    asked = known[:: max(1, 2 * len(known) // count)]
+    asked = known[:: max(1, 2 * len(known) // count)] if count else []
     while len(asked) < count:
         request = mutate(chance.choice(known), chance)
         if usable(request):
             asked.append(request)
-    rules = [SETTINGS.format(unicode=unicode), f"@{folder}/crs-setup.conf.example"]
-    rules += [f"@{path}" for path in sorted(glob.glob(f"{folder}/rules/*.conf"))]
-    modsecurity, loaded, collected = engine(rules)
+    return asked + [request for request in made.requests(folder, chance, each) if usable(request)]
+
+
+def loaded(folder, unicode):
+    known = [SETTINGS.format(unicode=unicode), f"@{folder}/crs-setup.conf.example"]
+    return engine(known + [f"@{path}" for path in sorted(glob.glob(f"{folder}/rules/*.conf"))])
+
+
+def both(judge, folder, engines, asked):
+    """Each request with what the two say of it, and how its body is read."""
     answers = ask_judge(judge, ["rules", folder], [json.dumps(request) for request in asked])
-    differing, agreed, pairs = collections.defaultdict(list), 0, 0
     for request, answer in zip(asked, answers, strict=True):
         answer = json.loads(answer)
-        ours, other = set(answer["rules"]), theirs(modsecurity, loaded, collected, request)
         kind = "broken" if answer["broken"] else body_kind(request)
-        # The rules of phases 3 to 5 see a response that was not made here.
-        ours, other = ({rule for rule in ids if not 950000 <= rule and rule not in (949110, 980170)} for ids in (ours, other))
+        # Sums of scores follow from the rest.
+        yield request, set(answer["rules"]) - SUMS, theirs(*engines, request) - SUMS, kind
+
+
+def rules(judge, folder, engines, asked):
+    """How often the two say the same of requests, and all on which they do not."""
+    differing, agreed, pairs, met = collections.defaultdict(list), 0, 0, set()
+    for request, ours, other, kind in both(judge, folder, engines, asked):
+        met |= ours & other
         agreed += ours == other
         pairs += len(ours | other)
         for rule in ours ^ other:
             differing[rule].append(("ours" if rule in ours else "theirs", kind, request))
-    return len(asked), agreed, pairs, differing
+    return agreed, pairs, met, differing
+
+
+def judge_cases(judge, folder, engines, known):
+    """Cases that we decide otherwise than the rule says; where the other does, that is to be explained."""
+    wrong, all_cases = 0, list(cases.all_of_them())
+    said = both(judge, folder, engines, [request for _, _, request in all_cases])
+    for (rule, matches, request), (_, ours, other, kind) in zip(all_cases, said, strict=True):
+        if (rule in ours) != matches:
+            wrong += 1
+            print(f"  {rule}: {'does not match' if matches else 'matches'}: {shown(request)}")
+        side = "theirs" if rule in other else "ours"
+        if (rule in other) != matches and explanation(known, rule, side, kind) is None:
+            wrong += 1
+            print(f"  {rule}: the other {'does not match' if matches else 'matches'}, NOT EXPLAINED: {shown(request)}")
+    return len(all_cases), wrong
+
+
+def shown(request):
+    raw = bytes.fromhex
+    fields = [(raw(name), raw(value)) for name, value in request["headers"]]
+    return f"{raw(request['method'])!r} {raw(request['target'])!r} {fields} {raw(request['body'])[:300]!r}"
 
 
 def main():
@@ -206,7 +266,10 @@ def main():
             unexplained += len(cases)
             value, other, ours = min(cases, key=lambda case: len(case[0]))
             print(f"    {value!r}: theirs {other!r}, ours {ours!r}")
-    asked, agreed, pairs, wrong_rules = requests(judge, folder, unicode, chance, count)
+    asked = requests(judge, folder, chance, count, int(sys.argv[6]) if len(sys.argv) > 6 else MADE)
+    engines = loaded(folder, unicode)
+    judged, misjudged = judge_cases(judge, folder, engines, known)
+    agreed, pairs, met, wrong_rules = rules(judge, folder, engines, asked)
     reasons = collections.Counter()
     for rule, cases in sorted(wrong_rules.items()):
         strange = []
@@ -217,17 +280,16 @@ def main():
         unexplained += len(strange)
         if strange:
             side, kind, request = min(strange, key=lambda case: len(case[2]["target"]) + len(case[2]["body"]))
-            show = lambda text: bytes.fromhex(text)
             print(f"  {rule}: {len(strange)} times NOT EXPLAINED, the shortest only {side}, body {kind}:")
-            print(f"    {show(request['method'])!r} {show(request['target'])!r} {[(show(a), show(b)) for a, b in request['headers']]} {show(request['body'])!r}")
+            print(f"    {shown(request)}")
     for reason, times in reasons.most_common():
         print(f"  {times:>5} matches differ: {reason}")
     figures = {
-        "values": values, "values_differing": sum(map(len, wrong.values())), "requests": asked, "requests_agreeing": agreed,
-        "matches": pairs, "matches_differing": sum(map(len, wrong_rules.values())), "unexplained": unexplained,
+        "values": values, "values_differing": sum(map(len, wrong.values())), "requests": len(asked), "requests_agreeing": agreed,
+        "rules_met": len(met), "cases": judged, "cases_misjudged": misjudged, "matches": pairs, "matches_differing": sum(map(len, wrong_rules.values())), "unexplained": unexplained,
     }
     print(json.dumps({"name": "oracle", "figures": figures}))
-    sys.exit(1 if unexplained else 0)
+    sys.exit(1 if unexplained or misjudged else 0)
 
 
 main()

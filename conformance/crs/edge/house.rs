@@ -100,15 +100,25 @@ async fn upstream(request: Request<RequestBody>) -> Result<Response<Full<Bytes>>
 
 impl House {
     /// Opens the edge with the rules of a folder at level 4, as the tests ask: nothing is refused.
-    pub(crate) async fn open(folder: &Path) -> Result<Self, String> {
-        let world = World::real();
+    pub(crate) async fn watching(folder: &Path) -> Result<Self, String> {
         let rules = ["conformance/crs/setup.conf".to_owned(), folder.display().to_string()];
-        let config = FirewallConfig {
+        Self::open(FirewallConfig {
             mode: FirewallMode::Observe,
             paranoia: 4,
             rules: rules.into(),
             ..FirewallConfig::default()
-        };
+        })
+        .await
+    }
+
+    /// Opens the edge with the rules of a folder alone, at a level at which they refuse.
+    pub(crate) async fn refusing(folder: &Path, level: u8) -> Result<Self, String> {
+        let rules = [folder.display().to_string()];
+        Self::open(FirewallConfig { paranoia: level, rules: rules.into(), ..FirewallConfig::default() }).await
+    }
+
+    async fn open(config: FirewallConfig) -> Result<Self, String> {
+        let world = World::real();
         let firewall = Firewall::new(&config, &world).map_err(|error| told(&error))?;
         let witness = Arc::new(Witness::default());
         firewall.overhear(Arc::clone(&witness) as Arc<dyn Overhear>);

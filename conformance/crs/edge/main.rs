@@ -1,9 +1,13 @@
 //! Runs the regression tests of the Core Rule Set through the real edge: each request goes byte for byte
 //! over TLS to a listener, behind which stands the tests' upstream, and a witness hears what the rules said.
-//! Usage: `judge-edge FOLDER EXCEPTIONS`.
+//! Or sends attack strings and ordinary text, and holds what is refused against the library's verdicts.
+//! Usage: `judge-edge crs FOLDER EXCEPTIONS`, `judge-edge attacks FOLDER LISTS DATA`.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool of the workshop speaks to a person")]
 #![expect(clippy::indexing_slicing, reason = "a tool of the workshop may stop at a bug")]
 
+mod attacks;
+#[path = "../../../crates/waf/examples/judge/corpora.rs"]
+mod corpora;
 #[path = "../../../crates/waf/examples/judge/expect.rs"]
 mod expect;
 #[path = "../../../crates/waf/examples/judge/ftw.rs"]
@@ -33,10 +37,7 @@ enum Short {
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let [folder, exceptions] = words.as_slice() else {
-        eprintln!("judge-edge FOLDER EXCEPTIONS");
-        return ExitCode::FAILURE;
-    };
+    let words: Vec<&Path> = words.iter().map(Path::new).collect();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -44,7 +45,16 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(Path::new(folder), Path::new(exceptions))) {
+    let done = runtime.block_on(async {
+        match words.as_slice() {
+            [word, folder, exceptions] if *word == Path::new("crs") => run(folder, exceptions).await,
+            [word, folder, lists, data] if *word == Path::new("attacks") => {
+                attacks::run(folder, lists, data).await
+            }
+            _ => Err("judge-edge crs FOLDER EXCEPTIONS | attacks FOLDER LISTS DATA".to_owned()),
+        }
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("{why}");
@@ -56,7 +66,7 @@ fn main() -> ExitCode {
 /// Runs all tests of a folder. Fails if one does not pass that is neither listed nor refused beforehand.
 async fn run(folder: &Path, exceptions: &Path) -> Result<(), String> {
     let listed = Exceptions::read(exceptions)?;
-    let house = House::open(folder).await?;
+    let house = House::watching(folder).await?;
     let mut groups = Groups::new();
     let (mut refused, mut rewritten, mut unlisted) = (0, 0, 0);
     for Named { group, name, test } in ftw::read(&folder.join("tests"))? {

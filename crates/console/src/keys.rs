@@ -3,7 +3,7 @@
 
 use askama::Template;
 use axum::extract::State;
-use custody::{KeyLine, RequestLine, Status, Why};
+use custody::{KeyLine, KeyPolicy, RequestLine, Status, Why};
 use doors::{Authorized, Form, Path, Query};
 use guard::action::{
     ApproveKeyRequest, CancelKeyDestruction, DisableKey, ReadKeys, RotateKeys, ScheduleKeyDestruction,
@@ -146,6 +146,42 @@ pub(crate) async fn rotate(
 ) -> Answer {
     desk.custody.rotate(leave.into_permit(), Why::Demand, &via).await?;
     see("/keys?done=rotated")
+}
+
+/// The policy that is to hold. The reason is read by the door and is in the permit.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Decided {
+    days: u32,
+    end_after: u32,
+    rewrap_per_second: u32,
+    decides: Decides,
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+/// Which of the two buttons.
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Decides {
+    /// The numbers of the form hold.
+    Tenant,
+    /// The configuration's hold.
+    Configuration,
+}
+
+/// `POST /keys/policy`
+pub(crate) async fn policy(
+    leave: Authorized<RotateKeys>,
+    State(desk): State<Desk>,
+    ByDoor(via): ByDoor,
+    Form(form): Form<Decided>,
+) -> Answer {
+    let Decided { days, end_after, rewrap_per_second, decides, .. } = form;
+    let numbers = KeyPolicy { rotate_after_days: days, destroy_after_days: end_after, rewrap_per_second };
+    let policy = (decides == Decides::Tenant).then_some(numbers);
+    desk.custody.set_policy(leave.into_permit(), policy, &via).await?;
+    see("/keys?done=key-policy")
 }
 
 /// `POST /keys/pause`

@@ -205,6 +205,7 @@ fn key_doors() -> Doors<Desk> {
     Doors::new()
         .guarded(get, "/keys", keys::page)
         .guarded(post.clone(), "/keys/rotate", keys::rotate)
+        .guarded(post.clone(), "/keys/policy", keys::policy)
         .guarded(post.clone(), "/keys/pause", keys::pause)
         .guarded(post.clone(), "/keys/resume", keys::resume)
         .guarded(post.clone(), "/keys/versions/{version}/disable", keys::disable)

@@ -172,6 +172,10 @@ const DONE: &[(&str, &str)] = &[
     ("service-made", "The service account is made. Grant it the roles that its keys may use."),
     ("kept", "The version is kept; nothing will destroy it unless two people decide so."),
     ("key-disabled", "The version is disabled; nothing under it opens until it is enabled."),
+    (
+        "key-policy",
+        "The policy holds from now on; a key that is older than it allows is rotated within a minute.",
+    ),
     ("key-enabled", "The version is enabled."),
     ("paused", "The wrapping anew is paused."),
     ("policy-proposed", "It is proposed; within three days a second security admin has to agree."),

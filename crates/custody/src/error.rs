@@ -33,6 +33,9 @@ pub enum CustodyError {
     /// There is nothing to move.
     #[error("every version is wrapped by `{0}` already")]
     AlreadyThere(String),
+    /// The act needs a stated reason.
+    #[error("state a reason: it is kept, sealed, in the audit log")]
+    ReasonNeeded,
     /// The store.
     #[error("the store failed")]
     Store(#[source] StoreError),
@@ -87,6 +90,11 @@ impl From<&CustodyError> for Problem {
                 ProblemKind::Conflict,
                 format!("The keys do not allow this: {refusal}."),
                 "Look at the list of keys and requests, then decide anew.",
+            ),
+            E::ReasonNeeded => Problem::new(
+                ProblemKind::Invalid,
+                "The reason is missing.",
+                "Say why; it is kept, sealed, in the audit log.",
             ),
             E::NoNext | E::OtherNext { .. } => Problem::new(
                 ProblemKind::Conflict,

@@ -14,6 +14,7 @@
 
 mod error;
 mod moving;
+mod policy;
 mod record;
 mod rewrap;
 mod rotate;
@@ -30,6 +31,7 @@ use vault::Keyring;
 
 pub use error::CustodyError;
 pub use moving::Moved;
+pub use policy::PolicyInForce;
 pub use rewrap::{BATCH, Progress, Rewrapped};
 pub use rotate::{Rotated, Why};
 pub use status::{Generation, KeyLine, MoveLine, RequestLine, Status};

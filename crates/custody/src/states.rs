@@ -9,7 +9,7 @@ use ledger::Token;
 use ledger::catalogue::{
     KeyApproved, KeyCancelled, KeyDestructionScheduled, KeyRequested, KeyRewrapPaused, KeyStateChanged,
 };
-use store::custody::{self, KeyPolicy};
+use store::custody;
 use store::key_requests::{self, KeyRequest, RequestKind};
 use store::keys::{self, KeyState};
 use store::{StoreError, Via};
@@ -229,26 +229,5 @@ impl Custody {
             Ok(changed)
         };
         Ok(inner.db.write(job).await?)
-    }
-
-    /// Sets the tenant's own policy.
-    ///
-    /// # Errors
-    /// When a number is out of its bounds (rotation 1 to 3650 days, destruction 7 to 30), or the store
-    /// fails.
-    pub async fn set_policy(
-        &self,
-        permit: Permit<RotateKeys>,
-        policy: KeyPolicy,
-    ) -> Result<(), CustodyError> {
-        if !(1..=3650).contains(&policy.rotate_after_days)
-            || !custody::WAIT_DAYS.contains(&policy.destroy_after_days)
-        {
-            return Err(custody::KeyRefusal::Wait.into());
-        }
-        let inner = &self.0;
-        inner.db.write(move |tx| custody::set_policy(tx, &permit, &policy)).await?;
-        inner.keys.look_again(inner.tenant);
-        Ok(())
     }
 }

@@ -34,6 +34,8 @@ pub struct Status {
     pub destroy_after_days: u32,
     /// The most keys that are wrapped anew in a second; 0 for no bound.
     pub rewrap_per_second: u32,
+    /// Whether the tenant decided these three; the deployment's configuration did otherwise.
+    pub own_policy: bool,
     /// Whether the wrapping anew is paused.
     pub paused: bool,
     /// Every version of the tenant's key, the newest first.
@@ -90,6 +92,8 @@ pub struct Generation {
     pub generation: u32,
     /// Its age in days.
     pub age_days: u64,
+    /// Records that it has sealed, as far as processes have filed them.
+    pub records: u64,
 }
 
 /// A request that needs a second person.
@@ -162,6 +166,7 @@ impl Custody {
             rotate_after_days: policy.rotate_after_days,
             destroy_after_days: policy.destroy_after_days,
             rewrap_per_second: policy.rewrap_per_second,
+            own_policy: rules.policy.is_some(),
             paused: rules.paused.is_some(),
             under_old_versions: lines
                 .iter()
@@ -172,10 +177,11 @@ impl Custody {
             keys: lines,
             generations: generations
                 .into_iter()
-                .map(|(purpose, generation, made)| Generation {
+                .map(|(purpose, generation, made, records)| Generation {
                     purpose: purpose_name(purpose),
                     generation,
                     age_days: days(made),
+                    records,
                 })
                 .collect(),
             requests: requests.iter().map(|request| RequestLine::of(request, now)).collect(),

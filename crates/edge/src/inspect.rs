@@ -23,7 +23,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use kernel::{Problem, ProblemKind, RequestId, World};
-use waf::{Carried, Cause, Decision, Exclusion, Explained, Inspector, Processor, Refusal, Verdict};
+use waf::{Carried, Decision, Explained, Inspector, Processor, Refusal, Verdict};
 
 use answer::Held;
 pub(crate) use answer::Read;
@@ -38,10 +38,6 @@ use crate::{EdgeError, RequestBody, Shutdown};
 
 /// The field under which an answer carries its reference, as the rooms' answers do.
 const REFERENCE: HeaderName = HeaderName::from_static("x-request-id");
-/// The built-in rule for bodies that could not be read.
-const UNREADABLE: u32 = 100_020;
-/// The built-in rule for bodies whose parts are not cleanly divided.
-const UNDIVIDED: u32 = 100_021;
 
 /// The firewall of a process: one for all its listeners. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -210,7 +206,7 @@ impl Firewall {
     ) -> Option<(Verdict, Vec<Explained>)> {
         let program = self.0.program.load();
         let chosen = program.choose(Asked { door, path, is_of: &|name| bot == Some(name) })?;
-        Some(chosen.inspector.explain(request, None))
+        Some(chosen.inspectors.strict.explain(request, None))
     }
 
     /// Inspects a request with what was gathered of its body; `whole` says whether that is all of it, and
@@ -230,24 +226,19 @@ impl Firewall {
         let is_of = |name: &str| opened.as_deref().map_or_else(|| is_of(name), |bot| bot == name);
         let Some(chosen) = program.choose(Asked { door, path, is_of: &is_of }) else { return Ok(None) };
         let head = HeadRef::of(request);
-        let (verdict, carried) = head.shown(visit.address(), &body, |request| {
-            let (verdict, carried) = chosen.inspector.inspect_request(request);
+        let (inspector, (verdict, carried)) = head.shown(visit.address(), &body, |request| {
             // A body that is cut off here, or that the rooms' own parser refuses as well, is bad form and
             // no attack: the room that it is for says best what is wrong. All else is inspected.
             let typed = request.header("content-type").unwrap_or_default();
-            let harmless = Processor::of_content_type(typed) == Processor::Json && !is_json(&body);
-            let forgiven = is_refused_by(&verdict, [UNREADABLE, UNDIVIDED]) && (!whole || harmless);
-            if !forgiven {
-                return (verdict, carried);
-            }
-            let mut policy = chosen.inspector.policy().clone();
-            policy.exclusions.push(Exclusion::ids(UNREADABLE..=UNDIVIDED));
-            chosen.inspector.rules().under(policy).inspect_request(request)
+            let forgiven =
+                !whole || (Processor::of_content_type(typed) == Processor::Json && !is_json(&body));
+            let inspector = if forgiven { &chosen.inspectors.forgiving } else { &chosen.inspectors.strict };
+            (inspector, inspector.inspect_request(request))
         });
         #[cfg(feature = "overhear")]
-        self.overheard(chosen.inspector, visit, head, &body, None, &verdict);
-        let inspector = chosen.answers.then(|| Arc::clone(chosen.inspector));
-        self.conclude(verdict, chosen.inspector, false, visit, request.method())?;
+        self.overheard(inspector, visit, head, &body, None, &verdict);
+        self.conclude(verdict, inspector, false, visit, request.method())?;
+        let inspector = chosen.answers.then(|| Arc::clone(inspector));
         Ok(inspector.map(|inspector| {
             let remembered = inspector.rules().remember_requests();
             let headers = if remembered { request.headers().clone() } else { HeaderMap::new() };
@@ -353,15 +344,6 @@ impl Firewall {
             witness.note(News::Inspected(finding));
         }
     }
-}
-
-/// Whether one of these rules refused, or would have.
-fn is_refused_by(verdict: &Verdict, rules: [u32; 2]) -> bool {
-    let refused = match &verdict.decision {
-        Decision::Refuse(refusal) => Some(refusal),
-        Decision::Pass => verdict.withheld.as_ref(),
-    };
-    matches!(refused, Some(Refusal { cause: Cause::Rule(rule), .. }) if rules.contains(rule))
 }
 
 /// Whether the rooms could read this as JSON, in whatever way they would.

@@ -65,4 +65,4 @@ pub use plain::{PlainConfig, serve_plain};
 pub use report::{ServeReport, Stats};
 pub use shared::{Shared, SharedConfig, SharedStatus};
 pub use shutdown::{Shutdown, ShutdownTrigger};
-pub use tls::{Tls, TlsSource, TlsStatus};
+pub use tls::{ClientAuthorities, Tls, TlsSource, TlsStatus};

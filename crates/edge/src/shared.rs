@@ -36,6 +36,8 @@ use scripts::Script;
 const WAITING: usize = 4096;
 /// Rumours that wait while the store is away.
 const UNTOLD: usize = 512;
+/// What is told in passing and not kept; more than that at once is not told.
+const PASSING: usize = 1024;
 
 /// The store that this edge shares with others. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -60,6 +62,7 @@ struct Inner {
     asks: mpsc::Sender<Ask>,
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     untold: Mutex<VecDeque<Told>>,
+    passing: Mutex<VecDeque<Told>>,
     news: Notify,
 }
 
@@ -143,6 +146,7 @@ impl Shared {
             asked: Mutex::new(Some(asked)),
             asks,
             untold: Mutex::default(),
+            passing: Mutex::default(),
             news: Notify::new(),
             take: Script::take(),
             tell: Script::tell(),
@@ -253,10 +257,32 @@ impl Shared {
         self.0.news.notify_one();
     }
 
+    /// Tells those of the other edges that are here now. It is not kept for later ones, does not wait for a
+    /// store that is away, and crowds nothing out that must be told.
+    pub(crate) fn mention(&self, rumour: Rumour) {
+        if !self.is_together() {
+            return;
+        }
+        let mut passing = self.0.passing();
+        if passing.len() < PASSING {
+            let at = self.0.world.now().as_millis();
+            passing.push_back(Told { from: self.0.me, at, rumour });
+            drop(passing);
+            self.0.news.notify_one();
+        }
+    }
+
     /// What waits to be told, as if it were told now.
     #[cfg(test)]
     pub(crate) fn overhear(&self) -> Vec<Rumour> {
-        self.0.untold().drain(..).map(|told| told.rumour).collect()
+        let passing: Vec<Told> = self.0.passing().drain(..).collect();
+        self.0.untold().drain(..).chain(passing).map(|told| told.rumour).collect()
+    }
+
+    /// As if the store were there.
+    #[cfg(test)]
+    pub(crate) fn pretend_together(&self) {
+        self.0.together.store(true, Ordering::Relaxed);
     }
 
     /// Stays with the store until dropped; comes back to it by itself. `heard` is what other edges tell,
@@ -280,6 +306,10 @@ impl Inner {
 
     fn untold(&self) -> MutexGuard<'_, VecDeque<Told>> {
         self.untold.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn passing(&self) -> MutexGuard<'_, VecDeque<Told>> {
+        self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn place(&self) -> String {

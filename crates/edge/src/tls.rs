@@ -1,6 +1,7 @@
 //! What a listener shows: TLS 1.3 and nothing older, a hybrid post-quantum key exchange first, tickets
 //! without state, no early data, and one certificate that can be changed while connections are open.
 
+mod clients;
 mod files;
 mod keeper;
 mod pair;
@@ -24,6 +25,7 @@ use wire::ca::{LocalCa, ServerIdentity};
 
 use crate::acme::{AcmeConfig, Challenges};
 use crate::{EdgeError, acme};
+pub use clients::ClientAuthorities;
 use files::Files;
 pub(crate) use pair::Pair;
 
@@ -82,7 +84,11 @@ struct Inner {
     classic: Arc<ServerConfig>,
     challenges: Challenges,
     status: watch::Receiver<TlsStatus>,
+    shown: Arc<Shown>,
     keeper: Option<AbortHandle>,
+    /// Who keeps the certificate when it is not this one, held so that its keeper goes on.
+    #[expect(dead_code, reason = "held, not used")]
+    kept_by: Option<Tls>,
 }
 
 impl Tls {
@@ -123,11 +129,22 @@ impl Tls {
         });
         let keeper = keeper::Keeper::new(Arc::clone(&shown), provider.clone(), world.clone(), told);
         let keeper = keeper.start(renewer, every).await?;
-        let classic = server_config(provider, Arc::clone(&shown))?;
-        let mut hybrid = server_config(Arc::new(hybrid_only()), shown)?;
-        hybrid.ticketer = Arc::clone(&classic.ticketer);
-        let (hybrid, classic) = (Arc::new(hybrid), Arc::new(classic));
-        Ok(Self(Arc::new(Inner { hybrid, classic, challenges, status, keeper })))
+        let [hybrid, classic] = configs(&provider, &shown, None)?;
+        let kept_by = None;
+        Ok(Self(Arc::new(Inner { hybrid, classic, challenges, status, shown, keeper, kept_by })))
+    }
+
+    /// The same certificate at a door that lets in nobody but clients with a certificate of these
+    /// authorities. No session is resumed there.
+    ///
+    /// # Errors
+    /// When the authorities cannot be used.
+    pub fn for_clients_of(&self, authorities: &ClientAuthorities) -> Result<Self, EdgeError> {
+        let (provider, shown) = (Arc::new(provider()), Arc::clone(&self.0.shown));
+        let [hybrid, classic] = configs(&provider, &shown, Some(authorities))?;
+        let (challenges, status) = (self.challenges(), self.status());
+        let (keeper, kept_by) = (None, Some(self.clone()));
+        Ok(Self(Arc::new(Inner { hybrid, classic, challenges, status, shown, keeper, kept_by })))
     }
 
     /// The state of the certificate, now and as it changes.
@@ -138,6 +155,12 @@ impl Tls {
     /// The ACME challenges being answered, for the port-80 responder.
     pub fn challenges(&self) -> Challenges {
         self.0.challenges.clone()
+    }
+
+    /// Whether all that this side does is done by the FIPS module with what it approves, in rustls' own
+    /// judgement.
+    pub fn is_fips(&self) -> bool {
+        self.0.hybrid.fips() && self.0.classic.fips()
     }
 
     /// The configuration that fits a client's first message.
@@ -220,20 +243,57 @@ fn hybrid_only() -> CryptoProvider {
     CryptoProvider { kx_groups: vec![kx_group::X25519MLKEM768], ..provider() }
 }
 
-fn server_config(provider: Arc<CryptoProvider>, shown: Arc<Shown>) -> Result<ServerConfig, EdgeError> {
+/// The two configurations of one door: for clients with the hybrid group, and for all others.
+fn configs(
+    provider: &Arc<CryptoProvider>,
+    shown: &Arc<Shown>,
+    clients: Option<&ClientAuthorities>,
+) -> Result<[Arc<ServerConfig>; 2], EdgeError> {
+    let classic = server_config(Arc::clone(provider), Arc::clone(shown), clients)?;
+    let mut hybrid = server_config(Arc::new(hybrid_only()), Arc::clone(shown), clients)?;
+    hybrid.ticketer = Arc::clone(&classic.ticketer);
+    Ok([Arc::new(hybrid), Arc::new(classic)])
+}
+
+fn server_config(
+    provider: Arc<CryptoProvider>,
+    shown: Arc<Shown>,
+    clients: Option<&ClientAuthorities>,
+) -> Result<ServerConfig, EdgeError> {
     // The versions are named because another crate of the build may switch TLS 1.2 on for its own use.
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[&version::TLS13])
-        .map_err(EdgeError::Tls)?
-        .with_no_client_auth()
-        .with_cert_resolver(shown);
+        .map_err(EdgeError::Tls)?;
+    let builder = match clients {
+        Some(clients) => builder.with_client_cert_verifier(clients.verifier(provider)?),
+        None => builder.with_no_client_auth(),
+    };
+    let mut config = builder.with_cert_resolver(shown);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // Tickets hold the session under a key that changes every six hours; the server remembers nothing.
-    // No client certificate is asked for here, so a resumed session skips no check.
-    config.ticketer = aws_lc_rs::Ticketer::new().map_err(EdgeError::Tls)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 2;
+    if clients.is_some() {
+        clients::never_resume(&mut config);
+    } else {
+        // Tickets hold the session under a key that changes every six hours; the server remembers nothing.
+        // No client certificate is asked for here, so a resumed session skips no check.
+        config.ticketer = aws_lc_rs::Ticketer::new().map_err(EdgeError::Tls)?;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 2;
+    }
     // Early data can be replayed (RFC 8446 section 8): none is taken.
     config.max_early_data_size = 0;
     Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fips_build_offers_what_fips_approves_and_nothing_else() {
+        for provider in [provider(), hybrid_only()] {
+            assert_eq!(provider.fips(), cfg!(feature = "fips"));
+            let config = server_config(Arc::new(provider), Arc::default(), None).unwrap();
+            assert_eq!(config.fips(), cfg!(feature = "fips"));
+        }
+    }
 }

@@ -1,10 +1,18 @@
 //! Passwords of local accounts: long, not guessable, hashed with argon2id (RFC 9106) at a cost that is
 //! bounded in how many run at once, so that sign-in attempts cannot exhaust the memory.
+//!
+//! A FIPS build hashes with PBKDF2 (NIST SP 800-132) instead, because Argon2 is not approved, and takes no
+//! password that was hashed by Argon2: whoever has one is invited anew. Any build verifies what a FIPS
+//! build made.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::pbkdf2;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use kernel::{Secret, World};
 use tokio::sync::Semaphore;
 
@@ -68,9 +76,21 @@ impl NewPassword {
 #[derive(Debug, Clone)]
 pub struct Passwords {
     gate: Arc<Semaphore>,
-    cost: Params,
+    scheme: Scheme,
     decoy: Arc<str>,
 }
+
+/// How new passwords are hashed.
+#[derive(Debug, Clone)]
+enum Scheme {
+    Argon2id(Params),
+    Pbkdf2(NonZeroU32),
+}
+
+/// Whether this build uses approved algorithms alone.
+const APPROVED_ONLY: bool = cfg!(feature = "fips");
+/// What a hash by PBKDF2 with HMAC-SHA-512 begins with, in PHC form.
+const PBKDF2: &str = "$pbkdf2-sha512$i=";
 
 /// A hash could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +98,9 @@ pub enum HashError {
     /// The hash function refused its parameters, or what is stored is not a hash.
     #[error("the password hash cannot be computed")]
     Hash(argon2::password_hash::Error),
+    /// What is stored is not a hash by PBKDF2.
+    #[error("the stored password hash is malformed")]
+    Malformed,
     /// The hashing was stopped because the program ends.
     #[error("the password hashing was interrupted")]
     Interrupted,
@@ -86,6 +109,11 @@ pub enum HashError {
 impl Passwords {
     /// Memory in KiB, passes and lanes: the second recommended option of RFC 9106 section 4.
     const COST: (u32, u32, u32) = (64 * 1024, 3, 1);
+    /// Rounds of PBKDF2 with HMAC-SHA-512 (OWASP's Password Storage Cheat Sheet).
+    const ROUNDS: NonZeroU32 = match NonZeroU32::new(210_000) {
+        Some(rounds) => rounds,
+        None => NonZeroU32::MIN,
+    };
     /// How many run at once: 64 MiB each.
     const AT_ONCE: usize = 4;
 
@@ -94,7 +122,11 @@ impl Passwords {
     /// # Errors
     /// When the hash function refuses its parameters.
     pub fn new(world: &World) -> Result<Self, HashError> {
-        Self::with_cost(world, Self::COST)
+        if APPROVED_ONLY {
+            Self::of(world, Scheme::Pbkdf2(Self::ROUNDS))
+        } else {
+            Self::with_cost(world, Self::COST)
+        }
     }
 
     /// A hasher at another cost: memory in KiB, passes, lanes. For rehearsals, where a thousand sign-ins
@@ -103,10 +135,17 @@ impl Passwords {
     /// # Errors
     /// When the hash function refuses its parameters.
     pub fn with_cost(world: &World, (memory, passes, lanes): (u32, u32, u32)) -> Result<Self, HashError> {
+        if APPROVED_ONLY {
+            return Self::of(world, Scheme::Pbkdf2(NonZeroU32::MIN.saturating_add(passes)));
+        }
         let cost =
             Params::new(memory, passes, lanes, Some(32)).map_err(|error| HashError::Hash(error.into()))?;
-        let decoy = digest(&cost, &world.bytes(), "a password that nobody has")?;
-        Ok(Self { gate: Arc::new(Semaphore::new(Self::AT_ONCE)), cost, decoy: decoy.into() })
+        Self::of(world, Scheme::Argon2id(cost))
+    }
+
+    fn of(world: &World, scheme: Scheme) -> Result<Self, HashError> {
+        let decoy = scheme.hash(&world.bytes(), "a password that nobody has")?;
+        Ok(Self { gate: Arc::new(Semaphore::new(Self::AT_ONCE)), scheme, decoy: decoy.into() })
     }
 
     /// The password's hash in PHC form, with a new salt.
@@ -114,8 +153,8 @@ impl Passwords {
     /// # Errors
     /// When the hash function fails.
     pub async fn hash(&self, world: &World, password: NewPassword) -> Result<Secret<String>, HashError> {
-        let (salt, cost) = (world.bytes(), self.cost.clone());
-        self.run(move || digest(&cost, &salt, password.0.expose())).await?.map(Secret::new)
+        let (salt, scheme) = (world.bytes(), self.scheme.clone());
+        self.run(move || scheme.hash(&salt, password.0.expose())).await?.map(Secret::new)
     }
 
     /// Whether `attempt` is the password with this hash. Without a hash (no such account, or one
@@ -130,10 +169,9 @@ impl Passwords {
     ) -> Result<bool, HashError> {
         let decoy = Arc::clone(&self.decoy);
         self.run(move || {
+            let hash = hash.filter(|hash| !APPROVED_ONLY || hash.expose().starts_with(PBKDF2));
             let stored = hash.as_ref().map_or(decoy.as_ref(), |hash| hash.expose().as_str());
-            let parsed = PasswordHash::new(stored).map_err(HashError::Hash)?;
-            let fits = Argon2::default().verify_password(attempt.expose().as_bytes(), &parsed).is_ok();
-            Ok(fits && hash.is_some())
+            Ok(verify(stored, attempt.expose().as_bytes())? && hash.is_some())
         })
         .await?
     }
@@ -151,10 +189,41 @@ impl Passwords {
     }
 }
 
-fn digest(cost: &Params, salt: &[u8; 16], password: &str) -> Result<String, HashError> {
-    let salt = SaltString::encode_b64(salt).map_err(HashError::Hash)?;
-    let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.clone());
-    Ok(hasher.hash_password(password.as_bytes(), &salt).map_err(HashError::Hash)?.to_string())
+impl Scheme {
+    /// A password's hash in PHC form.
+    fn hash(&self, salt: &[u8; 16], password: &str) -> Result<String, HashError> {
+        match self {
+            Self::Argon2id(cost) => {
+                let salt = SaltString::encode_b64(salt).map_err(HashError::Hash)?;
+                let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost.clone());
+                Ok(hasher.hash_password(password.as_bytes(), &salt).map_err(HashError::Hash)?.to_string())
+            }
+            Self::Pbkdf2(rounds) => {
+                let mut hash = [0; 32];
+                pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA512, *rounds, salt, password.as_bytes(), &mut hash);
+                let [salt, hash] = [salt.as_slice(), &hash].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+                Ok(format!("{PBKDF2}{rounds}${salt}${hash}"))
+            }
+        }
+    }
+}
+
+/// Whether a password is the one with this hash, of either kind.
+fn verify(stored: &str, password: &[u8]) -> Result<bool, HashError> {
+    let Some(rest) = stored.strip_prefix(PBKDF2) else {
+        let parsed = PasswordHash::new(stored).map_err(HashError::Hash)?;
+        return Ok(Argon2::default().verify_password(password, &parsed).is_ok());
+    };
+    let mut parts = rest.split('$');
+    let (rounds, salt, hash) = (parts.next(), parts.next(), parts.next());
+    let rounds = rounds.and_then(|rounds| rounds.parse().ok()).ok_or(HashError::Malformed)?;
+    let bytes = |part: Option<&str>| {
+        STANDARD_NO_PAD.decode(part.unwrap_or_default()).ok().filter(|bytes| !bytes.is_empty())
+    };
+    let (Some(salt), Some(hash), None) = (bytes(salt), bytes(hash), parts.next()) else {
+        return Err(HashError::Malformed);
+    };
+    Ok(pbkdf2::verify(pbkdf2::PBKDF2_HMAC_SHA512, rounds, &salt, password, &hash).is_ok())
 }
 
 #[cfg(test)]
@@ -210,7 +279,7 @@ mod tests {
         let passwords = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
         let password = NewPassword::check(secret("herring tidal copper lantern"), &[]).unwrap();
         let hash = passwords.hash(&world, password).await.unwrap();
-        assert!(hash.expose().starts_with("$argon2id$v=19$"));
+        assert!(hash.expose().starts_with(if APPROVED_ONLY { PBKDF2 } else { "$argon2id$v=19$" }));
         let again = || Some(secret(hash.expose()));
         assert!(passwords.verify(again(), secret("herring tidal copper lantern")).await.unwrap());
         assert!(!passwords.verify(again(), secret("herring tidal copper lanterm")).await.unwrap());
@@ -221,6 +290,52 @@ mod tests {
         let cut = long.get(..long.len() - 1).unwrap();
         assert!(passwords.verify(Some(secret(hash.expose())), secret(&long)).await.unwrap());
         assert!(!passwords.verify(Some(secret(hash.expose())), secret(cut)).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn what_a_fips_build_hashed_is_verified_by_any_build() {
+        let world = World::real();
+        let passwords = Passwords::of(&world, Scheme::Pbkdf2(NonZeroU32::MIN)).unwrap();
+        let password = NewPassword::check(secret("herring tidal copper lantern"), &[]).unwrap();
+        let hash = passwords.hash(&world, password).await.unwrap();
+        assert!(hash.expose().starts_with("$pbkdf2-sha512$i=1$"), "{}", hash.expose());
+        let usual = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
+        for verifier in [&passwords, &usual] {
+            let of = |attempt: &str| verifier.verify(Some(secret(hash.expose())), secret(attempt));
+            assert!(of("herring tidal copper lantern").await.unwrap());
+            assert!(!of("herring tidal copper lanterm").await.unwrap());
+            assert!(!verifier.verify(None, secret("a password that nobody has")).await.unwrap());
+        }
+        for broken in ["$pbkdf2-sha512$i=0$AAAA$AAAA", "$pbkdf2-sha512$i=1$AAAA", "$pbkdf2-sha512$i=1$A$B$C"]
+        {
+            assert!(matches!(verify(broken, b""), Err(HashError::Malformed)), "{broken}");
+        }
+    }
+
+    /// The vector for HMAC-SHA-512 that is published with those of RFC 6070: password, salt, one round.
+    #[test]
+    fn pbkdf2_gives_the_published_vector() {
+        let hash = hex("867f70cf1ade02cff3752599a3a53dc4af34c7a669815ae5d513554e1c8cf252");
+        let stored = format!("{PBKDF2}1${}${}", STANDARD_NO_PAD.encode("salt"), STANDARD_NO_PAD.encode(hash));
+        assert!(verify(&stored, b"password").unwrap());
+    }
+
+    fn hex(text: &str) -> Vec<u8> {
+        text.as_bytes()
+            .chunks(2)
+            .map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap())
+            .collect()
+    }
+
+    #[tokio::test]
+    #[cfg(feature = "fips")]
+    async fn a_fips_build_takes_no_password_that_argon2_hashed() {
+        let world = World::real();
+        let argon = Scheme::Argon2id(Params::new(64, 1, 1, Some(32)).unwrap());
+        let hash = argon.hash(&world.bytes(), "herring tidal copper lantern").unwrap();
+        let passwords = Passwords::with_cost(&world, (64, 1, 1)).unwrap();
+        let fits = passwords.verify(Some(secret(&hash)), secret("herring tidal copper lantern")).await;
+        assert!(!fits.unwrap());
     }
 
     #[test]

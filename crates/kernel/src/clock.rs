@@ -43,6 +43,13 @@ impl Timestamp {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
+    /// The moment that a text in RFC 3339 names, whatever its offset from UTC. `None` when the text is none,
+    /// or the moment lies before the epoch.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let moment: jiff::Timestamp = text.parse().ok()?;
+        u64::try_from(moment.as_millisecond()).ok().map(Self::from_millis)
+    }
+
     /// RFC 3339 in UTC with milliseconds, for example `2026-11-22T20:15:00.125Z`.
     pub fn rfc3339(self) -> String {
         let millis = i64::try_from(self.0).unwrap_or(i64::MAX);
@@ -113,7 +120,13 @@ mod tests {
     #[test]
     fn a_timestamp_reads_as_rfc_3339_with_milliseconds() {
         assert_eq!(Timestamp::from_millis(0).rfc3339(), "1970-01-01T00:00:00.000Z");
-        assert_eq!(Timestamp::from_millis(1_795_378_500_125).rfc3339(), "2026-11-22T20:15:00.125Z");
+        let moment = Timestamp::from_millis(1_795_378_500_125);
+        assert_eq!(moment.rfc3339(), "2026-11-22T20:15:00.125Z");
+        assert_eq!(Timestamp::from_rfc3339("2026-11-22T20:15:00.125Z"), Some(moment));
+        assert_eq!(Timestamp::from_rfc3339("2026-11-22T21:15:00.125+01:00"), Some(moment));
+        for text in ["", "tomorrow", "2026-11-22", "1969-12-31T23:59:59Z", "2026-13-01T00:00:00Z"] {
+            assert_eq!(Timestamp::from_rfc3339(text), None, "{text}");
+        }
         assert_eq!(Timestamp::from_millis(u64::MAX).rfc3339(), "9999-12-31T23:59:59.999Z");
     }
 

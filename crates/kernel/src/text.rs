@@ -6,7 +6,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
-use zeroize::Zeroize;
 
 /// Why a text was refused. The text itself is not part of the error.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -58,7 +57,19 @@ fn allowed(c: char, multi_line: bool) -> bool {
     }
 }
 
+/// Whether a text is clean as it stands: printable ASCII, as most of what is written, stored and read here.
+fn is_clean(text: &str, max: usize, multi_line: bool) -> bool {
+    let bytes = text.as_bytes();
+    let printable = |byte: &u8| matches!(byte, b' '..=b'~') || (multi_line && matches!(byte, b'\n' | b'\t'));
+    let trimmed = |end: Option<&u8>| end.is_some_and(u8::is_ascii_graphic);
+    bytes.len() <= max && trimmed(bytes.first()) && trimmed(bytes.last()) && bytes.iter().all(printable)
+}
+
 fn clean(field: &'static str, text: &str, max: usize, multi_line: bool) -> Result<String, TextError> {
+    if is_clean(text, max, multi_line) { Ok(text.to_owned()) } else { cleaned(field, text, max, multi_line) }
+}
+
+fn cleaned(field: &'static str, text: &str, max: usize, multi_line: bool) -> Result<String, TextError> {
     // Length first, in characters as they came: normalising a huge text would be work for nothing.
     let found = text.chars().count();
     if found > max {
@@ -108,7 +119,10 @@ macro_rules! personal_text {
 
         impl Drop for $name {
             fn drop(&mut self) {
-                self.0.zeroize();
+                // All at once: `String` is cleared one byte at a time.
+                let mut bytes = std::mem::take(&mut self.0).into_bytes();
+                bytes.resize(bytes.capacity(), 0);
+                zeroize::zeroize_bytes(&mut bytes);
             }
         }
 
@@ -292,6 +306,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_clean_as_it_stands_is_what_cleaning_it_gives(text in "[ -~\\n\\t\\ré]{0,60}", many: bool) {
+            let slowly = cleaned("text", &text, 50, many);
+            if is_clean(&text, 50, many) {
+                prop_assert_eq!(slowly.as_ref(), Ok(&text));
+            }
+            prop_assert_eq!(clean("text", &text, 50, many), slowly);
+        }
+
         #[test]
         fn accepting_a_text_twice_changes_nothing(text in "\\PC{0,200}") {
             if let Ok(once) = MessageText::new(&text) {

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::fence::Fence;
 use crate::tls::Tls;
-use crate::{Answer, ClientIdentity, Origin, OutboundError, Request, Roots, Target};
+use crate::{Answer, ClientIdentity, OutboundError, Request, Roots, Target};
 
 /// What one exchange may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,31 +117,35 @@ impl Client {
         } else {
             self.agent.run(request)
         };
-        let mut answer = answer.map_err(|error| meaning(&origin, error))?;
+        let mut answer = answer.map_err(|error| meaning(origin.authority(), error))?;
         let status = answer.status().as_u16();
         if (300..400).contains(&status) {
             return Err(OutboundError::Redirected { host: origin.authority(), status });
         }
-        let body = self.read(&origin, answer.body_mut())?;
+        let body = read(&origin.authority(), self.limits.most_bytes, answer.body_mut())?;
         Ok(Answer { status, headers: std::mem::take(answer.headers_mut()), body })
     }
+}
 
-    fn read(&self, origin: &Origin, body: &mut ureq::Body) -> Result<Zeroizing<Vec<u8>>, OutboundError> {
-        let most = self.limits.most_bytes;
-        let told = body.content_length().and_then(|length| usize::try_from(length).ok());
-        let too_large = || OutboundError::TooLarge { host: origin.authority(), most };
-        if told.is_some_and(|told| told > most) {
-            return Err(too_large());
-        }
-        // Reserved once where the length is known: a buffer that grew would leave a copy behind.
-        let mut bytes = Zeroizing::new(Vec::with_capacity(told.unwrap_or(16 * 1024).saturating_add(1)));
-        let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
-        body.as_reader()
-            .take(bound)
-            .read_to_end(&mut bytes)
-            .map_err(|error| meaning(origin, ureq::Error::from(error)))?;
-        if bytes.len() > most { Err(too_large()) } else { Ok(bytes) }
+/// A whole body of at most so many bytes.
+pub(crate) fn read(
+    host: &str,
+    most: usize,
+    body: &mut ureq::Body,
+) -> Result<Zeroizing<Vec<u8>>, OutboundError> {
+    let told = body.content_length().and_then(|length| usize::try_from(length).ok());
+    let too_large = || OutboundError::TooLarge { host: host.to_owned(), most };
+    if told.is_some_and(|told| told > most) {
+        return Err(too_large());
     }
+    // Reserved once where the length is known: a buffer that grew would leave a copy behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(told.unwrap_or(16 * 1024).saturating_add(1)));
+    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    body.as_reader()
+        .take(bound)
+        .read_to_end(&mut bytes)
+        .map_err(|error| meaning(host.to_owned(), ureq::Error::from(error)))?;
+    if bytes.len() > most { Err(too_large()) } else { Ok(bytes) }
 }
 
 impl fmt::Debug for Client {
@@ -153,8 +157,7 @@ impl fmt::Debug for Client {
 
 /// What an error of the HTTP library means to us. Its own words may quote the request, so only the
 /// system's and rustls' words are passed on.
-fn meaning(origin: &Origin, error: ureq::Error) -> OutboundError {
-    let host = origin.authority();
+pub(crate) fn meaning(host: String, error: ureq::Error) -> OutboundError {
     match error {
         ureq::Error::Other(inner) => match inner.downcast::<OutboundError>() {
             Ok(ours) => *ours,

@@ -205,3 +205,14 @@ impl fmt::Debug for Encrypted {
         f.write_str("Encrypted")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fips_build_goes_out_with_what_fips_approves() {
+        let tls = Tls::new(&Roots::Web, None).unwrap();
+        assert_eq!(tls.0.fips(), cfg!(feature = "fips"));
+    }
+}

@@ -10,6 +10,8 @@ use kernel::{KeyRequestId, TenantId, Timestamp};
 use crate::keys::KeyState;
 use crate::{Read, StoreError, Tx, key_requests, params};
 
+/// The days after which a key may be followed by a new one.
+pub const ROTATE_DAYS: std::ops::RangeInclusive<u32> = 1..=3650;
 /// The days that a scheduled destruction may wait.
 pub const WAIT_DAYS: std::ops::RangeInclusive<u32> = 7..=30;
 
@@ -50,6 +52,9 @@ pub enum KeyRefusal {
     /// The same is asked for already.
     #[error("this is asked for already, by request {0}")]
     Already(KeyRequestId),
+    /// The age is not one that is allowed.
+    #[error("a key is rotated after {} to {} days", ROTATE_DAYS.start(), ROTATE_DAYS.end())]
+    Rotation,
     /// The wait is not one that is allowed.
     #[error("a destruction waits {} to {} days", WAIT_DAYS.start(), WAIT_DAYS.end())]
     Wait,
@@ -74,6 +79,20 @@ impl Default for KeyPolicy {
 }
 
 impl KeyPolicy {
+    /// Whether its numbers are within their bounds.
+    ///
+    /// # Errors
+    /// [`KeyRefusal::Rotation`] or [`KeyRefusal::Wait`].
+    pub fn check(&self) -> Result<(), KeyRefusal> {
+        if !ROTATE_DAYS.contains(&self.rotate_after_days) {
+            return Err(KeyRefusal::Rotation);
+        }
+        if !WAIT_DAYS.contains(&self.destroy_after_days) {
+            return Err(KeyRefusal::Wait);
+        }
+        Ok(())
+    }
+
     /// [`KeyPolicy::rotate_after_days`] as a span.
     pub fn rotate_after(&self) -> Duration {
         Duration::from_secs(u64::from(self.rotate_after_days) * DAY)
@@ -129,16 +148,20 @@ pub fn rules(tx: &mut Read<'_>, tenant: TenantId) -> Result<Rules, StoreError> {
     Ok(Rules { policy, paused: row.take("paused_ms")? })
 }
 
-/// Sets the tenant's own policy.
+/// Sets the tenant's own policy, or takes it away (`None`), so that the deployment's holds.
 ///
 /// # Errors
-/// Only what the database says.
+/// [`KeyRefusal::Rotation`] or [`KeyRefusal::Wait`] as a refusal when a number is out of its bounds.
 pub fn set_policy(
     tx: &mut Tx<'_>,
     permit: &Permit<RotateKeys>,
-    policy: &KeyPolicy,
+    policy: Option<&KeyPolicy>,
 ) -> Result<(), StoreError> {
+    policy.map(KeyPolicy::check).transpose().map_err(StoreError::refuse)?;
     have_rules(tx, permit.tenant())?;
+    // Zero days stand for none of its own.
+    let none = KeyPolicy { rotate_after_days: 0, destroy_after_days: 0, rewrap_per_second: 0 };
+    let policy = policy.unwrap_or(&none);
     tx.execute_one(
         "key policy",
         "UPDATE key_policies SET rotate_after_days = $2, destroy_after_days = $3, rewrap_per_second = $4

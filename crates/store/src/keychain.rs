@@ -67,6 +67,9 @@ const RECENT: usize = 10_000;
 /// How long what is known of a tenant's versions is taken for true: so late does this process notice
 /// that another one rotated or disabled a key.
 const STANDING: Duration = Duration::from_secs(2);
+/// A process files how many records it has sealed with a key when they are so many. What it had not filed
+/// when it ended is not counted.
+const STEP: u64 = 256;
 /// How often to try again when the tenant key is rotated while a key is being made under it.
 const TRIES: usize = 4;
 
@@ -268,7 +271,10 @@ impl Keychain {
             && !self.is_due(&wanted, &chain, &standing)
             && let Ok(key) = self.0.keyring.data_key(&chain.link())
         {
-            return Ok(key);
+            if wanted.generation.is_some() || bound == Bound::Despite || key.unfiled() < STEP {
+                return Ok(key);
+            }
+            self.file(&key).await;
         }
         let found = self.0.db.read(move |tx| wanted.find(tx)).await?;
         let chain = match (found, wanted.generation) {
@@ -288,6 +294,17 @@ impl Keychain {
         let key = self.0.keyring.data_key(&chain.link()).map_err(StoreError::refuse)?;
         self.keep(wanted, chain);
         Ok(key)
+    }
+
+    /// Files how many records a key has sealed since this was last done. Where that fails nothing can be
+    /// stored either, so no record stays uncounted: the next one to ask for the key tries again.
+    async fn file(&self, key: &DataKey) {
+        let (tenant, id, records) = (key.tenant(), key.id(), key.take_unfiled());
+        let filed = self.0.db.write(move |tx| keys::count_records(tx, tenant, id, records)).await;
+        if let Err(error) = filed {
+            key.give_back(records);
+            tracing::warn!(%error, key = %id, "the records of a key could not be counted");
+        }
     }
 
     /// Whether a key to seal with has served its time. Blind-index tokens and the MACs of rows must stay

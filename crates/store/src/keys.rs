@@ -260,17 +260,19 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadKeys>) -> Result<Vec<TenantKe
 pub fn generations(
     tx: &mut Read<'_>,
     permit: &Permit<ReadKeys>,
-) -> Result<Vec<(Purpose, u32, Timestamp)>, StoreError> {
+) -> Result<Vec<(Purpose, u32, Timestamp, u64)>, StoreError> {
     let tenant = permit.tenant();
     let mut found = Vec::new();
     for purpose in Purpose::ALL {
         let row = tx.row(
-            "SELECT generation, created_ms FROM data_keys WHERE tenant = $1 AND purpose = $2 AND owner = $3
+            "SELECT generation, created_ms, records FROM data_keys
+             WHERE tenant = $1 AND purpose = $2 AND owner = $3
              ORDER BY generation DESC LIMIT 1",
             params![tenant, purpose.code(), house_of(tenant)],
         )?;
         if let Some(mut row) = row {
-            found.push((purpose, row.take("generation")?, row.take("created_ms")?));
+            let (generation, made) = (row.take("generation")?, row.take("created_ms")?);
+            found.push((purpose, generation, made, row.take("records")?));
         }
     }
     Ok(found)
@@ -445,8 +447,7 @@ fn chain_of(tx: &mut Read<'_>, mut row: Row) -> Result<Chain, StoreError> {
     Ok(Chain { tenant: tenant_key_of(row)?, state, subject, data, made, records })
 }
 
-/// Counts records sealed with a key, and gives the count so far. A conversation's messages need not
-/// be counted here: its last sequence number says as much.
+/// Counts records sealed with a key, and gives the count so far.
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is no such key.

@@ -20,7 +20,8 @@ pub struct Expired {
 }
 
 /// Conversations with a bot in which nothing happened since `before`, about which no ticket is open and whose
-/// person no legal hold keeps, the oldest first. No permit: each of them needs one of its own before anything is done to it.
+/// person no legal hold keeps, the oldest first. No permit: each of them needs one of its own before anything
+/// is done to it.
 ///
 /// # Errors
 /// Only what the database says.

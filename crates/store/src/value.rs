@@ -296,11 +296,13 @@ impl<T: FromValue> FromValue for Option<T> {
 pub struct Row {
     columns: Arc<[String]>,
     values: Vec<Option<Value<'static>>>,
+    /// The column after the last one that was taken: mostly the next one that is.
+    next: usize,
 }
 
 impl Row {
     pub(crate) fn new(columns: Arc<[String]>, values: Vec<Value<'static>>) -> Self {
-        Self { columns, values: values.into_iter().map(Some).collect() }
+        Self { columns, values: values.into_iter().map(Some).collect(), next: 0 }
     }
 
     /// Takes a column out of the row.
@@ -309,13 +311,12 @@ impl Row {
     /// When the statement selects no such column, when it was taken before, or when it holds
     /// something else.
     pub fn take<T: FromValue>(&mut self, column: &'static str) -> Result<T, ColumnError> {
-        let value = self
-            .columns
-            .iter()
-            .position(|name| name == column)
-            .and_then(|at| self.values.get_mut(at))
-            .and_then(Option::take)
-            .ok_or(ColumnError::Absent { column })?;
+        let at = match self.columns.get(self.next) {
+            Some(name) if name == column => self.next,
+            _ => self.columns.iter().position(|name| name == column).ok_or(ColumnError::Absent { column })?,
+        };
+        self.next = at + 1;
+        let value = self.values.get_mut(at).and_then(Option::take).ok_or(ColumnError::Absent { column })?;
         let found = value.kind();
         T::from_value(value).ok_or(ColumnError::Kind { column, expected: T::EXPECTED, found })
     }
@@ -361,6 +362,19 @@ mod tests {
         let mut row = row(Value::Int(7));
         assert_eq!(row.take::<u32>("c"), Ok(7));
         assert_eq!(row.take::<u32>("c"), Err(ColumnError::Absent { column: "c" }));
+    }
+
+    #[test]
+    fn columns_are_taken_in_any_order() {
+        let columns: Arc<[String]> = ["a", "b", "c"].map(str::to_owned).into();
+        for order in [["a", "b", "c"], ["c", "b", "a"], ["b", "c", "a"], ["b", "a", "c"]] {
+            let mut row = Row::new(columns.clone(), vec![Value::Int(1), Value::Int(2), Value::Int(3)]);
+            for name in order {
+                let number = i64::from(name.as_bytes()[0] - b'a') + 1;
+                assert_eq!(row.take::<i64>(name), Ok(number), "{order:?}");
+                assert!(row.take::<i64>(name).is_err(), "taken once");
+            }
+        }
     }
 
     #[test]

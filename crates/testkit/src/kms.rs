@@ -4,7 +4,7 @@
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a suite that cannot run must say so loudly")]
 
 use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -200,9 +200,26 @@ impl Moto {
         Self { folder, server }
     }
 
+    /// Starts one without TLS, as AWS's instance metadata service is.
+    ///
+    /// # Panics
+    /// When it is not installed or does not start.
+    pub fn plain() -> Self {
+        let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+        let arguments = ["-H".to_owned(), "127.0.0.1".to_owned(), "-p".to_owned(), port.to_string()];
+        let server =
+            Kept::start(&program("moto", "moto_server", "moto[server]"), &arguments, folder.path(), port);
+        Self { folder, server }
+    }
+
     /// Where it is.
     pub fn origin(&self) -> String {
         format!("https://localhost:{}", self.server.port)
+    }
+
+    /// The address at which it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.server.port))
     }
 
     /// What the server has logged so far.

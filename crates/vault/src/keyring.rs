@@ -14,6 +14,7 @@ use crate::cache::{Age, CachePolicy, Kept, Shelf};
 use crate::key::{KeyBytes, WRAP};
 use crate::nonces::Nonces;
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
+use crate::tally::Tallies;
 use crate::uses::{RootUse, Uses};
 use crate::watched::{ProviderRecord, Watched};
 use crate::wrapped::tenant_commitment;
@@ -26,6 +27,8 @@ const VERSION: u8 = 1;
 const BLOB: usize = 1 + NONCE + 32 + TAG;
 /// How many tenants' keys can be on their way from the provider at once.
 const LANES: usize = 16;
+/// So many counts of sealed records are remembered for each unwrapped key that is: about 50 bytes each.
+const TALLIES: usize = 8;
 
 /// The rows that lead from a tenant's key to a data key.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +57,7 @@ pub struct Keyring {
     tenants: Shelf<(TenantId, u32), Xaes>,
     subjects: Shelf<(TenantId, SubjectId), Xaes>,
     data: Shelf<Claims, DataKey>,
+    tallies: Tallies,
     nonces: Arc<Nonces>,
     lanes: [Mutex<()>; LANES],
     unreachable: Mutex<Option<Timestamp>>,
@@ -71,6 +75,7 @@ impl Keyring {
             tenants: Shelf::new(policy.most_keys),
             subjects: Shelf::new(policy.most_keys),
             data: Shelf::new(policy.most_keys),
+            tallies: Tallies::new(policy.most_keys.saturating_mul(TALLIES)),
             lanes: Default::default(),
             unreachable: Mutex::new(None),
             uses: Uses::default(),
@@ -195,6 +200,7 @@ impl Keyring {
         let key = data_key_bytes(&parent.key, row)?;
         let key =
             DataKey::new(row.key_id, row.tenant, row.purpose, row.generation, key, Arc::clone(&self.nonces))?;
+        let key = key.counted_by(self.tallies.of(row.key_id));
         let kept = Kept { key: Arc::new(key), commitment: row.commitment, vouched: parent.vouched };
         self.data.put(claims(row), kept.clone());
         Ok(kept.key)

@@ -47,6 +47,7 @@ mod root;
 mod seal;
 mod sealed;
 mod stream;
+mod tally;
 mod two_roots;
 mod uses;
 mod watched;
@@ -65,8 +66,8 @@ pub use pkcs11_root::{Pkcs11Method, Pkcs11Root, Pkcs11Settings};
 pub use place::{Column, Place, Table};
 pub use provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
 pub use remote::{
-    AwsKms, AwsKmsSettings, AzureKeyVault, AzureKeyVaultSettings, AzureWrapping, Credential, GoogleKms,
-    GoogleKmsSettings, OpenBao, OpenBaoSettings, Service,
+    AwsCredentials, AwsKms, AwsKmsSettings, AzureKeyVault, AzureKeyVaultSettings, AzureWrapping, Credential,
+    GoogleKms, GoogleKmsSettings, OpenBao, OpenBaoSettings, Service,
 };
 pub use seal::DataKey;
 pub use sealed::{Json, Plain, Sealable, Sealed};

@@ -7,9 +7,11 @@
 
 mod desk;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use kernel::{Secret, World};
@@ -50,9 +52,15 @@ pub enum Pkcs11Method {
 type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 
 /// A root key in an HSM.
+///
+/// Dropping it closes the session and waits until that is done: a module may be torn down when the process
+/// exits, and a thread that is still inside of it then crashes the process in its last moment.
 pub struct Pkcs11Root {
     info: ProviderInfo,
-    jobs: SyncSender<Job>,
+    /// `None` only while it is dropped.
+    jobs: Option<SyncSender<Job>>,
+    /// Disconnected once the thread has left the module for good.
+    left: Mutex<Receiver<Infallible>>,
 }
 
 impl Pkcs11Root {
@@ -93,6 +101,7 @@ impl Pkcs11Root {
         }
         let key = format!("{} in token {}", settings.key, settings.token);
         let (jobs, work) = sync_channel::<Job>(QUEUE);
+        let (inside, left) = sync_channel(0);
         std::thread::Builder::new()
             .name("pkcs11".to_owned())
             .spawn(move || {
@@ -101,9 +110,11 @@ impl Pkcs11Root {
                 while let Ok(job) = work.recv() {
                     job(&mut desk);
                 }
+                drop(desk);
+                drop(inside);
             })
             .map_err(|error| ProviderError::Unavailable { why: format!("no thread: {error}") })?;
-        Ok(Self { info: ProviderInfo { kind: "pkcs11", key }, jobs })
+        Ok(Self { info: ProviderInfo { kind: "pkcs11", key }, jobs: Some(jobs), left: Mutex::new(left) })
     }
 
     /// Has the thread at the token do something, and waits for it.
@@ -117,7 +128,8 @@ impl Pkcs11Root {
             // Nobody waits any more when the caller has lost patience.
             let _ = answer.send(work(desk));
         });
-        self.jobs.try_send(job).map_err(|error| match error {
+        let jobs = self.jobs.as_ref().ok_or_else(|| unavailable("the token's thread has ended"))?;
+        jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => unavailable("too many requests wait for the token"),
             TrySendError::Disconnected(_) => unavailable("the token's thread has ended"),
         })?;
@@ -149,8 +161,42 @@ impl KeyProvider for Pkcs11Root {
     }
 }
 
+impl Drop for Pkcs11Root {
+    fn drop(&mut self) {
+        self.jobs = None;
+        // A module that hangs is not waited for without end.
+        let left = self.left.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let _ = left.recv_timeout(PATIENCE);
+    }
+}
+
 impl fmt::Debug for Pkcs11Root {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Pkcs11Root({})", self.info)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn dropping_it_waits_until_its_thread_has_left_the_module() {
+        let [token, key] = ["a token", "a key"].map(str::to_owned);
+        let pin = Secret::new("1234".to_owned());
+        let settings = Pkcs11Settings { module: PathBuf::from("/nowhere"), token, key, pin };
+        let root = Pkcs11Root::start(settings, None, World::real()).unwrap();
+        let done = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&done);
+        let job: Job = Box::new(move |_| {
+            std::thread::sleep(Duration::from_millis(300));
+            told.store(true, Ordering::SeqCst);
+        });
+        assert!(root.jobs.as_ref().unwrap().try_send(job).is_ok());
+        drop(root);
+        assert!(done.load(Ordering::SeqCst));
     }
 }

@@ -5,6 +5,7 @@
 //! says so instead of "cannot decrypt".
 
 mod aws;
+mod aws_credentials;
 mod azure;
 mod google;
 mod openbao;
@@ -27,6 +28,7 @@ use crate::KeyBytes;
 use crate::provider::ProviderError;
 
 pub use aws::{AwsKms, AwsKmsSettings};
+pub use aws_credentials::AwsCredentials;
 pub use azure::{AzureKeyVault, AzureKeyVaultSettings, AzureWrapping};
 pub use google::{GoogleKms, GoogleKmsSettings};
 pub use openbao::{OpenBao, OpenBaoSettings};

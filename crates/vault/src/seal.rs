@@ -9,6 +9,7 @@ use crate::key::{BLIND_INDEX, Label, MAC, SEAL};
 use crate::nonces::Nonces;
 use crate::padding::{pad, padded, unpad};
 use crate::sealed::{MAX_PLAIN, OVERHEAD, VERSION};
+use crate::tally::Tally;
 use crate::xaes::{NONCE, Xaes};
 use crate::{KeyBytes, Place, Purpose, Sealable, Sealed, VaultError};
 
@@ -25,11 +26,12 @@ pub struct DataKey {
     key: KeyBytes,
     seal: Xaes,
     nonces: Arc<Nonces>,
+    tally: Tally,
 }
 
 impl DataKey {
-    /// How many records one generation of a key should seal before the next one begins. House policy;
-    /// the bound of the construction itself is 2^80.
+    /// How many records one generation of a key seals before the next one begins. House policy; the bound
+    /// of the construction itself is 2^80.
     pub const RECORDS_PER_GENERATION: u64 = 1 << 20;
 
     /// The most bytes of a value that is sealed as one record: 1 MiB.
@@ -44,7 +46,27 @@ impl DataKey {
         nonces: Arc<Nonces>,
     ) -> Result<Self, VaultError> {
         let seal = Xaes::new(&key.derive(SEAL, "")?)?;
-        Ok(Self { id, tenant, purpose, generation, key, seal, nonces })
+        Ok(Self { id, tenant, purpose, generation, key, seal, nonces, tally: Tally::default() })
+    }
+
+    /// The same, counting on where it was left.
+    pub(crate) fn counted_by(self, tally: Tally) -> Self {
+        Self { tally, ..self }
+    }
+
+    /// Records that this key has sealed in this process, and that nobody has filed yet.
+    pub fn unfiled(&self) -> u64 {
+        self.tally.now()
+    }
+
+    /// Takes [`DataKey::unfiled`], to add it to what is stored with the key.
+    pub fn take_unfiled(&self) -> u64 {
+        self.tally.take()
+    }
+
+    /// Gives back what could not be filed.
+    pub fn give_back(&self, unfiled: u64) {
+        self.tally.add(unfiled);
     }
 
     /// The key's id.
@@ -91,6 +113,7 @@ impl DataKey {
         let (_, text) = record.split_at_mut(1 + NONCE);
         let tag = self.seal.seal(&nonce, &aad, text)?;
         record.extend_from_slice(&tag);
+        self.tally.add(1);
         Ok(Sealed::made(record))
     }
 

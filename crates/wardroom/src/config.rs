@@ -68,11 +68,20 @@ pub(crate) struct Console {
     pub(crate) listen: SocketAddr,
     /// The origin that staff's browsers see. Passkeys are bound to its host name.
     pub(crate) origin: Option<String>,
+    /// A PEM file with authorities: only clients with a certificate of theirs reach this door at all.
+    pub(crate) client_ca: Option<PathBuf>,
+    /// A PEM file with these authorities' revocation lists.
+    pub(crate) client_crl: Option<PathBuf>,
 }
 
 impl Default for Console {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9443)), origin: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9443)),
+            origin: None,
+            client_ca: None,
+            client_crl: None,
+        }
     }
 }
 
@@ -279,6 +288,9 @@ impl Config {
         }
         if self.tls.acme.as_ref().is_some_and(|acme| acme.domains.is_empty()) {
             return refuse("tls.acme.domains", "name at least one domain");
+        }
+        if self.console.client_crl.is_some() && self.console.client_ca.is_none() {
+            return refuse("console.client_crl", "needs `client_ca` beside it");
         }
         self.keys.check()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.

@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use custody::{Custody, KeyRequest, RequestState, Status, Why};
+use custody::{Custody, KeyPolicy, KeyRequest, PolicyInForce, RequestState, Status, Why};
 use guard::action::TendKeys;
 use guard::{Action, Permit};
 use kernel::KeyRequestId;
@@ -21,6 +21,29 @@ struct Desk {
     json: bool,
 }
 
+/// What of the policy is to be another.
+struct Change {
+    days: Option<u32>,
+    end_after: Option<u32>,
+    rewrap_per_second: Option<u32>,
+    default: bool,
+}
+
+impl Change {
+    fn is_none(&self) -> bool {
+        !self.default && self.days.or(self.end_after).or(self.rewrap_per_second).is_none()
+    }
+
+    /// The policy after it: what it does not name stays as it is.
+    fn of(&self, now: KeyPolicy) -> Option<KeyPolicy> {
+        (!self.default).then(|| KeyPolicy {
+            rotate_after_days: self.days.unwrap_or(now.rotate_after_days),
+            destroy_after_days: self.end_after.unwrap_or(now.destroy_after_days),
+            rewrap_per_second: self.rewrap_per_second.unwrap_or(now.rewrap_per_second),
+        })
+    }
+}
+
 /// Runs one of them.
 pub(crate) async fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
     match command {
@@ -30,6 +53,10 @@ pub(crate) async fn run(command: KeysCommand) -> Result<ExitCode, Failure> {
         KeysCommand::Rewrap { at } => Desk::open(&at).await?.rewrap().await,
         KeysCommand::Pause { at } => Desk::open(&at).await?.pause(true).await,
         KeysCommand::Resume { at } => Desk::open(&at).await?.pause(false).await,
+        KeysCommand::Policy { at, days, end_after, rewrap_per_second, default, reason } => {
+            let change = Change { days, end_after, rewrap_per_second, default };
+            Desk::open(&at).await?.policy(change, reason.as_deref()).await
+        }
         KeysCommand::Disable { at, version, stop_everything } => {
             Desk::open(&at).await?.disable(version, stop_everything).await
         }
@@ -123,6 +150,38 @@ impl Desk {
             (false, false) => "the wrapping anew was not paused",
         };
         self.done(words, json!({ "paused": paused, "changed": changed })).await
+    }
+
+    /// Shows the policy, or changes it.
+    async fn policy(&self, change: Change, reason: Option<&str>) -> Result<ExitCode, Failure> {
+        let mut now = self.custody().policy(self.leave()?).await?;
+        match reason {
+            None => {}
+            Some(_) if change.is_none() => return Err("say what is to change, for example --days 30".into()),
+            Some(reason) => {
+                let permit = self.base.leave_because(reason)?;
+                now = self.custody().set_policy(permit, change.of(now.policy), &Via::default()).await?;
+            }
+        }
+        let PolicyInForce { policy, own } = now;
+        let bound = match policy.rewrap_per_second {
+            0 => "as fast as they can be".to_owned(),
+            keys => format!("at most {keys} in a second"),
+        };
+        let words = format!(
+            "a new version after {} days; what wraps nothing ends {} days later; keys are wrapped anew {bound}; \
+             decided by {}",
+            policy.rotate_after_days,
+            policy.destroy_after_days,
+            if own { "`wardroom keys policy` or a key custodian" } else { "the configuration" },
+        );
+        let value = json!({
+            "rotate_after_days": policy.rotate_after_days,
+            "destroy_after_days": policy.destroy_after_days,
+            "rewrap_per_second": policy.rewrap_per_second,
+            "own": own,
+        });
+        self.done(&words, value).await
     }
 
     async fn disable(&self, version: u32, stop_everything: bool) -> Result<ExitCode, Failure> {
@@ -244,8 +303,10 @@ fn page(status: &Status) -> String {
     }
     let _ = writeln!(
         out,
-        "policy      a new version after {} days; what wraps nothing ends after {} days",
-        status.rotate_after_days, status.destroy_after_days
+        "policy      a new version after {} days; what wraps nothing ends after {} days; by {}",
+        status.rotate_after_days,
+        status.destroy_after_days,
+        if status.own_policy { "the tenant's decision" } else { "the configuration" }
     );
     let _ = writeln!(out, "\nversion  state      age (days)  wraps      next rotation, or end");
     for key in &status.keys {

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
-use guard::{Action, Circumstances, INVARIANTS, Permit, PolicyFiles, Resource};
-use kernel::{Reason, UserId};
+use guard::{INVARIANTS, Permit, PolicyFiles};
+use kernel::UserId;
 use rulebook::{Rulebook, Trial, VersionLine, difference};
 use store::Via;
 
@@ -58,7 +58,7 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
             }
         }
         PolicyCommand::Propose { dir, reason, .. } => {
-            let permit: Permit<ProposePolicy> = because(&base, &reason)?;
+            let permit: Permit<ProposePolicy> = base.leave_because(&reason)?;
             let version = book.propose(permit, read(&dir)?, &via).await?;
             println!("version {version} is proposed; within three days a security admin has to agree");
         }
@@ -73,7 +73,7 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
             println!("version {version} is refused");
         }
         PolicyCommand::Rollback { to, reason, .. } => {
-            let permit: Permit<RollBackPolicy> = because(&base, &reason)?;
+            let permit: Permit<RollBackPolicy> = base.leave_because(&reason)?;
             let version = book.roll_back(permit, to, &via).await?;
             println!(
                 "they are in force again, as version {version}; running processes take it within seconds"
@@ -82,11 +82,6 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
         PolicyCommand::History { json, .. } => history(&base, &book, json).await?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn because<A: Action>(base: &Foundation, reason: &str) -> Result<Permit<A>, Failure> {
-    let now = Circumstances::at(base.world.now()).because(Reason::new(reason)?);
-    Ok(base.guard.permit(&base.operator(), &Resource::Tenant(base.tenant), &now)?)
 }
 
 /// The `.cedar` files of a folder.

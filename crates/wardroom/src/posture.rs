@@ -84,6 +84,25 @@ async fn shared(config: &Config, findings: &mut Vec<Finding>) -> Result<serde_js
     Ok(serde_json::json!({ "place": shared.status().place, "reached": reached.is_ok() }))
 }
 
+/// A FIPS build whose module is not in FIPS mode.
+#[derive(Debug, thiserror::Error)]
+#[error("this build is for FIPS, but its {0} not as FIPS approves; nothing is served by it")]
+struct NotApproved(&'static str);
+
+/// In a FIPS build, makes sure that it is one. Any other build has nothing to show.
+pub(crate) fn approved(tls: &edge::Tls) -> Result<(), Failure> {
+    if !cfg!(feature = "fips") {
+        return Ok(());
+    }
+    if vault::fips_status().is_err() {
+        return Err(NotApproved("cryptographic module works").into());
+    }
+    if !tls.is_fips() {
+        return Err(NotApproved("doors agree on keys").into());
+    }
+    Ok(())
+}
+
 /// `wardroom doctor`
 pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<ExitCode, Failure> {
     let mut findings = of_config(config);
@@ -118,6 +137,9 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
         for finding in &findings {
             println!("- {}\n  {}", finding.what, finding.mend);
         }
+    }
+    if !json && vault::fips_status().is_ok() {
+        println!("cryptography: the FIPS module of AWS-LC, its self-tests passed (docs/operations/fips.md)");
     }
     Ok(if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -4,15 +4,16 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use kernel::World;
-use outbound::Roots;
+use kernel::{Secret, World};
+use outbound::{Metadata, Roots};
 use vault::{
-    AwsKmsSettings, AzureKeyVaultSettings, AzureWrapping, Credential, FileRoot, GoogleKmsSettings,
-    KeyProvider, OpenBaoSettings, PassphraseRoot, Pkcs11Root, Pkcs11Settings, ProviderError, Service,
+    AwsCredentials, AwsKmsSettings, AzureKeyVaultSettings, AzureWrapping, Credential, FileRoot,
+    GoogleKmsSettings, KeyProvider, OpenBaoSettings, PassphraseRoot, Pkcs11Root, Pkcs11Settings,
+    ProviderError, Service,
 };
 
 use crate::Failure;
-use crate::config::roots::{AwsKms, AzureKeyVault, GcpKms, Openbao, Pkcs11, Provider, Reach};
+use crate::config::roots::{AwsKms, AwsSource, AzureKeyVault, GcpKms, Openbao, Pkcs11, Provider, Reach};
 use crate::config::{ConfigError, Keys, Reference};
 
 /// The root key is gone, and what it seals is still here.
@@ -31,6 +32,14 @@ struct RootKeyMissing(PathBuf);
      `LoadCredential={0}:/path`) in its unit"
 )]
 struct NoCredentials(String);
+
+/// This is no container of AWS.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "neither `$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI` nor `$AWS_CONTAINER_CREDENTIALS_FULL_URI` is set: give the ECS \
+     task or EKS pod a role, or take `credentials = \"container\"` out of `[keys.aws-kms]`"
+)]
+struct NoContainer;
 
 /// Opens the root key. `fresh` says that nothing is sealed under it yet, so that a missing one may be
 /// made.
@@ -107,14 +116,34 @@ fn openbao(settings: &Openbao) -> Result<Arc<dyn KeyProvider>, Failure> {
     })?))
 }
 
+/// What ECS and EKS tell a container by its environment.
+fn container() -> Result<AwsCredentials, Failure> {
+    let told = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let (service, path) =
+        match (told("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"), told("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
+            (Some(path), _) => (Metadata::of_container()?, path),
+            (None, Some(url)) => Metadata::of_url(&url)?,
+            (None, None) => return Err(NoContainer.into()),
+        };
+    let file = told("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE").map(|file| Credential::File(file.into()));
+    let given = || told("AWS_CONTAINER_AUTHORIZATION_TOKEN").map(|text| Credential::Given(Secret::new(text)));
+    Ok(AwsCredentials::Container { service, path, authorization: file.or_else(given) })
+}
+
 fn aws(settings: &AwsKms, world: World) -> Result<Arc<dyn KeyProvider>, Failure> {
     let settings = AwsKmsSettings {
         service: service(&settings.network, settings.target()?)?,
         region: settings.region.clone(),
         key: settings.key.clone(),
-        access_key_id: settings.access_key_id.clone(),
-        secret_access_key: credential(&settings.secret_access_key)?,
-        session_token: settings.session_token.as_ref().map(credential).transpose()?,
+        credentials: match settings.credentials {
+            AwsSource::Keys => AwsCredentials::Keys {
+                access_key_id: needed(&settings.access_key_id)?.clone(),
+                secret_access_key: credential(needed(&settings.secret_access_key)?)?,
+                session_token: settings.session_token.as_ref().map(credential).transpose()?,
+            },
+            AwsSource::Instance => AwsCredentials::Instance(Metadata::of_instance()?),
+            AwsSource::Container => container()?,
+        },
     };
     Ok(Arc::new(vault::AwsKms::open(settings, world)?))
 }

@@ -11,8 +11,8 @@ use api::{Front, FrontParts, StaffApi, StaffParts};
 use axum::extract::Request;
 use console::{Desk, DeskParts};
 use edge::{
-    AcmeChallenge, AcmeConfig, Admission, Door, Edge, Firewall, Limits, Peer, PlainConfig, Shared, Shutdown,
-    Tls, TlsSource, Witness, serve_plain,
+    AcmeChallenge, AcmeConfig, Admission, ClientAuthorities, Door, Edge, Firewall, Limits, Peer, PlainConfig,
+    Shared, Shutdown, Tls, TlsSource, Witness, serve_plain,
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
@@ -62,6 +62,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     started(&base, &config).await?;
 
     let certificates = Certificates::open(&dir, &config, &base).await?;
+    posture::approved(&certificates.tls)?;
     let (trigger, shutdown) = Shutdown::new();
     let public = listen(config.public.listen).await?;
     let address = public.local_addr()?;
@@ -99,12 +100,13 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let watching = tokio::spawn(admission.clone().watch(shutdown.clone()));
     let sharing = tokio::spawn(admission.clone().keep_together(shutdown.clone()));
     let writing = tokio::spawn(watchman::keep_writing(base.clone(), news));
-    let edge = |door| {
-        let edge = Edge::new(certificates.tls.clone(), limits.clone(), admission.clone(), door);
+    let edge = |door, tls: &Tls| {
+        let edge = Edge::new(tls.clone(), limits.clone(), admission.clone(), door);
         edge.map(|edge| edge.behind(firewall.clone()))
     };
-    let doors = tokio::spawn(edge(Door::Public)?.serve(public, with_source(router), shutdown.clone()));
-    let staff_doors = tokio::spawn(edge(Door::Staff)?.serve(
+    let (open, closed) = (&certificates.tls, certificates.of_staff(&config)?);
+    let doors = tokio::spawn(edge(Door::Public, open)?.serve(public, with_source(router), shutdown.clone()));
+    let staff_doors = tokio::spawn(edge(Door::Staff, &closed)?.serve(
         staff,
         with_source(beside(console, programs)),
         shutdown.clone(),
@@ -257,6 +259,13 @@ impl Certificates {
         let source = TlsSource::Local { ca, names };
         Ok(Self { tls: Tls::open(source, &base.world).await?, ca: Some(path) })
     }
+
+    /// What the staff's door shows, and to whom.
+    fn of_staff(&self, config: &Config) -> Result<Tls, Failure> {
+        let Some(authorities) = &config.console.client_ca else { return Ok(self.tls.clone()) };
+        let authorities = ClientAuthorities::from_files(authorities, config.console.client_crl.as_ref())?;
+        Ok(self.tls.for_clients_of(&authorities)?)
+    }
 }
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
@@ -331,7 +340,11 @@ fn desk(
         console::Posture {
             tls: console::TlsPosture {
                 versions: "TLS 1.3".to_owned(),
-                groups: "X25519MLKEM768, X25519, P-256".to_owned(),
+                groups: match cfg!(feature = "fips") {
+                    true => "X25519MLKEM768, P-256",
+                    false => "X25519MLKEM768, X25519, P-256",
+                }
+                .to_owned(),
                 issuer: status.source.to_owned(),
                 ends: status.not_after,
             },

@@ -153,6 +153,12 @@ impl Foundation {
         self.guard.permit(&self.operator(), &Resource::Tenant(self.tenant), &now)
     }
 
+    /// The same, for what needs a stated reason.
+    pub(crate) fn leave_because<A: guard::Action>(&self, reason: &str) -> Result<Permit<A>, Failure> {
+        let now = Circumstances::at(self.world.now()).because(kernel::Reason::new(reason)?);
+        Ok(self.guard.permit(&self.operator(), &Resource::Tenant(self.tenant), &now)?)
+    }
+
     /// The shelf of bots.
     pub(crate) async fn shelf(&self) -> Result<Shelf, bots::ShelfError> {
         Shelf::open(self.tenant, self.db.clone(), self.keys.clone(), self.guard.clone(), self.world.clone())

@@ -8,6 +8,14 @@ use crate::{Outcome, needs};
 const NGINX: &str = "/usr/sbin/nginx";
 const MODSECURITY: &str = "/usr/lib/nginx/modules/ngx_http_modsecurity_module.so";
 
+/// What floods are compared with and made by: the word that asks for it, the file that shows that it is
+/// installed, and its package.
+const RIVALS: [(&str, &str, &str); 3] = [
+    ("haproxy", "/usr/sbin/haproxy", "haproxy"),
+    ("tools", "/usr/bin/slowhttptest", "slowhttptest"),
+    ("tools", "/usr/bin/h2load", "nghttp2-client"),
+];
+
 /// The measurements: name, what it measures.
 const BENCHES: &[(&str, &str)] = &[
     ("intents", "accuracy and speed of the intent classifier on real questions: bench intents DATA_FOLDER"),
@@ -15,7 +23,7 @@ const BENCHES: &[(&str, &str)] = &[
     ("seal", "sealing and opening a value against the bare cipher, in CPU time"),
     (
         "storage",
-        "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]",
+        "sealing, appending, opening against their plain limits, both databases: bench storage [MESSAGES]; what a message costs while the database grows: bench storage curve [MESSAGES]",
     ),
     ("rewrap", "how fast data keys are wrapped anew, and what senders notice: bench rewrap [KEYS]"),
     ("decision", "what one decision of the guard costs"),
@@ -26,7 +34,10 @@ const BENCHES: &[(&str, &str)] = &[
         "waf",
         "what inspecting a chat message costs, beside ModSecurity: bench waf [CRS_FOLDER]; ../shared/crs if left out",
     ),
-    ("edge", "requests and handshakes per CPU second, beside nginx and rustls alone"),
+    (
+        "edge",
+        "requests and handshakes per CPU second, beside nginx and rustls alone: bench edge [HANDSHAKES]",
+    ),
     ("house", "start, size, send over TLS, idle streams"),
 ];
 
@@ -53,14 +64,18 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["decision"] => example("wardroom-guard", "decision_cost", &[]),
         ["saml"] => example("wardroom-federation", "saml_cost", &[]),
         ["logins"] => example("wardroom-identity", "logins", &[]),
-        ["flood", rest @ ..] => example("wardroom-edge", "flood", rest),
+        ["flood", rest @ ..] => {
+            let rivals = RIVALS.iter().filter(|(word, ..)| rest.contains(word));
+            needs::peer(&rivals.map(|(_, file, package)| (*file, *package)).collect::<Vec<_>>());
+            example("wardroom-edge", "flood", rest)
+        }
         ["waf", rest @ ..] => {
             needs::peer(&[(NGINX, "nginx"), (MODSECURITY, "libnginx-mod-http-modsecurity")]);
             example("wardroom-waf", "cost", &[rest.first().copied().unwrap_or("../shared/crs")])
         }
-        ["edge"] => {
+        ["edge", rest @ ..] => {
             needs::peer(&[(NGINX, "nginx")]);
-            example("wardroom-edge", "bench-edge", &[])
+            example("wardroom-edge", "bench-edge", rest)
         }
         ["house"] => call("cargo", &["bench", "--quiet", "--package", "wardroom", "--bench", "house"]),
         [] => {

@@ -39,7 +39,7 @@ const SUITES: &[(&str, &str)] = &[
         "crs",
         "the OWASP Core Rule Set's regression tests, through the library and through the edge: crs [FOLDER]",
     ),
-    ("attacks", "attack strings and ordinary text: what the firewall refuses, beside Coraza's rates"),
+    ("attacks", "attack strings and ordinary text, through the library and the edge, beside Coraza's rates"),
     ("oracle", "libmodsecurity 3 with the same rules: every rule on which the two differ is explained"),
 ];
 
@@ -71,7 +71,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["crs", folder] => crs(folder),
         ["oracle"] => oracle("../shared/crs", "2000"),
         ["oracle", folder, requests] => oracle(folder, requests),
-        ["attacks"] => judge(&["attacks", "../shared/crs", "../shared/attacks", "../shared/data"]),
+        ["attacks"] => attacks(["../shared/crs", "../shared/attacks", "../shared/data"]),
         [] => {
             for (name, what) in SUITES {
                 println!("  {name:<8} {what}");
@@ -190,10 +190,20 @@ fn judge(words: &[&str]) -> Outcome {
     call("cargo", &args)
 }
 
+/// Runs the judge that asks through the real edge.
+fn judge_edge(words: &[&str]) -> Outcome {
+    let edge = ["run", "--quiet", "--release", "--package", "wardroom-edge", "--example", "judge-edge", "--"];
+    call("cargo", &[&edge[..], words].concat())
+}
+
 fn crs(folder: &str) -> Outcome {
     judge(&["crs", folder, "conformance/crs/exceptions.toml"])?;
-    let edge = ["run", "--quiet", "--release", "--package", "wardroom-edge", "--example", "judge-edge", "--"];
-    call("cargo", &[&edge[..], &[folder, "conformance/crs/edge.toml"]].concat())
+    judge_edge(&["crs", folder, "conformance/crs/edge.toml"])
+}
+
+fn attacks([rules, lists, data]: [&str; 3]) -> Outcome {
+    judge(&["attacks", rules, lists, data])?;
+    judge_edge(&["attacks", rules, lists, data])
 }
 
 fn oracle(folder: &str, requests: &str) -> Outcome {

@@ -48,6 +48,39 @@ async fn a_custodian_rotates_and_two_of_them_end_a_version() {
 }
 
 #[tokio::test]
+async fn a_custodian_decides_when_keys_are_renewed_and_says_why() {
+    let house = House::open().await;
+    let custodian = house.staff("one", &[Role::KeyCustodian]).await;
+    assert!(house.get("/keys", &custodian).await.text.contains("the configuration"));
+    let form = |days: &'static str, reason: &'static str, decides: &'static str| {
+        [
+            ("days", days),
+            ("end_after", "30"),
+            ("rewrap_per_second", "0"),
+            ("reason", reason),
+            ("decides", decides),
+        ]
+    };
+    let refused = house.post("/keys/policy", &custodian, &form("0", "a slip", "tenant")).await;
+    assert_eq!(refused.status, StatusCode::CONFLICT);
+    assert!(refused.text.contains("1 to 3650 days"), "{}", refused.text);
+    let silent = house.post("/keys/policy", &custodian, &form("30", "", "tenant")).await;
+    assert!(silent.status.is_client_error(), "{}", silent.status);
+    let set = house.post("/keys/policy", &custodian, &form("30", "the auditors ask", "tenant")).await;
+    assert_eq!(set.location(), "/keys?done=key-policy", "{}", set.text);
+    let page = house.get("/keys", &custodian).await.text;
+    assert!(page.contains("after 30 days, and on demand") && page.contains("a key custodian, or"), "{page}");
+    let back = house.post("/keys/policy", &custodian, &form("30", "enough", "configuration")).await;
+    assert_eq!(back.status, StatusCode::SEE_OTHER);
+    assert!(house.get("/keys", &custodian).await.text.contains("after 90 days, and on demand"));
+    assert_eq!(house.codes().await.iter().filter(|code| *code == "KEYS-1016I").count(), 2);
+    let auditor = house.staff("auditor", &[Role::Auditor]).await;
+    assert!(!house.get("/keys", &auditor).await.text.contains("Decide when keys"));
+    let forbidden = house.post("/keys/policy", &auditor, &form("30", "no", "tenant")).await;
+    assert_eq!(forbidden.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn an_old_sign_in_sees_the_keys_and_must_confirm_before_acting() {
     let house = House::open().await;
     let custodian = house.staff_signed_in("late", &[Role::KeyCustodian], (301, 3)).await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use custody::{Custody, CustodyParts, KeyPolicy};
 use guard::{Action, Actor, Circumstances, Grant, Guard, Permit, Resource, Role, ServiceName, Staff};
-use kernel::{ConversationId, Id, ManualClock, SubjectId, TenantId, Timestamp, UserId, World};
+use kernel::{ConversationId, Id, ManualClock, Reason, SubjectId, TenantId, Timestamp, UserId, World};
 use store::{Db, DbUrl, Keychain, Options, Via, keys, tenants};
 use tempfile::TempDir;
 use testkit::Cluster;
@@ -161,6 +161,11 @@ impl House {
 
     pub(crate) fn leave<A: Action>(&self, actor: &Actor) -> Permit<A> {
         let now = Circumstances::at(self.world.now());
+        guard().permit(actor, &Resource::Tenant(self.tenant), &now).unwrap()
+    }
+
+    pub(crate) fn leave_because<A: Action>(&self, actor: &Actor, reason: &str) -> Permit<A> {
+        let now = Circumstances::at(self.world.now()).because(Reason::new(reason).unwrap());
         guard().permit(actor, &Resource::Tenant(self.tenant), &now).unwrap()
     }
 

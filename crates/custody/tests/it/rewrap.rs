@@ -124,7 +124,8 @@ async fn a_rate_is_kept(house: House) {
     house.data_keys(1500).await;
     rotate(&house).await;
     let policy = KeyPolicy { rewrap_per_second: 2000, ..KeyPolicy::default() };
-    house.custody.set_policy(house.leave(&house.custodian()), policy).await.unwrap();
+    let permit = house.leave_because(&house.custodian(), "fewer at once");
+    house.custody.set_policy(permit, Some(policy), via()).await.unwrap();
     let begun = std::time::Instant::now();
     assert_eq!(house.custody.rewrap(&house.tending(), |_| ()).await.unwrap().done, 1503);
     assert!(begun.elapsed().as_millis() >= 700, "{:?}", begun.elapsed());

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use custody::{CustodyError, KeyRefusal, Why};
+use custody::{CustodyError, KeyPolicy, KeyRefusal, PolicyInForce, Why};
 use guard::action::{DisableKey, ReadKeys, RotateKeys};
-use kernel::{ManualClock, World};
+use kernel::{Id, ManualClock, World};
 use store::StoreError;
 use store::keys::{self, KeyState};
-use vault::Purpose;
+use vault::{Column, DataKey, Place, Purpose, Table};
 
 use crate::house::{DAY, House, both, via};
 
@@ -21,7 +21,99 @@ both!(
     the_blind_index_key_is_never_renewed,
     an_overdue_key_is_told_of,
     every_use_of_the_root_key_is_recorded,
+    a_tenants_own_policy_holds_until_it_is_taken_away,
+    a_policy_out_of_bounds_or_without_a_reason_changes_nothing,
+    a_key_that_has_sealed_its_records_is_followed_by_the_next_one,
 );
+
+async fn a_key_that_has_sealed_its_records_is_followed_by_the_next_one(house: House) {
+    let (tenant, purpose) = (house.tenant, Purpose::Settings);
+    let key = house.keys.tenant_data_key(tenant, purpose).await.unwrap();
+    let (id, nearly) = (key.id(), DataKey::RECORDS_PER_GENERATION - 300);
+    house.db.write(move |tx| keys::count_records(tx, tenant, id, nearly)).await.unwrap();
+    let place = Place::new(tenant, Table::new(1), tenant.to_bytes(), Column::new(1));
+    let early = key.seal(&place, &b"early".to_vec()).unwrap();
+    // Sealed as rooms do it, with a key that was asked for each time.
+    let mut generations = Vec::new();
+    for _ in 0..600 {
+        let key = house.keys.tenant_data_key(tenant, purpose).await.unwrap();
+        key.seal(&place, &b"a setting".to_vec()).unwrap();
+        generations.push(key.generation());
+    }
+    let first = generations.iter().filter(|generation| **generation == 1).count();
+    assert!((300..=511).contains(&first), "{first} sealed by the first");
+    assert!(generations.is_sorted() && generations.last() == Some(&2));
+    // What the first sealed opens, and status tells of the second.
+    let old = house.keys.tenant_data_key_at(tenant, purpose, 1).await.unwrap();
+    assert_eq!(old.open(&place, &early).unwrap(), b"early");
+    let status = house.custody.status(house.leave(&house.operator())).await.unwrap();
+    let settings = status.generations.iter().find(|line| line.purpose == "settings").unwrap();
+    assert_eq!(settings.generation, 2);
+    // A conversation's key too, and in another process, which had kept it.
+    let (subject, conversation) = house.people(1).await[0];
+    let other = house.another(house.file_root(), None);
+    let mine = house.keys.conversation_key(tenant, subject, conversation).await.unwrap();
+    let theirs = other.keys.conversation_key(tenant, subject, conversation).await.unwrap();
+    assert_eq!(mine.id(), theirs.id());
+    let (id, all) = (mine.id(), DataKey::RECORDS_PER_GENERATION);
+    house.db.write(move |tx| keys::count_records(tx, tenant, id, all)).await.unwrap();
+    for process in [&house.first, &other] {
+        for _ in 0..256 {
+            let key = process.keys.conversation_key(tenant, subject, conversation).await.unwrap();
+            key.seal(&place, &b"a word".to_vec()).unwrap();
+        }
+        let next = process.keys.conversation_key(tenant, subject, conversation).await.unwrap();
+        assert_eq!(next.generation(), 2);
+    }
+}
+
+async fn in_force(house: &House) -> PolicyInForce {
+    house.custody.policy(house.leave(&house.custodian())).await.unwrap()
+}
+
+async fn a_tenants_own_policy_holds_until_it_is_taken_away(house: House) {
+    let default = KeyPolicy::default();
+    assert_eq!(in_force(&house).await, PolicyInForce { policy: default, own: false });
+    let thirty = KeyPolicy { rotate_after_days: 30, ..default };
+    let permit = house.leave_because(&house.custodian(), "our auditors ask for a month");
+    let set = house.custody.set_policy(permit, Some(thirty), via()).await.unwrap();
+    assert_eq!(set, PolicyInForce { policy: thirty, own: true });
+    assert_eq!(in_force(&house).await, set);
+    let events = house.events("KEYS-1016I").await;
+    assert!(events[0].contains("\"rotate_days_before\":90") && events[0].contains("\"rotate_days\":30"));
+    assert!(!events[0].contains("auditors"), "the reason is sealed: {}", events[0]);
+
+    house.clock.advance(DAY * 29);
+    assert_eq!(house.custody.tend().await.unwrap().rotated, None);
+    house.clock.advance(DAY);
+    assert_eq!(house.custody.tend().await.unwrap().rotated.unwrap().version, 2);
+    let status = house.custody.status(house.leave(&house.custodian())).await.unwrap();
+    assert!(status.own_policy && status.rotate_after_days == 30);
+
+    let permit = house.leave_because(&house.operator(), "back to what everybody has");
+    house.custody.set_policy(permit, None, via()).await.unwrap();
+    assert_eq!(in_force(&house).await, PolicyInForce { policy: default, own: false });
+    house.clock.advance(DAY * 31);
+    assert_eq!(house.custody.tend().await.unwrap().rotated, None);
+}
+
+async fn a_policy_out_of_bounds_or_without_a_reason_changes_nothing(house: House) {
+    let default = KeyPolicy::default();
+    for (policy, refusal) in [
+        (KeyPolicy { rotate_after_days: 0, ..default }, KeyRefusal::Rotation),
+        (KeyPolicy { rotate_after_days: 3651, ..default }, KeyRefusal::Rotation),
+        (KeyPolicy { destroy_after_days: 6, ..default }, KeyRefusal::Wait),
+        (KeyPolicy { destroy_after_days: 31, ..default }, KeyRefusal::Wait),
+    ] {
+        let permit = house.leave_because(&house.custodian(), "a slip of the finger");
+        let refused = house.custody.set_policy(permit, Some(policy), via()).await.unwrap_err();
+        assert!(matches!(&refused, CustodyError::Refused(found) if *found == refusal), "{refused}");
+    }
+    let silent = house.custody.set_policy(house.leave(&house.custodian()), None, via()).await;
+    assert!(matches!(silent, Err(CustodyError::ReasonNeeded)));
+    assert!(!in_force(&house).await.own);
+    assert!(house.events("KEYS-1016I").await.is_empty());
+}
 
 async fn the_first_version_is_recorded_with_its_event(house: House) {
     let created = house.events("KEYS-1002I").await;

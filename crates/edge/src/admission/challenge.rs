@@ -2,7 +2,8 @@
 //! sum that a browser does by itself in a moment. Nobody has to read crooked letters, and no third party
 //! hears of it.
 //!
-//! A challenge is a token that this process alone can have made: it names when it was given out, how hard
+//! A challenge is a token that this process alone can have made, or one of the edges that share a store with
+//! it: it names when it was given out, how hard
 //! it is and a number used once, and is authenticated (HMAC-SHA-256) together with the subscriber that it
 //! was given to. Nothing is kept of it until it is answered. The answer is the token, a dot and a decimal
 //! number such that the SHA-256 of the whole begins with so many zero bits (as in Hashcash).
@@ -33,11 +34,15 @@ const HARDEST: u8 = 20;
 /// Strangers' requests each second from which it becomes harder; at twice as many once more, and so on.
 const PRESSED: f64 = 50.0;
 /// How long a challenge may be answered.
-const LASTS: Duration = Duration::from_secs(120);
+pub(crate) const LASTS: Duration = Duration::from_secs(120);
+/// By how much the clocks of two edges may differ.
+const CLOCKS: Duration = Duration::from_secs(2);
 /// Answers remembered in that time, so that each is taken once. When there are more, no other is taken.
 const ANSWERS: usize = 65_536;
 
 const NONCE: usize = 12;
+/// The number used once that names a challenge.
+pub(crate) type Nonce = [u8; NONCE];
 /// Time, bits and nonce.
 const PLAIN: usize = 8 + 1 + NONCE;
 const TAG: usize = 32;
@@ -62,9 +67,10 @@ struct Spent {
 }
 
 impl Challenges {
-    pub(crate) fn new(world: &World) -> Self {
+    /// Challenges under a key that this process alone, or all edges together, have.
+    pub(crate) fn under(key: &[u8; 32]) -> Self {
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &world.bytes::<32>()),
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
             bits: AtomicU8::new(EASIEST),
             spent: Mutex::default(),
             accepted: AtomicU64::new(0),
@@ -95,16 +101,16 @@ impl Challenges {
         HeaderValue::try_from(format!("{bits}.{}", URL_SAFE_NO_PAD.encode(token))).ok()
     }
 
-    /// Whether a request brings the answer to a challenge that was given to this subscriber and was not
-    /// answered before.
-    pub(crate) fn is_answered(&self, headers: &HeaderMap, party: u64, now: Timestamp) -> bool {
-        let Some(proof) = headers.get(PROOF) else { return false };
-        let accepted = self.opens(proof.as_bytes(), party, now).is_some();
-        if accepted { &self.accepted } else { &self.refused }.fetch_add(1, Ordering::Relaxed);
+    /// What names the challenge, if a request brings the answer to one that was given to this subscriber
+    /// and was not answered here before.
+    pub(crate) fn answered(&self, headers: &HeaderMap, party: u64, now: Timestamp) -> Option<Nonce> {
+        let proof = headers.get(PROOF)?;
+        let accepted = self.opens(proof.as_bytes(), party, now);
+        if accepted.is_some() { &self.accepted } else { &self.refused }.fetch_add(1, Ordering::Relaxed);
         accepted
     }
 
-    fn opens(&self, proof: &[u8], party: u64, now: Timestamp) -> Option<()> {
+    fn opens(&self, proof: &[u8], party: u64, now: Timestamp) -> Option<Nonce> {
         let dot = proof.iter().position(|byte| *byte == b'.')?;
         let (token, number) = (proof.get(..dot)?, proof.get(dot + 1..)?);
         if number.is_empty() || number.len() > 16 || !number.iter().all(u8::is_ascii_digit) {
@@ -124,14 +130,14 @@ impl Challenges {
         }
         hmac::verify(&self.key, &bound(plain, party), tag).ok()?;
         let given = Timestamp::from_millis(u64::from_be_bytes(*time));
-        if given > now || now.since(given) > LASTS {
+        if given > now.after(CLOCKS) || now.since(given) > LASTS {
             return None;
         }
         self.spend(nonce.try_into().ok()?, now)
     }
 
     /// Takes an answer once.
-    fn spend(&self, nonce: [u8; NONCE], now: Timestamp) -> Option<()> {
+    fn spend(&self, nonce: Nonce, now: Timestamp) -> Option<Nonce> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let began = *spent.began.get_or_insert(now);
         // An answer is good for as long as a generation lasts, so that two of them hold all that count.
@@ -140,7 +146,7 @@ impl Challenges {
             spent.began = Some(now);
         }
         let fresh = !spent.old.contains(&nonce) && spent.young.len() < ANSWERS && spent.young.insert(nonce);
-        fresh.then_some(())
+        fresh.then_some(nonce)
     }
 
     /// How many answers were taken and how many were not, since the last time; and how hard it is now.
@@ -188,14 +194,14 @@ mod tests {
     #[test]
     fn an_answer_is_taken_once_from_the_one_it_was_asked_of_and_in_time() {
         let world = World::real();
-        let challenges = Challenges::new(&world);
+        let challenges = Challenges::under(&[1; 32]);
         let proof = with(&answer(&challenges.give(7, at(0), &world).unwrap()));
-        assert!(!challenges.is_answered(&proof, 8, at(1)), "another subscriber");
-        assert!(!challenges.is_answered(&proof, 7, at(121)), "too late");
-        assert!(!Challenges::new(&world).is_answered(&proof, 7, at(1)), "another process");
-        assert!(challenges.is_answered(&proof, 7, at(60)));
+        assert!(challenges.answered(&proof, 8, at(1)).is_none(), "another subscriber");
+        assert!(challenges.answered(&proof, 7, at(121)).is_none(), "too late");
+        assert!(Challenges::under(&[2; 32]).answered(&proof, 7, at(1)).is_none(), "another process");
+        assert!(challenges.answered(&proof, 7, at(60)).is_some());
         for second in [60, 90, 120] {
-            assert!(!challenges.is_answered(&proof, 7, at(second)), "a second time");
+            assert!(challenges.answered(&proof, 7, at(second)).is_none(), "a second time");
         }
         assert_eq!(challenges.take_counts(), (1, 5, EASIEST));
     }
@@ -203,7 +209,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_not_taken_for_one() {
         let world = World::real();
-        let challenges = Challenges::new(&world);
+        let challenges = Challenges::under(&[1; 32]);
         let challenge = challenges.give(7, at(0), &world).unwrap();
         let good = answer(&challenge);
         let (token, number) = good.to_str().unwrap().split_once('.').unwrap();
@@ -220,14 +226,14 @@ mod tests {
             wrong.iter().chain(&broken).chain([&easier, &format!("{token}.0{number}{number}99999999")])
         {
             let proof = HeaderValue::try_from(text.as_str()).unwrap();
-            assert!(!challenges.is_answered(&with(&proof), 7, at(1)), "{text}");
+            assert!(challenges.answered(&with(&proof), 7, at(1)).is_none(), "{text}");
         }
-        assert!(challenges.is_answered(&with(&good), 7, at(1)));
+        assert!(challenges.answered(&with(&good), 7, at(1)).is_some());
     }
 
     #[test]
     fn the_more_strangers_the_harder_it_is() {
-        let challenges = Challenges::new(&World::real());
+        let challenges = Challenges::under(&[1; 32]);
         let mut hard = Vec::new();
         for strangers in [0.0, 50.0, 51.0, 150.0, 300.0, 1e9] {
             challenges.pressed(strangers);
@@ -238,7 +244,7 @@ mod tests {
 
     #[test]
     fn no_more_answers_are_taken_than_can_be_remembered() {
-        let challenges = Challenges::new(&World::real());
+        let challenges = Challenges::under(&[1; 32]);
         let nonce = |i: u32| {
             let mut nonce = [0; NONCE];
             nonce[..4].copy_from_slice(&i.to_be_bytes());
@@ -248,7 +254,7 @@ mod tests {
             challenges.spend(nonce(i), at(0)).unwrap();
         }
         assert_eq!(challenges.spend(nonce(u32::MAX), at(100)), None);
-        assert_eq!(challenges.spend(nonce(u32::MAX), at(121)), Some(()));
+        assert!(challenges.spend(nonce(u32::MAX), at(121)).is_some());
         assert_eq!(challenges.spend(nonce(5), at(122)), None, "the last generation is remembered");
     }
 }

@@ -47,6 +47,7 @@ use kernel::{Timestamp, World};
 use siphasher::sip::SipHasher13;
 
 use address::Prefix;
+use budgets::Charge;
 pub(crate) use challenge::CHALLENGE;
 use challenge::Challenges;
 use detect::{Detector, Dimension, Step};
@@ -137,6 +138,8 @@ pub(crate) struct Visit {
     bot: u64,
     /// What it is told apart by, by [`Dimension::index`].
     keys: [u64; 5],
+    /// What it takes besides, because measures are in force.
+    measured: Vec<Charge>,
 }
 
 impl Admission {
@@ -156,21 +159,23 @@ impl Admission {
     ) -> Result<Self, EdgeError> {
         config.check()?;
         let seed = together.as_ref().map_or_else(|| world.bytes::<16>(), Together::seed);
-        let credentials = together.as_ref().map_or_else(|| world.bytes::<32>(), Together::credentials);
+        let key = |purpose: &str| {
+            together.as_ref().map_or_else(|| world.bytes::<32>(), |together| together.key(purpose))
+        };
         let lanes = Door::ALL.iter().map(|_| Lanes::new(&config));
         Ok(Self(Arc::new(Inner {
             hash: SipHasher13::new_with_key(&seed),
             connections: Buckets::new(config.memory),
             requests: Buckets::new(config.memory),
-            credentials: Standings::under(&credentials, config.memory),
-            friends: Standings::new(config.memory, world),
+            credentials: Standings::under(&key("credentials"), config.memory),
+            friends: Standings::under(&key("friends"), config.memory),
             handshakes: Handshakes::new(config.handshakes_at_once * processors()),
             lanes: lanes.collect(),
             detector: Mutex::new(Detector::new()),
             measured: ArcSwap::default(),
             overrides: ArcSwap::default(),
             attack_began: AtomicU64::new(0),
-            challenges: Challenges::new(world),
+            challenges: Challenges::under(&key("challenges")),
             witness: OnceLock::new(),
             together,
             settings: ArcSwap::from_pointee(Settings { config, access: Access::new(access)? }),
@@ -316,7 +321,8 @@ impl Admission {
             _ => party,
         };
         let bot = known.map_or(0, |known| known.bot);
-        let visit = Visit { door, route, class, key, credential, known, address, bot, keys: prints.keys };
+        let (keys, measured) = (prints.keys, Vec::new());
+        let mut visit = Visit { door, route, class, key, credential, known, address, bot, keys, measured };
         if !config.enabled {
             return Ok(visit);
         }
@@ -329,7 +335,7 @@ impl Admission {
         let answer = self
             .budgets(&settings, &visit, now)
             .and_then(|()| match known {
-                None => self.measures(&prints, request.headers(), now),
+                None => self.measures(&prints, request.headers(), now).map(|taken| visit.measured = taken),
                 Some(_) => Ok(()),
             })
             .and_then(|()| self.sign_ins(&settings, &visit, now));
@@ -375,16 +381,21 @@ impl Admission {
             let before = visit.credential.and_then(|credential| credentials.find(credential, now));
             let known =
                 known.map(|known| Known { since: before.map_or(now, |before| before.since), ..known });
-            if let Some(known) = known {
-                credentials.learn(fresh, known, now);
+            if let Some(known) = known
+                && credentials.learn(fresh, known, now)
+            {
+                self.mention(fresh, None, now);
             }
             return;
         }
         let Some(credential) = visit.credential else { return };
         match known {
             Some(known) => {
-                self.0.credentials.learn(credential, known, now);
-                self.0.friends.learn(self.party(visit.address), known, now);
+                let party = self.party(visit.address);
+                let news = self.0.credentials.learn(credential, known, now);
+                if self.0.friends.learn(party, known, now) || news {
+                    self.mention(credential, Some(party), now);
+                }
             }
             None if status == StatusCode::UNAUTHORIZED => self.0.credentials.forget(credential),
             None => {}

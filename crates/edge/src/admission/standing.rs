@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_lc_rs::hmac;
 use http::header::{self, HeaderMap, HeaderName};
-use kernel::{Timestamp, World};
+use kernel::Timestamp;
 
 /// The field by which the core tells the edge who an answer was for: `staff`, `member` or
 /// `conversation`, then `; tenant=ID` and `; bot=NAME` where they are known. It never leaves the edge,
@@ -23,7 +23,9 @@ pub const ISSUED: HeaderName = HeaderName::from_static("x-wardroom-issued");
 const SESSION: &str = "__Host-wardroom";
 
 /// How long a credential is remembered after the last accepted request with it.
-const MEMORY: Duration = Duration::from_secs(30 * 60);
+pub(crate) const MEMORY: Duration = Duration::from_secs(30 * 60);
+/// How long what was learned is no news.
+const NEWS: Duration = Duration::from_secs(10 * 60);
 
 /// What the core said of somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,24 @@ pub(crate) enum Standing {
     Member,
     /// A signed-in member of staff.
     Staff,
+}
+
+impl Standing {
+    const ALL: [Self; 3] = [Self::Conversation, Self::Member, Self::Staff];
+
+    /// The core's word for it.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Conversation => "conversation",
+            Self::Member => "member",
+            Self::Staff => "staff",
+        }
+    }
+
+    /// The standing with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|standing| standing.name() == name)
+    }
 }
 
 /// What is remembered of a credential.
@@ -53,6 +73,16 @@ pub(crate) struct Known {
 pub(crate) struct Credential(u128);
 
 impl Credential {
+    /// As text, for other edges that see credentials through the same hash.
+    pub(crate) fn to_text(self) -> String {
+        format!("{:032x}", self.0)
+    }
+
+    /// What [`Credential::to_text`] made.
+    pub(crate) fn of_text(text: &str) -> Option<Self> {
+        u128::from_str_radix(text, 16).ok().map(Self)
+    }
+
     /// One word of it, as a key for buckets and queues.
     #[expect(clippy::cast_possible_truncation, reason = "half of a hash is a hash")]
     pub(crate) fn key(self) -> u64 {
@@ -65,6 +95,8 @@ struct Entry {
     credential: Credential,
     known: Known,
     until: Timestamp,
+    /// When it was news.
+    told: Timestamp,
 }
 
 const WAYS: usize = 8;
@@ -79,12 +111,7 @@ pub(crate) struct Standings {
 }
 
 impl Standings {
-    /// Room for about `most` credentials.
-    pub(crate) fn new(most: usize, world: &World) -> Self {
-        Self::under(&world.bytes::<32>(), most)
-    }
-
-    /// The same, with credentials seen through a hash under this key.
+    /// Room for about `most` credentials, seen through a hash under this key.
     pub(crate) fn under(key: &[u8; 32], most: usize) -> Self {
         let key = hmac::Key::new(hmac::HMAC_SHA256, key);
         let sets = (most / WAYS).next_power_of_two().max(1);
@@ -113,14 +140,18 @@ impl Standings {
     }
 
     /// Remembers it. Where there is no room, strangers to come give way before those who are here: a
-    /// flood of new conversations cannot make the edge forget the old ones.
-    pub(crate) fn learn(&self, credential: Credential, known: Known, now: Timestamp) {
+    /// flood of new conversations cannot make the edge forget the old ones. Whether it is news: not known,
+    /// known otherwise, or not told for a while.
+    pub(crate) fn learn(&self, credential: Credential, known: Known, now: Timestamp) -> bool {
         self.with(credential, |set| {
             let until = now.after(MEMORY);
             if let Some(entry) = set.iter_mut().flatten().find(|entry| entry.credential == credential) {
                 let since = if entry.until > now { entry.known.since } else { known.since };
-                *entry = Entry { credential, known: Known { since, ..known }, until };
-                return;
+                let other = entry.known.standing != known.standing || entry.until <= now;
+                let news = other || now.since(entry.told) >= NEWS;
+                let told = if news { now } else { entry.told };
+                *entry = Entry { credential, known: Known { since, ..known }, until, told };
+                return news;
             }
             let place = set.iter_mut().min_by_key(|place| match place {
                 Some(entry) if entry.until > now => {
@@ -129,9 +160,10 @@ impl Standings {
                 _ => (0, None, 0),
             });
             if let Some(place) = place {
-                *place = Some(Entry { credential, known, until });
+                *place = Some(Entry { credential, known, until, told: now });
             }
-        });
+            true
+        })
     }
 
     /// Forgets it: the core has refused it.
@@ -155,12 +187,7 @@ impl Standings {
 /// What a field of the core says; nothing when it is not one of its sentences.
 pub(crate) fn told(field: &str, hash: impl Fn(&str) -> u64, now: Timestamp) -> Option<Known> {
     let mut parts = field.split(';').map(str::trim);
-    let standing = match parts.next()? {
-        "conversation" => Standing::Conversation,
-        "member" => Standing::Member,
-        "staff" => Standing::Staff,
-        _ => return None,
-    };
+    let standing = Standing::named(parts.next()?)?;
     let mut known = Known { standing, tenant: 0, bot: 0, since: now };
     for part in parts {
         match part.split_once('=') {
@@ -205,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_bearer_outranks_a_cookie_and_neither_is_kept() {
-        let standings = Standings::new(64, &World::real());
+        let standings = Standings::under(&[7; 32], 64);
         let mut headers = HeaderMap::new();
         assert!(standings.credential(&headers).is_none());
         headers.insert(header::COOKIE, HeaderValue::from_static("a=b; __Host-wardroom=secret"));
@@ -217,11 +244,12 @@ mod tests {
 
     #[test]
     fn a_credential_is_known_after_its_first_accepted_answer_and_for_a_while() {
-        let standings = Standings::new(64, &World::real());
+        let standings = Standings::under(&[7; 32], 64);
         let credential = standings.hash(b"token");
         assert_eq!(standings.find(credential, at(1)), None);
-        standings.learn(credential, conversation(1), at(1));
-        standings.learn(credential, conversation(900), at(900));
+        assert!(standings.learn(credential, conversation(1), at(1)));
+        assert!(!standings.learn(credential, conversation(2), at(2)), "no news");
+        assert!(standings.learn(credential, conversation(900), at(900)), "not told for a while");
         assert_eq!(standings.find(credential, at(2000)), Some(conversation(1)), "seniority is kept");
         assert_eq!(standings.find(credential, at(900 + 1801)), None);
         standings.learn(credential, conversation(5000), at(5000));
@@ -232,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_newcomers_displaces_newcomers() {
-        let standings = Standings::new(64, &World::real());
+        let standings = Standings::under(&[7; 32], 64);
         let old: Vec<_> = (0..16u8).map(|i| standings.hash(&[i])).collect();
         for credential in &old {
             standings.learn(*credential, conversation(1), at(1));

@@ -1,4 +1,5 @@
-//! Admission with others: budgets that several edges take from, and denials that hold at all of them.
+//! Admission with others: budgets that several edges take from, measures that hold at all of them, and people
+//! who are known at all of them.
 //!
 //! A request that this edge's own limits refuse is not asked about, so a flood does not reach the store.
 //! What the store counts flows back into the buckets here: who used up a budget at another edge is refused
@@ -14,12 +15,13 @@ use kernel::Timestamp;
 
 use super::budgets::Charge;
 use super::detect::{Change, Dimension, Step};
+use super::standing::{self, Credential, Known, Standing};
 use super::turned::Turned;
 use super::{Admission, Route, Visit};
 use crate::shared::{Budget, Rumour};
 use crate::{Shared, SharedStatus, Shutdown};
 
-/// How much longer a denial must last than it was told to, to be told again.
+/// How much longer a measure must last than it was told to, to be told again.
 const AGAIN: Duration = Duration::from_secs(3);
 /// How long it is remembered that staff took back what is not known here.
 const UNKNOWN: Duration = Duration::from_secs(60 * 60);
@@ -28,20 +30,26 @@ const UNKNOWN: Duration = Duration::from_secs(60 * 60);
 #[derive(Debug)]
 pub(super) struct Together {
     shared: Shared,
-    denials: Mutex<Denials>,
+    spread: Mutex<Spread>,
 }
 
-/// Denials of detection, by where they come from.
+/// Measures of detection, by where they come from.
 #[derive(Debug, Default)]
-struct Denials {
-    heard: HashSet<(Dimension, u64)>,
+struct Spread {
+    heard: HashMap<Place, Step>,
     /// And until when.
-    told: HashMap<(Dimension, u64), Timestamp>,
+    told: HashMap<Place, (Step, Timestamp)>,
 }
+
+/// One value of one dimension.
+type Place = (Dimension, u64);
+
+/// What is done about it, what it is called, and until when.
+type InForce = (Place, Step, String, Timestamp);
 
 impl Together {
     pub(super) fn by(shared: Shared) -> Self {
-        Self { shared, denials: Mutex::default() }
+        Self { shared, spread: Mutex::default() }
     }
 
     /// What keys of tables are made with: the same everywhere, so that a key means the same everywhere.
@@ -52,13 +60,13 @@ impl Together {
         seed
     }
 
-    /// What credentials are seen through.
-    pub(super) fn credentials(&self) -> [u8; 32] {
-        *self.shared.derive("credentials").expose()
+    /// A key for one purpose, the same everywhere.
+    pub(super) fn key(&self, purpose: &str) -> [u8; 32] {
+        *self.shared.derive(purpose).expose()
     }
 
-    fn denials(&self) -> MutexGuard<'_, Denials> {
-        self.denials.lock().unwrap_or_else(PoisonError::into_inner)
+    fn spread(&self) -> MutexGuard<'_, Spread> {
+        self.spread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -89,7 +97,8 @@ impl Admission {
             if !settings.config.enabled {
                 return Ok(());
             }
-            self.charges(&settings, visit, self.0.world.now()).collect()
+            let measured = visit.measured.iter().copied();
+            self.charges(&settings, visit, self.0.world.now()).chain(measured).collect()
         };
         let budgets = charges.iter().map(|charge| {
             let most = charge.rate.micros(charge.rate.burst);
@@ -136,29 +145,47 @@ impl Admission {
         }
     }
 
-    /// Tells the other edges whom detection shuts out here.
+    /// Tells the other edges what detection does about whom here.
     pub(super) fn spread(&self) {
         let Some(together) = &self.0.together else { return };
-        let denied = self.denied();
-        let mut denials = together.denials();
-        let places: HashSet<_> = denied.iter().map(|(place, _, _)| *place).collect();
-        denials.heard.retain(|place| places.contains(place));
-        denials.told.retain(|place, _| places.contains(place));
-        for (place, label, until) in denied {
-            let known = denials.told.get(&place).is_some_and(|told| until.since(*told) < AGAIN);
-            if known || denials.heard.contains(&place) {
+        let in_force = self.measured();
+        let mut spread = together.spread();
+        let places: HashSet<_> = in_force.iter().map(|(place, ..)| *place).collect();
+        spread.heard.retain(|place, _| places.contains(place));
+        spread.told.retain(|place, _| places.contains(place));
+        for (place, step, label, until) in in_force {
+            let heard = spread.heard.get(&place).is_some_and(|heard| *heard >= step);
+            let told = spread.told.get(&place);
+            if heard || told.is_some_and(|(told, then)| *told >= step && until.since(*then) < AGAIN) {
                 continue;
             }
-            denials.told.insert(place, until);
-            together.shared.tell(rumour(place, label, until));
+            spread.told.insert(place, (step, until));
+            together.shared.tell(rumour((place, step, label, until)));
         }
     }
 
-    /// Whom detection shuts out now.
-    fn denied(&self) -> Vec<((Dimension, u64), String, Timestamp)> {
+    /// What detection does now, and about whom.
+    fn measured(&self) -> Vec<InForce> {
         let detector = self.detector();
-        let denied = detector.measures.places().filter(|(_, measure)| measure.step == Step::Deny);
-        denied.map(|(place, measure)| (place, measure.label.clone(), measure.until)).collect()
+        let all = detector.measures.places();
+        all.map(|(place, measure)| (place, measure.step, measure.label.clone(), measure.until)).collect()
+    }
+
+    /// Tells the other edges who the bearer of a credential is.
+    pub(super) fn mention(&self, credential: Credential, party: Option<Credential>, now: Timestamp) {
+        let Some(together) = &self.0.together else { return };
+        // As it is kept: with the seniority that it has here.
+        let Some(known) = self.0.credentials.find(credential, now) else { return };
+        let Known { standing, tenant, bot, since } = known;
+        together.shared.mention(Rumour::Known {
+            credential: credential.to_text(),
+            address: party.map(Credential::to_text),
+            standing: standing.name().to_owned(),
+            tenant,
+            bot,
+            since: since.as_millis(),
+            until: now.after(standing::MEMORY).as_millis(),
+        });
     }
 
     /// All that other edges have to know of this one.
@@ -170,8 +197,7 @@ impl Admission {
             allowed: o.allowed,
             until: o.until.as_millis(),
         });
-        let denied = self.denied().into_iter().map(|(place, label, until)| rumour(place, label, until));
-        decided.chain(denied).collect()
+        decided.chain(self.measured().into_iter().map(rumour)).collect()
     }
 
     /// What another edge told.
@@ -191,12 +217,29 @@ impl Admission {
                 self.forget(block);
                 None
             }
-            Rumour::Denied { dimension, key, label, until } => place(&dimension, key).and_then(|place| {
-                if let Some(together) = &self.0.together {
-                    together.denials().heard.insert(place);
+            Rumour::Measured { dimension, key, label, step, until } => {
+                place(&dimension, key).zip(Step::named(&step)).and_then(|(place, step)| {
+                    if let Some(together) = &self.0.together {
+                        let heard = &mut together.spread().heard;
+                        heard.entry(place).and_modify(|before| *before = step.max(*before)).or_insert(step);
+                    }
+                    let until = Timestamp::from_millis(until);
+                    self.detector().measures.hear(place, (step, &label), until, now)
+                })
+            }
+            Rumour::Known { credential, address, standing, tenant, bot, since, .. } => {
+                // Nobody is older than now: clocks differ.
+                let since = Timestamp::from_millis(since).min(now);
+                let known = Standing::named(&standing).map(|standing| Known { standing, tenant, bot, since });
+                if let (Some(credential), Some(known)) = (Credential::of_text(&credential), known) {
+                    self.0.credentials.learn(credential, known, now);
+                    if let Some(party) = address.as_deref().and_then(Credential::of_text) {
+                        self.0.friends.learn(party, known, now);
+                    }
                 }
-                self.detector().measures.hear(place, &label, Timestamp::from_millis(until), now)
-            }),
+                // Nothing that is in force has changed.
+                return;
+            }
             Rumour::Lifted { dimension, key, .. } => {
                 place(&dimension, key).and_then(|place| self.detector().measures.unhear(place))
             }
@@ -205,8 +248,9 @@ impl Admission {
     }
 }
 
-fn rumour((dimension, key): (Dimension, u64), label: String, until: Timestamp) -> Rumour {
-    Rumour::Denied { dimension: dimension.name().to_owned(), key, label, until: until.as_millis() }
+fn rumour(((dimension, key), step, label, until): InForce) -> Rumour {
+    let (dimension, step) = (dimension.name().to_owned(), step.name().to_owned());
+    Rumour::Measured { dimension, key, label, step, until: until.as_millis() }
 }
 
 #[cfg(test)]
@@ -276,6 +320,69 @@ mod tests {
         two.lift(Dimension::Address, "192.0.2.66/32");
         pass_on(&two, &one);
         assert!(one.traffic().measures.is_empty() && one.connect(Door::Public, flood).is_ok());
+    }
+
+    #[test]
+    fn milder_measures_hold_at_all_edges_too_and_get_harder_together() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let (one, two) = (edge(&clock, 1), edge(&clock, 2));
+        let proved = |edge: &Admission, holds| {
+            let now = edge.0.world.now();
+            let why = ("new-and-heavy", holds);
+            let change = edge.detector().measures.prove(Dimension::Fingerprint, 7, "f", why, now);
+            edge.publish(change.into_iter().collect(), now);
+        };
+        let step = |edge: &Admission| edge.traffic().measures[0].step;
+        proved(&one, true);
+        assert_eq!((pass_on(&one, &two), pass_on(&two, &one)), (1, 0));
+        assert_eq!((step(&two), two.traffic().measures[0].why), (Step::Throttle, "another-edge"));
+        clock.advance(Duration::from_secs(3));
+        proved(&one, true);
+        assert_eq!((pass_on(&one, &two), step(&two)), (1, Step::Challenge));
+        // The flood answers challenges at the other edge.
+        clock.advance(Duration::from_secs(3));
+        proved(&two, false);
+        assert_eq!((pass_on(&two, &one), step(&one)), (1, Step::Deny));
+        assert_eq!(pass_on(&one, &two), 0);
+        one.lift(Dimension::Fingerprint, "f");
+        assert_eq!((pass_on(&one, &two), two.traffic().measures.len()), (1, 0));
+    }
+
+    #[test]
+    fn a_challenge_of_one_edge_may_be_answered_at_another() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let (one, two) = (edge(&clock, 1), edge(&clock, 2));
+        let challenge = one.challenge(&Turned::challenged(7, Duration::ZERO)).unwrap();
+        let proof = ("wardroom-proof".parse().unwrap(), super::super::challenge::answer(&challenge));
+        let (proof, now) = (http::HeaderMap::from_iter([proof]), two.0.world.now());
+        assert!(two.0.challenges.answered(&proof, 8, now).is_none(), "another subscriber");
+        assert!(two.0.challenges.answered(&proof, 7, now).is_some());
+    }
+
+    #[test]
+    fn who_is_known_here_is_known_there_and_it_is_told_once_in_a_while() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let (one, two) = (edge(&clock, 1), edge(&clock, 2));
+        let here: IpAddr = "192.0.2.1".parse().unwrap();
+        let ask = |edge: &Admission| {
+            let request = http::Request::get("/").header("authorization", "Bearer t").body(()).unwrap();
+            edge.request(Door::Public, &request, here, 0).unwrap()
+        };
+        let served = || {
+            let said = (super::super::STANDING, "conversation; tenant=a; bot=b".parse().unwrap());
+            one.learn(&ask(&one), http::StatusCode::OK, &mut http::HeaderMap::from_iter([said]));
+            pass_on(&one, &two)
+        };
+        assert_eq!(served(), 0, "there is nobody to tell");
+        assert!(ask(&two).known.is_none() && !two.is_friend(here));
+        one.0.together.as_ref().unwrap().shared.pretend_together();
+        clock.advance(Duration::from_secs(601));
+        assert_eq!((served(), served()), (1, 0));
+        let (known, there) = (ask(&one).known.unwrap(), ask(&two).known.unwrap());
+        assert_eq!(known, there, "standing, tenant, bot and seniority");
+        assert!(two.is_friend(here) && ask(&two).class == super::super::Class::Established);
+        clock.advance(Duration::from_secs(601));
+        assert_eq!(served(), 1);
     }
 
     #[test]

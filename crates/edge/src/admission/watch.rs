@@ -12,6 +12,8 @@ use ipnet::IpNet;
 use kernel::Timestamp;
 
 use super::address::Prefix;
+use super::budgets::Charge;
+use super::challenge;
 use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
 use super::lane::Class;
 use super::lanes::Lanes;
@@ -25,6 +27,8 @@ use crate::{EdgeError, Shutdown};
 
 /// What all of a throttled value have together.
 const THROTTLED: Rate = Rate::new(2.0, 5.0);
+/// An answer to a challenge is good once, wherever it is brought.
+const ANSWER: Rate = Rate::new(1.0 / challenge::LASTS.as_secs() as f64, 1.0);
 /// When somebody is to come back who cannot answer a challenge.
 const CHALLENGED: Duration = Duration::from_secs(20);
 /// Blocks of addresses that staff may decide about.
@@ -255,21 +259,22 @@ impl Admission {
             .any(|place| measured.get(place).is_some_and(|(step, until)| *step == Step::Deny && *until > now))
     }
 
-    /// What is done about a stranger's request.
+    /// What is done about a stranger's request; what it took of the measures in force.
     pub(super) fn measures(
         &self,
         prints: &Prints<'_>,
         headers: &HeaderMap,
         now: Timestamp,
-    ) -> Result<(), Turned> {
+    ) -> Result<Vec<Charge>, Turned> {
+        let mut taken = Vec::new();
         match self.decided(prints.address, now) {
-            Some(true) => return Ok(()),
+            Some(true) => return Ok(taken),
             Some(false) => return Err(Turned::away(Because::AccessList)),
             None => {}
         }
         let measured = self.0.measured.load();
         if measured.is_empty() {
-            return Ok(());
+            return Ok(taken);
         }
         let [party, ..] = prints.keys;
         // Asked at most once: an answer is good for one request, whatever it is challenged for.
@@ -282,9 +287,14 @@ impl Admission {
                 _ if rest.is_zero() => {}
                 Step::Deny => return turned(rest.min(Duration::from_secs(60))),
                 Step::Challenge if prints.route == Some(Route::Open) => {
-                    let found = || self.0.challenges.is_answered(headers, party, now);
-                    if !*answered.get_or_insert_with(found) {
+                    let found = || self.0.challenges.answered(headers, party, now);
+                    let first = answered.is_none();
+                    let Some(nonce) = *answered.get_or_insert_with(found) else {
                         return Err(Turned::challenged(party, rest.min(CHALLENGED)));
+                    };
+                    if first {
+                        let (because, key) = (Because::Measure, self.key(("answer", nonce)));
+                        taken.push(Charge { because, key, rate: ANSWER, units: 1.0 });
                     }
                 }
                 // Who is to answer must be able to read the page that does it; the budgets hold for it.
@@ -294,10 +304,11 @@ impl Admission {
                     if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
                         return turned(wait);
                     }
+                    taken.push(Charge { because: Because::Measure, key, rate: THROTTLED, units: 1.0 });
                 }
             }
         }
-        Ok(())
+        Ok(taken)
     }
 
     /// How a client speaks TLS: what it offers, in its order, without the values that clients make up to

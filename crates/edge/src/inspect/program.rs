@@ -5,12 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
-use waf::{Inspector, Rules};
+use waf::{Exclusion, Inspector, Policy, Rules};
 
 use super::config::{FirewallConfig, FirewallMode, FirewallRoute};
 use super::fields;
 use crate::EdgeError;
 use crate::admission::Door;
+
+/// The built-in rule for bodies that could not be read.
+const UNREADABLE: u32 = 100_020;
+/// The built-in rule for bodies whose parts are not cleanly divided.
+const UNDIVIDED: u32 = 100_021;
 
 /// All of it, swapped whole.
 #[derive(Debug)]
@@ -27,16 +32,24 @@ struct Layer(Option<Inspectors>);
 #[derive(Debug)]
 struct Inspectors {
     /// By door, for routes that declare nothing.
-    plain: [Arc<Inspector>; 2],
+    plain: [Pair; 2],
     /// As [`fields::DECLARED`].
-    declared: Vec<Arc<Inspector>>,
+    declared: Vec<Pair>,
     answers: bool,
+}
+
+/// The inspectors of one route. Both are made when rules are loaded: a request only chooses.
+#[derive(Debug)]
+pub(super) struct Pair {
+    pub(super) strict: Arc<Inspector>,
+    /// The same, but a body that could not be read to its end is no reason to refuse.
+    pub(super) forgiving: Arc<Inspector>,
 }
 
 /// Whoever inspects a request, and whether its answer too.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chosen<'p> {
-    pub(super) inspector: &'p Arc<Inspector>,
+    pub(super) inspectors: &'p Pair,
     pub(super) answers: bool,
 }
 
@@ -71,16 +84,24 @@ impl Program {
                 && route.bot.as_ref().is_none_or(|bot| (asked.is_of)(bot))
         };
         let layer = self.special.iter().find(|(route, _)| fits(route)).map(|(_, layer)| layer);
-        let inspectors = layer.unwrap_or(&self.general).0.as_ref()?;
-        let mut declared = fields::DECLARED.iter().zip(&inspectors.declared);
+        let Inspectors { plain: [public, staff], declared, answers } =
+            layer.unwrap_or(&self.general).0.as_ref()?;
+        let mut declared = fields::DECLARED.iter().zip(declared);
         let found =
             declared.find(|(fields, _)| fields.is_for(asked.door, asked.path)).map(|(_, found)| found);
-        let [public, staff] = &inspectors.plain;
-        let inspector = found.unwrap_or(match asked.door {
+        let inspectors = found.unwrap_or(match asked.door {
             Door::Public => public,
             Door::Staff => staff,
         });
-        Some(Chosen { inspector, answers: inspectors.answers })
+        Some(Chosen { inspectors, answers: *answers })
+    }
+}
+
+impl Pair {
+    fn new(rules: &Rules, policy: Policy) -> Self {
+        let mut lenient = policy.clone();
+        lenient.exclusions.push(Exclusion::ids(UNREADABLE..=UNDIVIDED));
+        Self { strict: Arc::new(rules.under(policy)), forgiving: Arc::new(rules.under(lenient)) }
     }
 }
 
@@ -98,9 +119,9 @@ impl Layer {
                 rules
             }
         };
-        let plain = Door::ALL.map(|door| Arc::new(rules.under(fields::plain(door, &base))));
+        let plain = Door::ALL.map(|door| Pair::new(&rules, fields::plain(door, &base)));
         let declared: Result<Vec<_>, EdgeError> =
-            fields::DECLARED.iter().map(|fields| Ok(Arc::new(rules.under(fields.policy(&base)?)))).collect();
+            fields::DECLARED.iter().map(|fields| Ok(Pair::new(&rules, fields.policy(&base)?))).collect();
         let answers = config.answers && rules.inspect_responses();
         Ok(Self(Some(Inspectors { plain, declared: declared?, answers })))
     }
@@ -126,7 +147,7 @@ mod tests {
     fn chosen(program: &Program, door: Door, path: &str, bot: &str) -> Option<(u8, waf::Mode, bool)> {
         let asked = Asked { door, path, is_of: &|name| name == bot };
         let found = program.choose(asked)?;
-        let policy = found.inspector.policy();
+        let policy = found.inspectors.strict.policy();
         Some((policy.paranoia, policy.mode, found.answers))
     }
 

@@ -302,6 +302,12 @@ impl<'a, H: Fn(Rumour) + Sync> Talk<'a, H> {
             command(out, parts.chain([sealed.as_slice(), lasts.as_bytes()]));
             self.waiting.push_back((Waiting::Rumour(told), Instant::now()));
         }
+        let passing = std::mem::take(&mut *inner.passing());
+        for told in passing {
+            let Some(sealed) = inner.keys.seal(&told, &inner.world) else { continue };
+            command(out, [&b"PUBLISH"[..], inner.channel().as_bytes(), &sealed]);
+            self.waiting.push_back((Waiting::Nobody, Instant::now()));
+        }
     }
 
     /// Reads what came.

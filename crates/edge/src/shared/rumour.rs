@@ -1,4 +1,5 @@
-//! What edges tell one another: who was shut out, by staff or by detection. A message is sealed under
+//! What edges tell one another: who was let in or shut out by staff, what detection does about whom, and who
+//! is known. A message is sealed under
 //! the secret that the edges share (AES-256-GCM), so the store in between reads no address, and nobody
 //! who can write to it can shut anybody out.
 
@@ -19,9 +20,19 @@ pub(crate) enum Rumour {
     Decided { block: IpNet, allowed: bool, until: u64 },
     /// Staff took that back. It is remembered as long as what it takes back.
     Undecided { block: IpNet, until: u64 },
-    /// Detection shuts one value of one dimension out.
-    Denied { dimension: String, key: u64, label: String, until: u64 },
-    /// Staff ended that before its time.
+    /// Detection throttles one value of one dimension, challenges it or shuts it out.
+    Measured { dimension: String, key: u64, label: String, step: String, until: u64 },
+    /// The core said who the bearer of a credential is. Credential and address are hashes.
+    Known {
+        credential: String,
+        address: Option<String>,
+        standing: String,
+        tenant: u64,
+        bot: u64,
+        since: u64,
+        until: u64,
+    },
+    /// Staff ended a measure before its time.
     Lifted { dimension: String, key: u64, until: u64 },
 }
 
@@ -40,7 +51,8 @@ impl Rumour {
     pub(crate) fn until(&self) -> Timestamp {
         let (Self::Decided { until, .. }
         | Self::Undecided { until, .. }
-        | Self::Denied { until, .. }
+        | Self::Measured { until, .. }
+        | Self::Known { until, .. }
         | Self::Lifted { until, .. }) = self;
         Timestamp::from_millis(*until)
     }
@@ -49,9 +61,10 @@ impl Rumour {
     fn place(&self) -> String {
         match self {
             Self::Decided { block, .. } | Self::Undecided { block, .. } => format!("block {block}"),
-            Self::Denied { dimension, key, .. } | Self::Lifted { dimension, key, .. } => {
+            Self::Measured { dimension, key, .. } | Self::Lifted { dimension, key, .. } => {
                 format!("{dimension} {key}")
             }
+            Self::Known { credential, .. } => format!("known {credential}"),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use edge::{
     Admission, Firewall, FirewallConfig, FirewallExclusion, FirewallMode, FirewallRoute, Limits, News,
-    Outcome, Witness,
+    Outcome, Overhear, Witness,
 };
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -128,6 +128,45 @@ async fn bad_form_is_refused_by_whoever_can_say_best_what_is_wrong() {
     // JSON that our parser would read and the firewall did not, likewise.
     let deep = format!("{}1{}", "[".repeat(100), "]".repeat(100));
     assert_eq!(send(&mut sender, "/echo", JSON, &deep).await.status(), 400);
+}
+
+/// Hears who inspected, and what it took.
+#[derive(Default)]
+struct Costs(Mutex<Vec<(usize, u64)>>);
+
+impl Overhear for Costs {
+    fn hear(
+        &self,
+        inspector: &waf::Inspector,
+        _: &waf::Request<'_>,
+        response: Option<&waf::Response<'_>>,
+        verdict: &waf::Verdict,
+    ) {
+        if response.is_none() {
+            self.0.lock().unwrap().push((std::ptr::from_ref(inspector).addr(), verdict.effort.steps));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_of_bad_form_costs_no_more_than_one_of_good_form() {
+    for mode in [FirewallMode::Block, FirewallMode::Observe] {
+        let (house, firewall, _) = house(&FirewallConfig { mode, ..FirewallConfig::default() }).await;
+        let costs = Arc::new(Costs::default());
+        firewall.overhear(Arc::clone(&costs) as Arc<dyn Overhear>);
+        let mut sender = h2(&house.client()).await;
+        let good = format!(r#"{{"text": "{}", "note": "hello"}}"#, "and so on, ".repeat(100));
+        let bad = good.replace('}', "");
+        for body in [&good, &bad, &bad, &bad] {
+            assert_eq!(send(&mut sender, MESSAGES, JSON, body).await.status(), 200);
+        }
+        let heard = costs.0.lock().unwrap().clone();
+        let [(strict, good), (forgiving, bad), rest @ ..] = heard.as_slice() else { panic!("{heard:?}") };
+        assert_ne!(strict, forgiving);
+        assert!(*bad <= good + good / 2, "{bad} steps, and {good} for a body of good form");
+        // Nothing is made anew for such a request, and it is inspected once.
+        assert_eq!(rest, [(*forgiving, *bad); 2]);
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@
 
 mod acme;
 mod admission;
+mod clients;
 mod firewall;
 mod garbage;
 mod handshake;

@@ -319,6 +319,34 @@ async fn who_is_shut_out_at_one_edge_is_shut_out_at_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_known_at_one_edge_is_known_at_all() {
+    let store = Store::start().await;
+    let one = Joined::to(store.url(), only(4.0), 1000).await;
+    let two = Joined::to(store.url(), only(4.0), 1000).await;
+    // Strangers have used up the budget of this address, at all edges.
+    assert_eq!(from(&two, "127.0.0.20", 6).await, 4);
+    let bearer = |path: &str, token: &str| {
+        format!(
+            "GET {path} HTTP/1.1\r\nhost: {HOST}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n"
+        )
+    };
+    let page = get_from(&two.house.client(), "127.0.0.20", &bearer("/", "mine")).await;
+    assert!(page.starts_with("HTTP/1.1 429"), "{page}");
+    let page = get_from(&one.house.client(), "127.0.0.21", &bearer("/known", "mine")).await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let start = Instant::now();
+    eventually("the second edge hears of it", || two.admission.shared().unwrap().heard == 1).await;
+    println!("figure seconds_until_a_standing_is_heard {:.4}", start.elapsed().as_secs_f64());
+    let page = get_from(&two.house.client(), "127.0.0.20", &bearer("/", "mine")).await;
+    assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+    let page = get_from(&two.house.client(), "127.0.0.20", &bearer("/", "other")).await;
+    assert!(page.starts_with("HTTP/1.1 429"), "{page}");
+    // The store keeps nothing of it.
+    let holds = String::from_utf8_lossy(&store.holds().await).into_owned();
+    assert!(!holds.contains("kept") && !holds.contains("mine"), "{holds}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_is_reached_over_tls_with_a_password_and_not_otherwise() {
     let home = tempfile::tempdir().unwrap();
     let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();

@@ -170,4 +170,20 @@ events! {
         paused: bool,
     }
     shape |_e| { "status_detail": Json::text("rewrap") };
+
+    /// The policy of a tenant's keys was changed: when they are rotated, when what wraps nothing ends, and
+    /// how fast keys are wrapped anew. The reason is the sealed detail.
+    "KEYS-1016I" "key.policy-changed" KeyPolicyChanged: Api 3, Info, Success, Accountability {
+        /// Whether it is the tenant's own now, or the deployment's again.
+        own: bool,
+        /// The age in days at which a key was rotated before.
+        rotate_days_before: u32,
+        /// The age in days at which a key is rotated now.
+        rotate_days: u32,
+        /// The days that a version which wraps nothing waits for its end now.
+        destroy_days: u32,
+        /// The most keys that are wrapped anew in a second now; 0 for no bound.
+        rewrap_per_second: u32,
+    }
+    shape |_e| { "status_detail": Json::text("policy") };
 }

@@ -40,8 +40,8 @@ pub use edge::{
 };
 pub use keys::{
     KeyApproved, KeyCancelled, KeyCreated, KeyDestroyed, KeyDestructionScheduled, KeyMoved, KeyOverdue,
-    KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged, RootFailed,
-    RootUsed,
+    KeyPolicyChanged, KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged,
+    RootFailed, RootUsed,
 };
 pub use policy::{PolicyApproved, PolicyProposed, PolicyRefused, PolicyRolledBack, RoleDefined, RoleRetired};
 pub use samples::samples;

@@ -228,6 +228,13 @@ fn custody(all: &mut Samples) {
     all.add(&RootUsed { operation: "unwrap", version: 2, times: 3, provider: provider.clone() });
     all.add(&RootFailed { operation: "unwrap", reason: "unavailable", times: 2, provider });
     all.add(&KeyRewrapPaused { paused: true });
+    all.add(&KeyPolicyChanged {
+        own: true,
+        rotate_days_before: 90,
+        rotate_days: 30,
+        destroy_days: 30,
+        rewrap_per_second: 0,
+    });
 }
 
 fn backups(all: &mut Samples) {

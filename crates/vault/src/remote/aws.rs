@@ -8,9 +8,11 @@ use std::fmt;
 use kernel::{Secret, World};
 use outbound::{Answer, Client, Origin, Request};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
+use super::aws_credentials::{AwsCredentials, Credentials};
 use super::sigv4::{Signer, amz_date};
-use super::{Credential, Service, Wiped, base64, denied, json, key, marked, of_outbound, parse, rubbish};
+use super::{Service, Wiped, base64, denied, json, key, marked, of_outbound, parse, rubbish};
 use super::{trouble, unbase64, unexpected};
 use crate::KeyBytes;
 use crate::provider::{KeyProvider, ProviderError, ProviderInfo, WrapContext};
@@ -28,21 +30,15 @@ pub struct AwsKmsSettings {
     pub region: String,
     /// The key's id, ARN, or alias (`alias/wardroom`).
     pub key: String,
-    /// The id of the access key. Not a secret.
-    pub access_key_id: String,
-    /// The secret access key.
-    pub secret_access_key: Credential,
-    /// The session token, for temporary credentials.
-    pub session_token: Option<Credential>,
+    /// Who asks.
+    pub credentials: AwsCredentials,
 }
 
 /// A root key in AWS KMS.
 pub struct AwsKms {
     region: String,
     key: String,
-    access_key_id: String,
-    secret_access_key: Credential,
-    session_token: Option<Credential>,
+    credentials: Credentials,
     origin: Origin,
     client: Client,
     world: World,
@@ -104,6 +100,17 @@ struct Fault {
     kind: String,
 }
 
+impl Fault {
+    /// Sometimes with a name space in front: `com.amazonaws.kms#DisabledException`.
+    fn name(&self) -> &str {
+        self.kind.rsplit('#').next().unwrap_or_default()
+    }
+}
+
+/// What AWS says to credentials that were good once.
+const STALE: [&str; 4] =
+    ["ExpiredTokenException", "ExpiredToken", "UnrecognizedClientException", "InvalidClientTokenId"];
+
 impl AwsKms {
     /// Finds the key.
     ///
@@ -111,36 +118,47 @@ impl AwsKms {
     /// When KMS cannot be reached, the credentials may not use the key, or it is missing, not enabled or
     /// not a symmetric encryption key.
     pub fn open(settings: AwsKmsSettings, world: World) -> Result<Self, ProviderError> {
-        let AwsKmsSettings { service, region, key, access_key_id, secret_access_key, session_token } =
-            settings;
+        let AwsKmsSettings { service, region, key, credentials } = settings;
         let origin = service.target.origin.clone();
         let client = service.client(Vec::new())?;
-        let kms =
-            Self { region, key, access_key_id, secret_access_key, session_token, origin, client, world };
+        let credentials = Credentials::new(credentials, world.clone());
+        let kms = Self { region, key, credentials, origin, client, world };
         kms.health()?;
         Ok(kms)
     }
 
     fn call(&self, operation: &str, body: Vec<u8>) -> Result<Answer, ProviderError> {
+        let body = Zeroizing::new(body);
+        let answer = self.send(operation, &body)?;
+        if answer.is_success() {
+            return Ok(answer);
+        }
+        // Credentials that AWS gave this machine may end early: then there are new ones.
+        let stale = parse::<Fault>(&answer).is_ok_and(|fault| STALE.contains(&fault.name()));
+        let answer = if stale && self.credentials.forget() { self.send(operation, &body)? } else { answer };
+        if answer.is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
+    }
+
+    fn send(&self, operation: &str, body: &[u8]) -> Result<Answer, ProviderError> {
         let (date, host) = (amz_date(self.world.now()), self.origin.authority());
         let target = format!("TrentService.{operation}");
-        let secret = self.secret_access_key.read()?;
-        let token = self.session_token.as_ref().map(Credential::read).transpose()?;
+        let signing = self.credentials.now()?;
+        let token = signing.token.as_ref();
         let mut headers =
             vec![("content-type", CONTENT_TYPE), ("host", host.as_str()), ("x-amz-date", date.as_str())];
-        if let Some(token) = &token {
+        if let Some(token) = token {
             headers.push(("x-amz-security-token", token.as_str()));
         }
         headers.push(("x-amz-target", target.as_str()));
         let signer = Signer {
-            access_key_id: &self.access_key_id,
-            secret_access_key: &secret,
+            access_key_id: &signing.access_key_id,
+            secret_access_key: &signing.secret,
             region: &self.region,
             service: "kms",
         };
-        let authorization = Secret::new(signer.authorization("POST", "/", &headers, &date, &body));
+        let authorization = Secret::new(signer.authorization("POST", "/", &headers, &date, body));
         let mut request = Request::post(&self.origin, "/")
-            .body(CONTENT_TYPE, body)
+            .body(CONTENT_TYPE, body.to_vec())
             .secret("authorization", &authorization)
             .and_then(|request| request.header("x-amz-date", &date))
             .and_then(|request| request.header("x-amz-target", &target))
@@ -149,18 +167,16 @@ impl AwsKms {
             let token = Secret::new(token.to_string());
             request = request.secret("x-amz-security-token", &token).map_err(of_outbound)?;
         }
-        let answer = self.client.send(request).map_err(of_outbound)?;
-        if answer.is_success() { Ok(answer) } else { Err(self.refusal(&answer)) }
+        self.client.send(request).map_err(of_outbound)
     }
 
     /// What a refusal means: its type only. The text beside it is not passed on.
     fn refusal(&self, answer: &Answer) -> ProviderError {
-        let Ok(Fault { kind }) = parse::<Fault>(answer) else {
+        let Ok(fault) = parse::<Fault>(answer) else {
             return trouble(answer).unwrap_or_else(|| unexpected(answer));
         };
         let key = &self.key;
-        // Sometimes with a name space in front: `com.amazonaws.kms#DisabledException`.
-        match kind.rsplit('#').next().unwrap_or_default() {
+        match fault.name() {
             "InvalidCiphertextException" => ProviderError::Refused,
             "IncorrectKeyException" => {
                 ProviderError::WrongRoot { ours: key.clone(), theirs: "another key of AWS KMS".to_owned() }

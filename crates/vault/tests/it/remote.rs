@@ -2,6 +2,7 @@
 //! network or the service misbehaves. The services behind it are named in the files below.
 
 mod aws;
+mod aws_credentials;
 mod azure;
 mod google;
 mod openbao;

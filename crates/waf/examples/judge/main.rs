@@ -4,6 +4,7 @@
 
 mod answer;
 mod attacks;
+mod corpora;
 mod expect;
 mod ftw;
 mod reflect;

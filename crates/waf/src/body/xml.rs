@@ -6,12 +6,15 @@
 //! document that declares one has an error, which ends the matter of entity bombs and external entities.
 //! Other encodings than UTF-8 are not read; such a document is not well formed here.
 
+use std::borrow::Cow;
+
 use memchr::{memchr, memchr2, memmem};
 
 use crate::value::{Body, BodyLimits};
 
 /// Reads a body. An empty one is an error, as an empty document is.
 pub(super) fn read(body: &[u8], limits: &BodyLimits) -> Body {
+    let body = &*with_line_ends(body);
     let mut reader = Reader {
         open: Vec::new(),
         begun: false,
@@ -155,7 +158,9 @@ impl<'a> Reader<'a> {
                 return Err("too many attributes");
             }
             let mut decoded = Vec::with_capacity(value.len());
-            let done = resolve(value, &mut decoded);
+            // White space in a value is a blank (section 3.3.3); what a reference stands for stays.
+            let value: Vec<u8> = value.iter().map(|&byte| if is_space(byte) { b' ' } else { byte }).collect();
+            let done = resolve(&value, &mut decoded);
             self.attributes.push(decoded);
             done?;
         }
@@ -172,6 +177,24 @@ impl<'a> Reader<'a> {
         }
         Ok(rest)
     }
+}
+
+/// The document with each of its line ends as a line feed, as every reader of XML sees it (section 2.11).
+fn with_line_ends(body: &[u8]) -> Cow<'_, [u8]> {
+    if memchr(b'\r', body).is_none() {
+        return Cow::Borrowed(body);
+    }
+    let mut lines = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        if byte == b'\r' {
+            bytes.next_if_eq(&b'\n');
+            lines.push(b'\n');
+        } else {
+            lines.push(byte);
+        }
+    }
+    Cow::Owned(lines)
 }
 
 /// What stands in an XML declaration: a version, and perhaps more of the kind.
@@ -302,6 +325,14 @@ mod tests {
             seen(b"<?xml version = '1.0' encoding=\"utf-8\" standalone='no' ?><a><?p x?></a>").2,
             None
         );
+    }
+
+    #[test]
+    fn line_ends_and_white_space_are_what_every_reader_of_xml_makes_of_them() {
+        let (text, attributes, error) =
+            seen(b"<a b='1\r\n2\t3&#13;&#10;4'>5\r\n6\r7\n8\t&#13;<![CDATA[\r\n]]></a>\r\n");
+        assert_eq!((text.as_str(), error), ("5\n6\n7\n8\t\r\n", None));
+        assert_eq!(attributes, ["1 2 3\r\n4"]);
     }
 
     #[test]

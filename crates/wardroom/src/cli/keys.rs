@@ -51,6 +51,26 @@ pub(crate) enum KeysCommand {
         #[command(flatten)]
         at: KeysPlace,
     },
+    /// Show the policy of the keys, or decide on one that holds instead of the configuration's
+    Policy {
+        #[command(flatten)]
+        at: KeysPlace,
+        /// A key is followed by a new version after so many days, 1 to 3650
+        #[arg(long, requires = "reason")]
+        days: Option<u32>,
+        /// What wraps nothing ends after so many days more, 7 to 30
+        #[arg(long, value_name = "DAYS", requires = "reason")]
+        end_after: Option<u32>,
+        /// The most keys that are wrapped anew in a second; 0 for no bound
+        #[arg(long, value_name = "KEYS", requires = "reason")]
+        rewrap_per_second: Option<u32>,
+        /// Let the configuration decide again
+        #[arg(long, requires = "reason", conflicts_with_all = ["days", "end_after", "rewrap_per_second"])]
+        default: bool,
+        /// Why; it goes, sealed, into the audit log
+        #[arg(long)]
+        reason: Option<String>,
+    },
     /// Stop a version from opening anything
     Disable {
         #[command(flatten)]

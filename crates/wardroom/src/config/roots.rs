@@ -80,6 +80,19 @@ fn transit() -> String {
     "transit".to_owned()
 }
 
+/// Where credentials for AWS come from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum AwsSource {
+    /// From the configuration.
+    #[default]
+    Keys,
+    /// From the role of this EC2 instance.
+    Instance,
+    /// From the role of this ECS task or EKS pod.
+    Container,
+}
+
 /// A key of AWS KMS.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -88,10 +101,13 @@ pub(crate) struct AwsKms {
     pub(crate) region: String,
     /// The key's id, ARN or alias.
     pub(crate) key: String,
+    /// Where the credentials come from; unset: from the keys below.
+    #[serde(default)]
+    pub(crate) credentials: AwsSource,
     /// The id of the access key.
-    pub(crate) access_key_id: String,
+    pub(crate) access_key_id: Option<String>,
     /// The secret access key.
-    pub(crate) secret_access_key: Reference,
+    pub(crate) secret_access_key: Option<Reference>,
     /// The session token of temporary credentials.
     pub(crate) session_token: Option<Reference>,
     /// Another endpoint than the region's public one, for example that of a VPC.
@@ -155,6 +171,20 @@ impl AwsKms {
         let public = format!("https://kms.{}.amazonaws.com", self.region);
         self.network.target("keys.aws-kms.endpoint", self.endpoint.as_ref().unwrap_or(&public))
     }
+
+    /// An access key stands there when it is meant, and only then.
+    fn check(&self) -> Result<(), ConfigError> {
+        let given = [self.access_key_id.is_some(), self.secret_access_key.is_some()];
+        let message = match self.credentials {
+            AwsSource::Keys if given == [true, true] => return Ok(()),
+            AwsSource::Keys => {
+                "needs `access_key_id` and `secret_access_key`, or `credentials = \"instance\"` or `\"container\"`"
+            }
+            _ if given == [false, false] && self.session_token.is_none() => return Ok(()),
+            _ => "has an access key beside `credentials`; take one of them out",
+        };
+        Err(ConfigError::Value { key: "keys.aws-kms", message: message.to_owned() })
+    }
 }
 
 impl GcpKms {
@@ -208,7 +238,10 @@ impl Keys {
         if let Some(openbao) = &self.openbao {
             openbao.network.target("keys.openbao.address", &openbao.address)?;
         }
-        self.aws_kms.as_ref().map(AwsKms::target).transpose()?;
+        if let Some(aws) = &self.aws_kms {
+            aws.target()?;
+            aws.check()?;
+        }
         self.gcp_kms.as_ref().map(GcpKms::target).transpose()?;
         self.azure_key_vault.as_ref().map(AzureKeyVault::targets).transpose()?;
         Ok(())
@@ -276,6 +309,16 @@ mod tests {
                 "https://",
             ),
             (format!("[keys]\nprovider = \"openbao\"\n[keys.openbao]\n{bao}tokn = 1\n"), "`tokn`"),
+            (
+                "[keys]\nprovider = \"aws-kms\"\n[keys.aws-kms]\nregion = \"r\"\nkey = \"k\"\n".to_owned(),
+                "`access_key_id`",
+            ),
+            (
+                "[keys]\nprovider = \"aws-kms\"\n[keys.aws-kms]\nregion = \"r\"\nkey = \"k\"\n\
+                 credentials = \"instance\"\naccess_key_id = \"A\"\n"
+                    .to_owned(),
+                "beside `credentials`",
+            ),
             (
                 format!(
                     "[keys]\nprovider = \"openbao\"\n[keys.openbao]\n{}",

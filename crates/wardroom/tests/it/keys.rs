@@ -57,6 +57,20 @@ fn the_keys_are_looked_after_beside_a_running_deployment() {
     let (_, page, _) = keys_command(&data, &["status"]);
     assert_eq!(page["under_old_versions"], 0);
 
+    // The policy: the configuration's, then its own, then the configuration's again.
+    let (_, policy, _) = keys_command(&data, &["policy"]);
+    assert_eq!((&policy["rotate_after_days"], &policy["own"]), (&90.into(), &false.into()), "{policy}");
+    let (status, _, stderr) = keys_command(&data, &["policy", "--days", "30"]);
+    assert!(status == 2 && stderr.contains("--reason"), "{stderr}");
+    let (status, _, stderr) = keys_command(&data, &["policy", "--days", "0", "--reason", "a slip"]);
+    assert!(status == 1 && stderr.contains("1 to 3650 days"), "{stderr}");
+    let (status, policy, stderr) = keys_command(&data, &["policy", "--days", "30", "--reason", "a month"]);
+    assert_eq!((status, &policy["own"]), (0, &true.into()), "{stderr}");
+    let (_, page, _) = keys_command(&data, &["status"]);
+    assert_eq!((&page["rotate_after_days"], &page["own_policy"]), (&30.into(), &true.into()));
+    let (_, policy, _) = keys_command(&data, &["policy", "--default", "--reason", "enough"]);
+    assert_eq!((&policy["rotate_after_days"], &policy["own"]), (&90.into(), &false.into()), "{policy}");
+
     // In use, and the operator alone: refused with words that say why.
     let (status, _, stderr) = keys_command(&data, &["destroy", "2"]);
     assert!(status == 1 && stderr.contains("version 2 of the tenant's key is active"), "{stderr}");

@@ -64,6 +64,11 @@ impl Step {
         }
     }
 
+    /// The step with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        [Self::Throttle, Self::Challenge, Self::Deny].into_iter().find(|step| step.name() == name)
+    }
+
     const fn harder(self) -> Self {
         match self {
             Self::Throttle => Self::Challenge,
@@ -199,16 +204,20 @@ impl Measures {
     pub(crate) fn hear(
         &mut self,
         (dimension, key): (Dimension, u64),
-        label: &str,
+        (step, label): (Step, &str),
         until: Timestamp,
         now: Timestamp,
     ) -> Option<Change> {
         let place = (dimension, key);
         if let Some(measure) = self.now.get_mut(&place) {
-            let harder = measure.step != Step::Deny;
+            // What is done here already, and harder, has reasons and an end of its own.
+            if step < measure.step {
+                return None;
+            }
+            let harder = step > measure.step;
             measure.until = measure.until.max(until);
             if harder {
-                (measure.step, measure.stepped) = (Step::Deny, now);
+                (measure.step, measure.stepped) = (step, now);
             }
             return harder.then(|| Change { dimension, key, measure: measure.clone(), ended: false });
         }
@@ -216,7 +225,7 @@ impl Measures {
             return None;
         }
         let (label, why) = (label.to_owned(), "another-edge");
-        let measure = Measure { step: Step::Deny, label, why, since: now, stepped: now, until };
+        let measure = Measure { step, label, why, since: now, stepped: now, until };
         self.now.insert(place, measure.clone());
         Some(Change { dimension, key, measure, ended: false })
     }

@@ -7,7 +7,10 @@ use aws_lc_rs::{digest, hmac};
 use kernel::{Secret, World};
 use outbound::{Origin, Request, Roots, Settings, Target};
 use testkit::{Authority, Moto, Said};
-use vault::{AwsKms, AwsKmsSettings, Credential, KeyBytes, KeyProvider, ProviderError, Service, WrapContext};
+use vault::{
+    AwsCredentials, AwsKms, AwsKmsSettings, Credential, KeyBytes, KeyProvider, ProviderError, Service,
+    WrapContext,
+};
 
 use super::stage::{Mode, Onward, Wire};
 use super::suite;
@@ -15,15 +18,23 @@ use super::suite;
 const ID: &str = "AKIDEXAMPLE";
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-struct Stage {
-    moto: Moto,
-    roots: Roots,
-    key: String,
-    wire: Wire,
+fn keys() -> AwsCredentials {
+    AwsCredentials::Keys {
+        access_key_id: ID.to_owned(),
+        secret_access_key: Credential::Given(Secret::new(SECRET.to_owned())),
+        session_token: None,
+    }
+}
+
+pub(super) struct Stage {
+    pub(super) moto: Moto,
+    pub(super) roots: Roots,
+    pub(super) key: String,
+    pub(super) wire: Wire,
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let authority = Authority::new();
         let moto = Moto::start(&authority);
         let roots = Roots::from_pem(authority.root().as_bytes()).unwrap();
@@ -52,14 +63,12 @@ impl Stage {
         serde_json::from_slice(answer.body()).unwrap_or_default()
     }
 
-    fn settings(&self) -> AwsKmsSettings {
+    pub(super) fn settings(&self) -> AwsKmsSettings {
         AwsKmsSettings {
             service: self.wire.service(),
             region: "eu-west-1".to_owned(),
             key: self.key.clone(),
-            access_key_id: ID.to_owned(),
-            secret_access_key: Credential::Given(Secret::new(SECRET.to_owned())),
-            session_token: None,
+            credentials: keys(),
         }
     }
 
@@ -68,7 +77,7 @@ impl Stage {
     }
 }
 
-fn context() -> WrapContext {
+pub(super) fn context() -> WrapContext {
     WrapContext { tenant: World::real().id(), version: 1 }
 }
 
@@ -181,7 +190,12 @@ fn what_goes_over_the_wire_is_signed_whole() {
     let folder = tempfile::tempdir().unwrap();
     let token = folder.path().join("token");
     std::fs::write(&token, "a-session-token\n").unwrap();
-    let settings = AwsKmsSettings { session_token: Some(Credential::File(token)), ..stage.settings() };
+    let credentials = AwsCredentials::Keys {
+        access_key_id: ID.to_owned(),
+        secret_access_key: Credential::Given(Secret::new(SECRET.to_owned())),
+        session_token: Some(Credential::File(token)),
+    };
+    let settings = AwsKmsSettings { credentials, ..stage.settings() };
     let kms = AwsKms::open(settings, World::real()).unwrap();
     stage.wire.heard();
     let context = context();
