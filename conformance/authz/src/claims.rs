@@ -141,7 +141,7 @@ pub(crate) const CLAIMS: &[Claim] = &[
     Claim {
         sentence: "nothing under a legal hold is erased, by whomever or by the calendar",
         of: r"permit (principal, action, resource is Person) when { resource.held };",
-        stands_on: &["guard.legal_hold", "guard.legal_hold_own"],
+        stands_on: &["guard.legal_hold", "guard.legal_hold_own", "guard.legal_hold_retention"],
     },
     Claim {
         sentence: "nobody lifts a legal hold that they placed, nor the operator one that no member of staff placed",

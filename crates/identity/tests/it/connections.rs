@@ -446,7 +446,7 @@ async fn where_only_providers_let_in_a_break_glass_account_still_gets_in_and_is_
 async fn whoever_set_the_groups_up_gains_nothing_by_it() {
     let fed = Fed::new().await;
     let local = fed.house.staff(Role::SecurityAdmin, "admin@corp.example").await;
-    let admin = json!({"sub": "a", "email": "admin@corp.example", "groups": [], "amr": ["mfa"]});
+    let admin = json!({"sub": "a", "email": "admin@corp.example", "groups": [], "acr": "phr"});
     let signed_in = fed.sign_in(admin.clone()).await;
     assert_eq!(signed_in.user, local.user);
     let signed = fed.house.signed(&signed_in).await;
@@ -466,8 +466,8 @@ async fn whoever_set_the_groups_up_gains_nothing_by_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trial_shows_everything_and_changes_nothing() {
     let fed = Fed::new().await;
-    let owner = fed.house.staff(Role::Owner, "second@example.org").await;
-    let signed = fed.house.signed(&owner.signed_in).await;
+    let (_, signed_in) = fed.house.with_passkey(Role::Owner, "second@example.org").await;
+    let signed = fed.house.signed(&signed_in).await;
     let actor = Actor::Staff(signed.actor.clone());
     let may: guard::Permit<ManageConnections> = fed.house.permit(&actor, &fed.house.whole());
     let read: guard::Permit<ReadConnections> = fed.house.permit(&actor, &fed.house.whole());

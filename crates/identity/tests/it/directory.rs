@@ -380,9 +380,9 @@ async fn duties_that_may_not_meet_do_not_and_it_is_written_down() {
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_set_the_connection_up_gains_nothing_by_it() {
     let corp = Corp::new().await;
-    let admin = corp.house.staff(Role::SecurityAdmin, "admin@corp.example").await;
+    let (_, admin) = corp.house.with_passkey(Role::SecurityAdmin, "admin@corp.example").await;
     let entry = corp.create(&person("admin")).await;
-    let signed = corp.house.signed(&admin.signed_in).await;
+    let signed = corp.house.signed(&admin).await;
     let actor: Actor = signed.actor.clone().into();
     let (identity, whole) = (&corp.house.identity, corp.house.whole());
     let read: guard::Permit<ReadConnections> = corp.house.permit(&actor, &whole);
