@@ -45,7 +45,7 @@ fn run(target: &Target, pieces: &[&[u8]], seed: u64, time: Duration) -> Result<(
     let (mut runs, mut slowest, mut longest) = (0_u64, Duration::ZERO, 0);
     let mut next: Vec<Vec<u8>> = kept.clone();
     while begun.elapsed() < time {
-        let input = next.pop().unwrap_or_else(|| dice.change(&kept, pieces));
+        let input = next.pop().unwrap_or_else(|| dice.change(seeds, &kept, pieces));
         let before = Instant::now();
         if catch_unwind(AssertUnwindSafe(|| work(&input))).is_err() {
             return Err(input);
@@ -90,9 +90,12 @@ impl Dice {
         from.get(self.below(from.len())).map(AsRef::as_ref)
     }
 
-    /// A known input, changed in a few places.
-    fn change(&mut self, kept: &[Vec<u8>], pieces: &[&[u8]]) -> Vec<u8> {
-        let mut input = self.pick::<[u8]>(kept).unwrap_or_default().to_vec();
+    /// A known input, changed in a few places. Every other one is a seed: what was changed a thousand times
+    /// is refused at its first byte.
+    fn change(&mut self, seeds: &[&[u8]], kept: &[Vec<u8>], pieces: &[&[u8]]) -> Vec<u8> {
+        let from_seed = self.one_in(2);
+        let known = if from_seed { self.pick::<[u8]>(seeds) } else { self.pick::<[u8]>(kept) };
+        let mut input = known.unwrap_or_default().to_vec();
         for _ in 0..=self.below(5) {
             let at = self.below(input.len() + 1);
             let end = at + self.below((input.len() - at).min(64) + 1);
@@ -114,7 +117,7 @@ impl Dice {
                     input.splice(at..at, part);
                 }
                 4 => {
-                    let other = self.pick::<[u8]>(kept).unwrap_or_default().to_vec();
+                    let other = self.pick::<[u8]>(seeds).unwrap_or_default().to_vec();
                     let from = self.below(other.len() + 1);
                     input.splice(at..end, other[from..].iter().copied());
                 }
