@@ -304,6 +304,20 @@ await accepted("an encrypted assertion signs somebody in, whose second factor is
   await eric.through("Other");
   await eric.arrived("/step-up");
 });
+await accepted("the request goes by a form, on a page whose policy lets it, where the owner says so", async () => {
+  await owner.go(other);
+  await owner.page.check("#send_by_form");
+  await owner.press("Save how messages are");
+  await owner.page.getByText("The change applies").waitFor();
+  const again = await desk.person("eric-again");
+  const sent = again.page.waitForRequest((request) => request.method() === "POST" && (request.postData() ?? "").includes("SAMLRequest="));
+  await again.through("Other");
+  const asked = await sent;
+  expect(!asked.url().includes("SAMLRequest"), asked.url());
+  const xml = Buffer.from(new URLSearchParams(asked.postData()).get("SAMLRequest"), "base64").toString();
+  expect(xml.includes("<samlp:AuthnRequest") && xml.includes("<ds:SignatureValue>"), xml);
+  await again.arrived("/step-up");
+});
 await refused("a plain assertion where encrypted ones are demanded", async () => {
   await owner.go(connection);
   await owner.page.selectOption("#encryption", "required");

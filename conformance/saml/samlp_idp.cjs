@@ -40,11 +40,13 @@ const metadata = samlp.metadata({
 });
 
 http
-  .createServer((request, response) => {
+  .createServer(async (request, response) => {
+    let text = "";
+    for await (const part of request) text += part;
     const address = new URL(request.url, own);
     // What the middleware expects of Express.
     request.query = Object.fromEntries(address.searchParams);
-    request.body = {};
+    request.body = Object.fromEntries(new URLSearchParams(text));
     request.protocol = "http";
     request.originalUrl = request.url;
     request.get = (name) => request.headers[name.toLowerCase()];

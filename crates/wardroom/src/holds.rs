@@ -21,7 +21,7 @@ pub(crate) async fn run(command: HoldCommand, data: &Path, config: &Config) -> R
     let base = Foundation::open(data, config, false).await?;
     let holds = Holds::new(base.db.clone(), base.keys.clone(), base.world.clone());
     match command {
-        HoldCommand::Place { on, reason, .. } => {
+        HoldCommand::Keep { on, reason, .. } => {
             let on = match (on.subject, on.conversation) {
                 (Some(subject), _) => HoldOn::Person(subject),
                 (None, Some(conversation)) => HoldOn::Conversation(conversation),

@@ -8,7 +8,9 @@ use super::Place;
 #[derive(Debug, Subcommand)]
 pub(crate) enum HoldCommand {
     /// Place a hold: nobody erases what it is on until somebody on the console lifts it
-    Place {
+    // The variant's name is the name of a group of arguments, as is that of what stands in it.
+    #[command(name = "place")]
+    Keep {
         #[command(flatten)]
         on: On,
         /// Why; it is sealed, here and in the audit log
@@ -56,7 +58,7 @@ impl HoldCommand {
     /// Which deployment.
     pub(crate) fn place(&self) -> &Place {
         match self {
-            Self::Place { place, .. } | Self::Lift { place, .. } | Self::List { place, .. } => place,
+            Self::Keep { place, .. } | Self::Lift { place, .. } | Self::List { place, .. } => place,
         }
     }
 }
