@@ -286,6 +286,7 @@ async fn a_providers_logout_ends_the_session_and_whatever_waits_for_its_end() {
         let identity = club.identity().clone();
         async move { identity.person_ended(session.id).await.unwrap() }
     });
+    #[expect(clippy::disallowed_methods, reason = "measures how long it takes")]
     let begun = Instant::now();
     let token = club.idp.logout_token(json!({ "sid": "s-1", "sub": "u-1" }));
     assert_eq!(club.identity().back_channel(&token, &Via::default()).await.unwrap(), 1);
