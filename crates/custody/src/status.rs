@@ -92,8 +92,9 @@ pub struct Generation {
     pub generation: u32,
     /// Its age in days.
     pub age_days: u64,
-    /// Records that it has sealed, as far as processes have filed them.
-    pub records: u64,
+    /// Records that it has sealed, as far as processes have filed them; `None` for a key that seals none and
+    /// is never renewed.
+    pub records: Option<u64>,
 }
 
 /// A request that needs a second person.
@@ -181,7 +182,7 @@ impl Custody {
                     purpose: purpose_name(purpose),
                     generation,
                     age_days: days(made),
-                    records,
+                    records: (!matches!(purpose, Purpose::Index | Purpose::Rows)).then_some(records),
                 })
                 .collect(),
             requests: requests.iter().map(|request| RequestLine::of(request, now)).collect(),
