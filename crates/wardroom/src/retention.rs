@@ -1,20 +1,29 @@
-//! Deletes, by the calendar, conversations that are over: bots say in `retention_days` for how long they are
-//! kept.
+//! Deletes, by the calendar, what is over: conversations, for which bots say in `retention_days` how long they
+//! are kept, and sessions and sign-ins that ended a week ago.
 
 use std::time::Duration;
 
 use bots::Shelf;
 use conversations::Conversations;
+use identity::Identity;
 use kernel::TenantId;
 
-/// How often conversations that are over are looked for.
+/// How often what is over is looked for.
 const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Deletes what is over, now and every hour, until the task is dropped. Several processes may do it at once.
-pub(crate) async fn keep_expiring(tenant: TenantId, shelf: Shelf, conversations: Conversations) {
+pub(crate) async fn keep_expiring(
+    tenant: TenantId,
+    shelf: Shelf,
+    conversations: Conversations,
+    identity: Identity,
+) {
     let mut clock = tokio::time::interval(EVERY);
     loop {
         clock.tick().await;
+        if let Err(error) = identity.sweep().await {
+            tracing::error!(%error, "sessions that are over could not be deleted; the next try is in an hour");
+        }
         for (_, release) in shelf.bots() {
             let (bot, days) = (&release.manifest.name, release.manifest.retention_days);
             let Some(days) = days else { continue };

@@ -133,7 +133,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
     let (shelf, rooms) = (house.shelf.clone(), house.conversations.clone());
-    let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms));
+    let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms, identity.clone()));
 
     let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
     let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
