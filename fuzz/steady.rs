@@ -4,6 +4,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// One target: its name, what it does with an input, and inputs to begin with.
@@ -14,7 +16,8 @@ const LONGEST: usize = 4096;
 /// Inputs kept to be changed again.
 const KEPT: usize = 512;
 
-/// `[SECONDS [SEED [TARGET]]]`: runs all targets, or one, for so long in sum.
+/// `[SECONDS [SEED [TARGET]]]`: runs all targets, or one, for so long each; as many at once as there are
+/// processors.
 pub(crate) fn main(targets: &[Target], pieces: &[&[u8]]) -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize, default: u64| words.get(at).map_or(Ok(default), |word| word.parse::<u64>());
@@ -24,14 +27,21 @@ pub(crate) fn main(targets: &[Target], pieces: &[&[u8]]) -> ExitCode {
     };
     let chosen: Vec<&Target> =
         targets.iter().filter(|(name, ..)| words.get(2).is_none_or(|wanted| wanted == name)).collect();
-    let each = Duration::from_secs(seconds) / u32::try_from(chosen.len()).unwrap_or(1).max(1);
-    for target in chosen {
-        if let Err(input) = run(target, pieces, seed, each) {
-            eprintln!("{}: this input broke it: {}", target.0, input.escape_ascii());
-            return ExitCode::FAILURE;
+    let each = Duration::from_secs(seconds);
+    let (next, broken) = (AtomicUsize::new(0), AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                while let Some(target) = chosen.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(input) = run(target, pieces, seed, each) {
+                        eprintln!("{}: this input broke it: {}", target.0, input.escape_ascii());
+                        broken.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
         }
-    }
-    ExitCode::SUCCESS
+    });
+    if broken.into_inner() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn run(target: &Target, pieces: &[&[u8]], seed: u64, time: Duration) -> Result<(), Vec<u8>> {

@@ -26,7 +26,7 @@ cargo xtask COMMAND
                        (--bless writes the golden files anew)
   ui                   build ui/dist from ui/src
   bench [NAME]         measure; without a name, list what can be measured
-  fuzz [--seconds N]   feed parsers and the firewall with mutated bytes; 20 seconds if left out
+  fuzz [--seconds N]   feed parsers and the firewall with mutated bytes, each target for a minute if left out
   conformance [NAME]   run the judgement of other people's tools; without a name, list them
 ";
 
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         ["tidy", "--bless"] => tidy::run(true),
         ["ui"] => ui::build(),
         ["bench", rest @ ..] => bench::run(rest),
-        ["fuzz"] => fuzz::run("20"),
+        ["fuzz"] => fuzz::run("60"),
         ["fuzz", "--seconds", seconds] => fuzz::run(seconds),
         ["conformance", rest @ ..] => conformance::run(rest),
         _ => {

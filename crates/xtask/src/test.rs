@@ -17,7 +17,7 @@ pub(crate) fn run(fast: bool) -> Outcome {
     // process per test would start a hundred times.
     steps.step("tests", || call("cargo", &["test", "--quiet", "--workspace", "--no-fail-fast"]));
     if !fast {
-        steps.step("fuzz", || fuzz::run("20"));
+        steps.step("fuzz", || fuzz::run("60"));
         for suite in conformance::ALWAYS {
             steps.step(&format!("conformance {suite}"), || conformance::run(&[suite]));
         }

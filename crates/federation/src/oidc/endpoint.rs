@@ -26,8 +26,8 @@ impl Endpoint {
         }
         let uri: Uri = text.parse().map_err(|_| Refusal::Endpoint)?;
         let authority = uri.authority().ok_or(Refusal::Endpoint)?;
-        let https = uri.scheme_str() == Some("https");
-        if !https || authority.as_str().contains('@') || authority.host().is_empty() {
+        // One spelling only: what is kept is compared, and shown to browsers, as a text.
+        if !text.starts_with("https://") || authority.as_str().contains('@') || authority.host().is_empty() {
             return Err(Refusal::Endpoint);
         }
         Ok(Self(text.to_owned()))
@@ -105,6 +105,7 @@ mod tests {
             "idp.example",
             "/auth",
             "http://idp.example/",
+            "httPs://idp.example/",
             "http://localhost:8402/",
             "http://169.254.169.254/latest",
             "http://127.0.0.1.evil.example/",
