@@ -399,6 +399,8 @@ await check("the owner looks over people, sessions, groups and the access review
   await look(owner)("sessions");
   await go(owner, "/groups");
   await look(owner)("groups");
+  await go(owner, "/holds");
+  await look(owner)("holds");
   await go(owner, "/access-review?days=1");
   await look(owner)("access-review");
   for (const [button, end] of [["Download CSV", "csv"], ["Download JSON", "json"]]) {
