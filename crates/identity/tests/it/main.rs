@@ -8,6 +8,8 @@
 )]
 
 mod access;
+#[path = "../../../federation/tests/it/saml/attacks.rs"]
+mod attacks;
 mod authenticator;
 mod connections;
 mod directory;
@@ -23,3 +25,4 @@ mod sign_in;
 mod staff;
 mod throttle;
 mod visits;
+mod visits_saml;

@@ -38,6 +38,8 @@ pub(crate) struct Person {
     pub(crate) name_id: &'static str,
     pub(crate) format: &'static str,
     pub(crate) session: &'static str,
+    /// When the provider's session ends at the latest, in seconds from now.
+    pub(crate) lasts: Option<u64>,
     pub(crate) attributes: Vec<(&'static str, Vec<&'static str>)>,
 }
 
@@ -74,6 +76,7 @@ pub(crate) fn alice() -> Person {
         name_id: "u-1",
         format: "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
         session: "s-1",
+        lasts: None,
         attributes: vec![
             ("email", vec!["alice@corp.example"]),
             ("name", vec!["Alice Liddell"]),
@@ -97,6 +100,11 @@ impl Person {
 
     pub(crate) fn in_session(mut self, session: &'static str) -> Self {
         self.session = session;
+        self
+    }
+
+    pub(crate) fn lasting(mut self, seconds: u64) -> Self {
+        self.lasts = Some(seconds);
         self
     }
 }
@@ -188,7 +196,9 @@ impl SamlIdp {
                 .collect();
             attributes.push_str(&format!("<saml:Attribute Name=\"{name}\">{values}</saml:Attribute>"));
         }
-        let Person { name_id, format, session, .. } = person;
+        let Person { name_id, format, session, lasts, .. } = person;
+        let lasts = lasts.map(|seconds| format!(" SessionNotOnOrAfter=\"{}\"", self.at(seconds)));
+        let lasts = lasts.unwrap_or_default();
         // In canonical form, so that what is written is what is hashed.
         let head = format!(
             "<saml:Assertion xmlns:saml=\"{SAML}\" ID=\"{id}\" IssueInstant=\"{now}\" Version=\"2.0\"><saml:Issuer>{IDP}\
@@ -200,7 +210,7 @@ impl SamlIdp {
              NotOnOrAfter=\"{end}\" Recipient=\"{acs}\"></saml:SubjectConfirmationData></saml:SubjectConfirmation>\
              </saml:Subject><saml:Conditions NotBefore=\"{now}\" NotOnOrAfter=\"{end}\"><saml:AudienceRestriction>\
              <saml:Audience>{entity}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement \
-             AuthnInstant=\"{now}\" SessionIndex=\"{session}\"><saml:AuthnContext><saml:AuthnContextClassRef>\
+             AuthnInstant=\"{now}\" SessionIndex=\"{session}\"{lasts}><saml:AuthnContext><saml:AuthnContextClassRef>\
              urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef>\
              </saml:AuthnContext></saml:AuthnStatement><saml:AttributeStatement>{attributes}</saml:AttributeStatement>\
              </saml:Assertion>"
