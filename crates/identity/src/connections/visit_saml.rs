@@ -77,8 +77,7 @@ impl Identity {
         }
         let opened = inner.opened(connection).await?;
         let (service, mut seen) = (inner.service(Door::Public, &opened)?, Seen::default());
-        let told =
-            inner.saml_told(&opened, &service, &pending, (response, relay_state), &mut seen).await?;
+        let told = inner.saml_told(&opened, &service, &pending, (response, relay_state), &mut seen).await?;
         let told = match told {
             Ok(told) => Some(told.without_particulars()),
             Err(failure) => inner.objected(&opened, None, failure, via).await?.ok(),

@@ -13,6 +13,7 @@ mod attacks;
 mod authenticator;
 mod connections;
 mod directory;
+mod documents;
 mod enrolment;
 mod house;
 mod keys;

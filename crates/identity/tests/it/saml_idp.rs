@@ -2,7 +2,7 @@
 //! it answers, and says whatever a test wants said.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,11 +12,8 @@ use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use federation::saml::OwnKey;
-use identity::connections::{Domain, Fetch, FetchError, Fetched, Fetching, ProviderAccess};
-use kernel::{Secret, World};
+use kernel::World;
 use x509_parser::prelude::FromDer as _;
-
-use crate::house::House;
 
 pub(crate) const IDP: &str = "https://idp.corp.example/saml";
 pub(crate) const SLO: &str = "https://idp.corp.example/slo";
@@ -310,41 +307,4 @@ fn encrypted(assertion: &str, certificate: &str) -> String {
         STANDARD.encode(wrapped),
         STANDARD.encode([nonce.as_slice(), &sealed].concat()),
     )
-}
-
-/// Documents at addresses, as the way out reaches them.
-#[derive(Default, Clone)]
-pub(crate) struct Documents(Arc<Mutex<HashMap<String, Vec<u8>>>>);
-
-impl Documents {
-    pub(crate) fn put(&self, url: &str, body: Vec<u8>) {
-        self.0.lock().unwrap().insert(url.to_owned(), body);
-    }
-
-    pub(crate) fn open(&self, house: &House) {
-        house.identity.open_to_providers(ProviderAccess {
-            fetch: Arc::new(self.clone()),
-            origin: "https://desk.example".to_owned(),
-            visitors: "https://chat.example".to_owned(),
-            vouched: vec![Domain::parse("corp.example").unwrap()],
-        });
-    }
-}
-
-impl Fetch for Documents {
-    fn get<'f>(&'f self, url: &'f str, _: Option<&'f Secret<String>>, _: usize) -> Fetching<'f> {
-        let found = self.0.lock().unwrap().get(url).cloned();
-        let answer = found.map(|body| Fetched { status: 200, body }).ok_or(FetchError::Unreachable);
-        Box::pin(async move { answer })
-    }
-
-    fn post_form<'f>(
-        &'f self,
-        _: &'f str,
-        _: &'f Secret<String>,
-        _: Option<&'f Secret<String>>,
-        _: usize,
-    ) -> Fetching<'f> {
-        Box::pin(async { Err(FetchError::Unreachable) })
-    }
 }

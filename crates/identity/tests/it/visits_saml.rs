@@ -19,8 +19,9 @@ use kernel::{BotName, ConnectionId};
 use store::Via;
 
 use crate::attacks;
+use crate::documents::Documents;
 use crate::house::{House, from, refusal};
-use crate::saml_idp::{Asked, Documents, Person, SLO, SamlIdp, alice, asked};
+use crate::saml_idp::{Asked, Person, SLO, SamlIdp, alice, asked};
 
 const CHAT: &str = "https://chat.example";
 const DESK: &str = "https://desk.example";
@@ -192,7 +193,8 @@ async fn the_public_door_is_a_service_of_its_own_in_requests_and_metadata() {
     assert!(!request.contains(DESK), "{request}");
     let metadata = club.identity().visit_saml_metadata(club.connection).await.unwrap();
     let logout = club.address(CHAT, "logout");
-    for part in [format!("entityID=\"{entity}\""), acs.clone(), logout.clone(), "use=\"signing\"".to_owned()] {
+    for part in [format!("entityID=\"{entity}\""), acs.clone(), logout.clone(), "use=\"signing\"".to_owned()]
+    {
         assert!(metadata.contains(&part), "no {part} in {metadata}");
     }
     assert!(!metadata.contains(DESK), "{metadata}");
@@ -307,10 +309,7 @@ async fn a_sign_in_belongs_to_the_browser_in_which_it_began_and_an_answer_to_one
     let there = club.leave().await;
     let (response, state) = club.idp.answer(there.to.expose(), &alice());
     club.house.minutes(11);
-    assert_eq!(
-        refusal(club.bring(&there.ceremony, &response, &state).await),
-        Refused::CeremonyOver
-    );
+    assert_eq!(refusal(club.bring(&there.ceremony, &response, &state).await), Refused::CeremonyOver);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -397,10 +396,7 @@ async fn a_provider_that_takes_forms_is_asked_by_one_from_the_public_door_too() 
     assert_eq!(there.to.expose(), "https://idp.corp.example/form");
     let fields: BTreeMap<_, _> =
         there.form.unwrap().into_iter().map(|(name, value)| (name, value.expose().clone())).collect();
-    let request = Asked {
-        xml: decoded(&fields["SAMLRequest"]),
-        relay_state: fields["RelayState"].clone(),
-    };
+    let request = Asked { xml: decoded(&fields["SAMLRequest"]), relay_state: fields["RelayState"].clone() };
     let (response, state) = club.idp.answer_to(request, &alice());
     club.bring(&there.ceremony, &response, &state).await.unwrap();
 }
