@@ -17,7 +17,7 @@ use ledger::catalogue::PersonSessionEnded;
 use store::person_sessions;
 use store::{StoreError, Tx, Via, end_users};
 
-use crate::connections::{Farewell, PARTED, Provider};
+use crate::connections::{Door, Farewell, PARTED, Provider};
 use crate::pen::Pen;
 use crate::session::{IDLE, SEEN_EVERY};
 use crate::{CeremonyId, Identity, IdentityError, Inner, Why, sha256};
@@ -206,8 +206,6 @@ impl Identity {
         let (tenant, session) = (inner.tenant, of.id);
         let Ok(access) = inner.access() else { return Ok(None) };
         let opened = inner.opened(of.connection).await?;
-        let Provider::Oidc(oidc) = &opened.settings.provider else { return Ok(None) };
-        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
         let hint = inner.db.read(move |tx| person_sessions::hint(tx, tenant, session)).await?;
         let hint = match hint {
             Some((sealed, generation)) => {
@@ -217,6 +215,10 @@ impl Identity {
             }
             None => None,
         };
+        let Provider::Oidc(oidc) = &opened.settings.provider else {
+            return inner.saml_farewell(Door::Public, &opened, hint).await;
+        };
+        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
         let afterwards = format!("{}{PARTED}", access.visitors);
         let state = session.to_string();
         let url = end_session_url(&published.provider, &oidc.client, hint.as_ref(), &afterwards, &state);

@@ -31,7 +31,7 @@ const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg",
 
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 33] = [
+pub(super) const DECLARED: [Fields; 35] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
     words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
@@ -60,6 +60,8 @@ pub(super) const DECLARED: [Fields; 33] = [
     sealed(Door::Public, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
     sealed(Door::Public, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
     sealed(Door::Public, "/sso/oidc/backchannel", &["logout_token"]),
+    sealed(Door::Public, "/sso/saml/{connection}/acs", &["SAMLResponse"]),
+    sealed(Door::Public, "/sso/saml/{connection}/logout", LOGOUT),
     directory("/scim/v2/.search"),
     directory("/scim/v2/Users"),
     directory("/scim/v2/Users/.search"),

@@ -8,9 +8,12 @@
 )]
 
 mod access;
+#[path = "../../../federation/tests/it/saml/attacks.rs"]
+mod attacks;
 mod authenticator;
 mod connections;
 mod directory;
+mod documents;
 mod enrolment;
 mod house;
 mod keys;
@@ -23,3 +26,4 @@ mod sign_in;
 mod staff;
 mod throttle;
 mod visits;
+mod visits_saml;
