@@ -45,6 +45,7 @@ pub(crate) struct House {
     pub(crate) shelf: Shelf,
     conversations: Conversations,
     signer: Signer,
+    _stop: tokio::sync::watch::Sender<bool>,
     _room: TempDir,
 }
 
@@ -221,6 +222,7 @@ impl House {
             present: keyring,
             next: None,
         });
+        let (stop, ending) = tokio::sync::watch::channel(false);
         let desk = Desk::new(DeskParts {
             tenant,
             custody: custody.clone(),
@@ -242,6 +244,7 @@ impl House {
             engine: Arc::new(Echo),
             log_keys: vec![signer.verifier_key().clone()],
             origin: ORIGIN.to_owned(),
+            ending: ending.clone(),
             assets: asset,
             traffic: Arc::new(crate::traffic::Street::default()),
             posture: Arc::new(move || Posture {
@@ -271,6 +274,7 @@ impl House {
             shelf,
             conversations,
             signer,
+            _stop: stop,
             _room: room,
         }
     }

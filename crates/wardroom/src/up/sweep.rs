@@ -106,7 +106,8 @@ impl Doorway {
         let programs = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
-        let desk = desk(&house, &config, identity, ORIGIN.to_owned(), &signer, &certificates, admission);
+        let origin = ORIGIN.to_owned();
+        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission, &shutdown);
         let staff = console::doors(desk).unwrap();
 
         let bot = BotName::new("front-desk").unwrap();
