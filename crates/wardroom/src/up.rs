@@ -493,6 +493,8 @@ fn logging() {
 }
 
 #[cfg(test)]
+mod ended;
+#[cfg(test)]
 mod sweep;
 
 #[cfg(test)]

@@ -255,7 +255,16 @@ impl Doorway {
         address = address.replace("{hold}", &hold);
         let bot = if foreign { "no-such-bot" } else { self.bot.as_str() };
         address = address.replace("{name}", bot).replace("{id}", &ours);
-        for hole in ["{session}", "{invite}", "{request}", "{connection}", "{key}", "{account}", "{token}"] {
+        for hole in [
+            "{session}",
+            "{invite}",
+            "{request}",
+            "{connection}",
+            "{key}",
+            "{account}",
+            "{token}",
+            "{ticket}",
+        ] {
             strange |= address.contains(hole);
             address = address.replace(hole, FOREIGN);
         }
@@ -311,7 +320,8 @@ impl Doorway {
             .uri(address)
             .header("host", "localhost")
             .header("origin", ORIGIN)
-            .header("sec-fetch-site", "same-origin");
+            .header("sec-fetch-site", "same-origin")
+            .header("wardroom-reason", "sweep");
         let mut form = "reason=sweep".to_owned();
         if let Some(secret) = who {
             let line = secret.set_cookie(Duration::from_secs(60)).unwrap();

@@ -25,6 +25,7 @@ mod policies;
 mod programs;
 mod root;
 mod roots;
+mod sockets;
 mod start;
 mod tamper;
 mod visitor;
