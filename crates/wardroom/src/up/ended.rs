@@ -155,7 +155,7 @@ impl Open {
             id: connection,
             kind: ConnectionKind::Oidc,
             name: "Members".to_owned(),
-            state: ConnectionState::Off,
+            state: ConnectionState::Disabled,
             settings: (settings.unwrap(), key.generation()),
             secret: None,
             version: 1,
@@ -387,7 +387,7 @@ async fn whoever_is_disabled_sees_nothing_more_on_the_desk() {
         .header("cookie", &admin)
         .header("origin", &open.staff)
         .header("content-type", "application/x-www-form-urlencoded")
-        .body(format!("csrf_token={form}&reason=they+left"))
+        .body(format!("csrf_token={form}"))
         .send()
         .await
         .unwrap();

@@ -502,6 +502,8 @@ async fn every_public_route_answers_everybody_as_the_matrix_says() {
         let busy = answer.status == StatusCode::TOO_MANY_REQUESTS;
         // Whoever may erase themselves must say so in words that this body does not have.
         let asked = path.ends_with("/person/erase") && answer.status == StatusCode::BAD_REQUEST;
+        // And whoever may open a socket must ask for one.
+        let asked = asked || (path.ends_with("/socket") && answer.status == StatusCode::BAD_REQUEST);
         if permitted { answer.status.is_success() || busy || asked } else { answer.turns_away() }
     };
     let figures = doorway.try_bearers(&doorway.public, &bearers, text, judge).await;
