@@ -83,8 +83,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let desk = desk(
         &house,
         &config,
-        identity.clone(),
-        staff_origin.clone(),
+        (identity.clone(), staff_origin.clone()),
         &signer,
         &certificates,
         admission.clone(),
@@ -327,8 +326,7 @@ fn keeps_the_list(base: &Foundation) -> api::Erased {
 fn desk(
     house: &House,
     config: &Config,
-    identity: Identity,
-    origin: String,
+    (identity, origin): (Identity, String),
     signer: &ledger::Signer,
     certificates: &Certificates,
     admission: Admission,
@@ -517,7 +515,7 @@ mod tests {
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
-        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission, &shutdown);
+        let desk = desk(&house, &config, (identity, origin), &signer, &certificates, admission, &shutdown);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \

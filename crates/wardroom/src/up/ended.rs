@@ -33,7 +33,6 @@ const BOUND: Duration = Duration::from_secs(2);
 struct Open {
     base: Foundation,
     house: House,
-    identity: Identity,
     public: String,
     staff: String,
     root: Vec<u8>,
@@ -50,7 +49,6 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 type Heard = JoinHandle<(String, Instant)>;
 
 impl Open {
-    #[expect(clippy::disallowed_methods, reason = "real sockets at real times")]
     async fn doors() -> Self {
         let temp = tempfile::tempdir().unwrap();
         let (dir, config) = (DataDir::hold(&temp.path().join("data")).unwrap(), Config::default());
@@ -71,8 +69,8 @@ impl Open {
         let (router, _) = api::doors(front).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
-        let (who, at) = (identity.clone(), staff_origin.clone());
-        let desk = desk(&house, &config, who, at, &signer, &certificates, admission.clone(), &shutdown);
+        let who = (identity, staff_origin.clone());
+        let desk = desk(&house, &config, who, &signer, &certificates, admission.clone(), &shutdown);
         let (console, _) = console::doors(desk).unwrap();
         let firewall = Firewall::new(&config.waf, &base.world).unwrap();
         let edge = |door| {
@@ -89,7 +87,7 @@ impl Open {
             .build()
             .unwrap();
         let (public, staff) = (public_origin, staff_origin);
-        Self { base, house, identity, public, staff, root, client, _trigger: trigger, _temp: temp }
+        Self { base, house, public, staff, root, client, _trigger: trigger, _temp: temp }
     }
 
     /// Somebody of staff, signed in; their cookie and the token of their forms.

@@ -107,7 +107,7 @@ impl Doorway {
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let origin = ORIGIN.to_owned();
-        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission, &shutdown);
+        let desk = desk(&house, &config, (identity, origin), &signer, &certificates, admission, &shutdown);
         let staff = console::doors(desk).unwrap();
 
         let bot = BotName::new("front-desk").unwrap();
