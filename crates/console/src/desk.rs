@@ -13,11 +13,12 @@ use guard::action::ActivateRelease;
 use guard::{Act, Actor, Guard, Permit, Resource, Role, Scope};
 use http::request::Parts;
 use identity::Identity;
-use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, Timestamp, UserId, World};
+use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, TicketId, Timestamp, UserId, World};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
 use rulebook::Rulebook;
 use store::{Db, Keychain, StoreError, Via};
+use tokio::sync::watch;
 use wire::turn::EngineService;
 
 use crate::enrol::Codes;
@@ -54,6 +55,8 @@ pub struct DeskParts {
     pub log_keys: Vec<VerifierKey>,
     /// The origin that staff's browsers see, for the links of invitations.
     pub origin: String,
+    /// Turns true when the process is about to end: streams then close.
+    pub ending: watch::Receiver<bool>,
     /// The style, the script and the mark, out of `ui/dist`.
     pub assets: fn(&str) -> Option<&'static [u8]>,
     /// What protects this deployment now, beyond what the parts above can tell.
@@ -171,6 +174,11 @@ impl Entrance for Desk {
         let tenant = self.tenant;
         let found = |error: StoreError| of_store(&error);
         match need.act() {
+            Act::ListConversations | Act::ReadTranscript if need.path("ticket").is_some() => {
+                let ticket: TicketId = need.parse("ticket")?;
+                let row = self.db.read(move |tx| store::tickets::find(tx, tenant, ticket)).await;
+                self.conversation_of(row.map_err(found)?.ok_or_else(nothing)?.conversation).await
+            }
             Act::ReadTranscript | Act::ReplyToConversation => self.conversation(need).await,
             Act::ListConversations if need.path("id").is_some() => self.conversation(need).await,
             Act::ListConversations => Ok(match need.bot_of_query()?.or_else(|| only_bot(actor)) {
@@ -263,7 +271,11 @@ impl Entrance for Desk {
 
 impl DeskParts {
     async fn conversation(&self, need: &ResourceNeed) -> Result<Resource, Problem> {
-        let (tenant, id): (_, ConversationId) = (self.tenant, need.parse("id")?);
+        self.conversation_of(need.parse("id")?).await
+    }
+
+    async fn conversation_of(&self, id: ConversationId) -> Result<Resource, Problem> {
+        let tenant = self.tenant;
         let row = self.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await;
         let row = row.map_err(|error| of_store(&error))?;
         row.map(|row| row.resource()).ok_or_else(nothing)

@@ -4,7 +4,7 @@
 //!
 //! A request costs tens of microseconds and is inspected where it is; the engine bounds its own work and
 //! refuses what would cost more. What is not inspected: bodies beyond what any room reads (the beginning
-//! is), bodies of upgraded connections, and answers that are no text or come as a stream.
+//! is), and answers that are no text or come as a stream.
 
 mod answer;
 mod config;

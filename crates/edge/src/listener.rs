@@ -26,6 +26,7 @@ use tower_service::Service;
 
 use crate::admission::{Admission, Door, Gate, Permit, Refused, read_proxy};
 use crate::antechamber::aside;
+use crate::body::Coming;
 use crate::exchange::Exchange;
 use crate::flight::{Activity, Flood};
 use crate::meter::Meter;
@@ -267,7 +268,8 @@ async fn connection<S, B>(
         activity: Arc::clone(&activity),
         heedless: AtomicU32::new(0),
     });
-    let service = service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request));
+    let service =
+        service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request.map(Coming::Wire)));
     let steward = Steward {
         limits: &edge.limits,
         stats: &edge.stats,

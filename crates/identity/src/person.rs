@@ -105,17 +105,25 @@ impl Identity {
     /// # Errors
     /// When the store fails: close then, too.
     pub async fn person_ended(&self, session: SessionId) -> Result<Why, IdentityError> {
-        let inner = &self.0;
-        let tenant = inner.tenant;
         loop {
             // Listening begins before the look, so that no end falls between the two.
-            let told = inner.revoked.notified();
-            let found = inner.db.read(move |tx| person_sessions::get(tx, tenant, session)).await?;
-            if let Err(why) = judge(found.as_ref(), inner.world.now(), tenant) {
+            let told = self.0.revoked.notified();
+            if let Err(why) = self.person_still(session).await? {
                 return Ok(why);
             }
             let _ = tokio::time::timeout(LOOK, told).await;
         }
+    }
+
+    /// Whether a person's session opens anything at this moment. For whoever is about to tell something over
+    /// what stays open: what was stored after the session's end is then never told. It is no request.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn person_still(&self, session: SessionId) -> Result<Result<(), Why>, IdentityError> {
+        let (tenant, now) = (self.0.tenant, self.0.world.now());
+        let found = self.0.db.read(move |tx| person_sessions::get(tx, tenant, session)).await?;
+        Ok(judge(found.as_ref(), now, tenant))
     }
 
     /// Where the person of a session is signed in, the latest seen first.

@@ -74,8 +74,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
     let identity = identity(&base, &staff_origin).await?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);
-    let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
-    let (router, _) = api::doors(front)?;
+    let visitors = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+    let (router, _) = api::doors(visitors.clone())?;
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
     let admission = admission(&config, &base.world)?;
@@ -83,11 +83,11 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let desk = desk(
         &house,
         &config,
-        identity.clone(),
-        staff_origin.clone(),
+        (identity.clone(), staff_origin.clone()),
         &signer,
         &certificates,
         admission.clone(),
+        &shutdown,
     );
     let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
@@ -148,6 +148,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     trigger.stop();
     doors.await??;
     staff_doors.await??;
+    let _ = tokio::time::timeout(DRAIN, visitors.settle()).await;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
     for task in
         [signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing]
@@ -325,11 +326,11 @@ fn keeps_the_list(base: &Foundation) -> api::Erased {
 fn desk(
     house: &House,
     config: &Config,
-    identity: Identity,
-    origin: String,
+    (identity, origin): (Identity, String),
     signer: &ledger::Signer,
     certificates: &Certificates,
     admission: Admission,
+    shutdown: &Shutdown,
 ) -> Desk {
     let base = &house.base;
     let (status, config) = (certificates.tls.status(), config.clone());
@@ -366,6 +367,7 @@ fn desk(
         engine: Arc::clone(&house.engine) as Arc<dyn wire::turn::EngineService>,
         log_keys: vec![signer.verifier_key().clone()],
         origin,
+        ending: shutdown.receiver(),
         assets: samples::asset,
         posture: Arc::new(posture),
         traffic: Arc::new(watchman::Lookout(admission)),
@@ -489,6 +491,8 @@ fn logging() {
 }
 
 #[cfg(test)]
+mod ended;
+#[cfg(test)]
 mod sweep;
 
 #[cfg(test)]
@@ -511,7 +515,7 @@ mod tests {
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
-        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission);
+        let desk = desk(&house, &config, (identity, origin), &signer, &certificates, admission, &shutdown);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \

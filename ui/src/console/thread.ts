@@ -12,7 +12,7 @@ export class Thread extends Live {
     super.connectedCallback();
     this.#end();
     for (const text of this.querySelectorAll<HTMLElement>("ol [data-slot='text']")) linkify(text);
-    const form = this.querySelector("form");
+    const form = this.querySelector<HTMLFormElement>("form.reply");
     form?.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#reply(form, event.submitter);
@@ -26,11 +26,26 @@ export class Thread extends Live {
 
   protected override take(type: string, body: Fields): void {
     const stay = !this.#nearEnd();
-    if (type === "state") this.dataset["state"] = String(body["state"] ?? "");
+    if (type === "state") this.#state(body);
     if (type === "message") this.#message(body);
     if (type === "delta") this.#delta(body);
     if (type === "error") for (const draft of this.querySelectorAll(".line.draft")) draft.remove();
     if (!stay) this.#end();
+  }
+
+  /** The state on the element and in its `[data-state-text]`; what stands under `data-when="field"` shows while it is true. */
+  #state(body: Fields): void {
+    const state = String(body["state"] ?? "");
+    this.dataset["state"] = state;
+    const text = this.querySelector<HTMLElement>("[data-state-text]");
+    if (text) {
+      text.textContent = state;
+      text.dataset["state"] = state;
+    }
+    for (const part of this.querySelectorAll<HTMLElement>("[data-when]")) {
+      const value = body[part.dataset["when"] ?? ""];
+      if (typeof value === "boolean") part.hidden = !value;
+    }
   }
 
   #message(body: Fields): void {

@@ -43,8 +43,9 @@ pub(crate) struct House {
     pub(crate) guard: Guard,
     pub(crate) identity: Identity,
     pub(crate) shelf: Shelf,
-    conversations: Conversations,
+    pub(crate) conversations: Conversations,
     signer: Signer,
+    _stop: tokio::sync::watch::Sender<bool>,
     _room: TempDir,
 }
 
@@ -221,6 +222,7 @@ impl House {
             present: keyring,
             next: None,
         });
+        let (stop, ending) = tokio::sync::watch::channel(false);
         let desk = Desk::new(DeskParts {
             tenant,
             custody: custody.clone(),
@@ -242,6 +244,7 @@ impl House {
             engine: Arc::new(Echo),
             log_keys: vec![signer.verifier_key().clone()],
             origin: ORIGIN.to_owned(),
+            ending: ending.clone(),
             assets: asset,
             traffic: Arc::new(crate::traffic::Street::default()),
             posture: Arc::new(move || Posture {
@@ -271,6 +274,7 @@ impl House {
             shelf,
             conversations,
             signer,
+            _stop: stop,
             _room: room,
         }
     }
@@ -380,6 +384,11 @@ impl House {
         }
     }
 
+    /// The answer as it comes, for what does not end by itself.
+    pub(crate) async fn stream(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn get(&self, path: &str, who: &Staff) -> Page {
         let request = Request::get(path).header("host", "desk.example:9443").header("cookie", who.cookie());
         self.send(request.body(Body::empty()).unwrap()).await
@@ -391,6 +400,21 @@ impl House {
         let mut all = vec![("csrf_token", token.as_str())];
         all.extend(fields);
         self.post_with(path, &who.cookie(), &all).await
+    }
+
+    /// Posts a form as a script of our pages would.
+    pub(crate) async fn post_by_script(&self, path: &str, who: &Staff, fields: &[(&str, &str)]) -> Page {
+        let mut all = vec![("csrf_token".to_owned(), who.csrf())];
+        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let all: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = Request::post(path)
+            .header("host", "desk.example:9443")
+            .header("origin", ORIGIN)
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", who.cookie())
+            .header("accept", "application/json")
+            .header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(encoded(&all))).unwrap()).await
     }
 
     pub(crate) async fn post_with(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Page {

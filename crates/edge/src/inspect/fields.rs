@@ -148,7 +148,7 @@ pub(super) fn fits(template: &str, path: &str) -> bool {
 
 /// Routes whose answers show what people wrote, or what their bot's authors did. Who quotes an error
 /// there shall be read: such answers are inspected only when they are errors themselves.
-const SHOWN: [(Door, &str); 13] = [
+const SHOWN: [(Door, &str); 14] = [
     (Door::Public, "/chat/v1/conversations/{id}/messages"),
     (Door::Public, "/chat/v1/conversations/{id}/person/export"),
     (Door::Public, "/mine/export"),
@@ -162,6 +162,7 @@ const SHOWN: [(Door, &str); 13] = [
     (Door::Staff, "/conversations/{id}/give-back"),
     (Door::Staff, "/conversations/{id}/reply"),
     (Door::Staff, "/tickets"),
+    (Door::Staff, "/tickets/{ticket}"),
 ];
 
 /// Whether the answers of this path show what people wrote.

@@ -31,6 +31,7 @@ mod roots;
 #[path = "../../../identity/tests/it/saml_idp.rs"]
 #[expect(dead_code, reason = "the tests of identity use more of it")]
 mod saml_idp;
+mod sockets;
 mod start;
 mod tamper;
 mod visitor;
