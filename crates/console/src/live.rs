@@ -231,7 +231,7 @@ struct OpenTranscript {
     watch: Watch,
     /// The number of the last line that was told.
     after: u64,
-    state: Option<(ConversationState, bool, bool)>,
+    state: Option<(ConversationState, u64, bool, bool)>,
     dirty: bool,
 }
 
@@ -261,10 +261,13 @@ impl Open for OpenTranscript {
         let may_answer = row.state != ConversationState::Closed
             && may_to(desk, &actor, Act::ReplyToConversation, &row.resource());
         let mine = row.assignee.is_some() && row.assignee == actor.staff().map(|staff| staff.user);
-        let state = Some((row.state, may_answer, mine));
+        let state = Some((row.state, row.last_seq, may_answer, mine));
         if !self.dirty && self.state != state {
             self.state = state;
-            let data = json!({ "state": row.state.as_str(), "may_answer": may_answer, "mine": mine });
+            let data = json!({
+                "state": row.state.as_str(), "may_answer": may_answer, "mine": mine, "messages": row.last_seq,
+                "last": row.last.rfc3339(), "agent": if row.assignee.is_some() { "Taken" } else { "Nobody" },
+            });
             told.push(Told { kind: "state", id: None, data });
         }
         Ok(told)

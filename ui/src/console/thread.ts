@@ -1,6 +1,6 @@
 // <wr-thread>: a transcript that grows while it is read, and its reply form.
 
-import { clone, type Fields } from "./bind";
+import { clone, type Fields, localTime, word } from "./bind";
 import { Live } from "./live";
 import { send } from "./send";
 import { segments } from "../chat/links";
@@ -33,14 +33,16 @@ export class Thread extends Live {
     if (!stay) this.#end();
   }
 
-  /** The state on the element and in its `[data-state-text]`; what stands under `data-when="field"` shows while it is true. */
+  /** What is known of the conversation: on the element, under `data-fact="field"`, and by showing `data-when="field"`. */
   #state(body: Fields): void {
-    const state = String(body["state"] ?? "");
-    this.dataset["state"] = state;
-    const text = this.querySelector<HTMLElement>("[data-state-text]");
-    if (text) {
-      text.textContent = state;
-      text.dataset["state"] = state;
+    this.dataset["state"] = String(body["state"] ?? "");
+    for (const part of this.querySelectorAll<HTMLElement>("[data-fact]")) {
+      const name = part.dataset["fact"] ?? "";
+      const value = word(body[name]);
+      if (value === null) continue;
+      if (part instanceof HTMLTimeElement) part.dateTime = value;
+      part.textContent = part instanceof HTMLTimeElement ? localTime(value) : value;
+      if (name === "state") part.dataset["state"] = value;
     }
     for (const part of this.querySelectorAll<HTMLElement>("[data-when]")) {
       const value = body[part.dataset["when"] ?? ""];
