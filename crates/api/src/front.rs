@@ -169,7 +169,7 @@ impl Entrance for Front {
             resource: Token::lossy(decision.resource.kind().name()),
             rule: Token::lossy(denied.rule()),
         };
-        let via = Via { request: Some(decision.request), source: None };
+        let via = Via { request: Some(decision.request), source: None, device: None };
         let written = async {
             let entry = self.keys.scribe(self.tenant).await?.write(&event, decision.actor, &via)?;
             self.db.write(move |tx| entry.append(tx)).await?;

@@ -8,7 +8,7 @@ use store::{Source, Via};
 /// The way of a request.
 pub(crate) fn way(parts: &Parts) -> Via {
     let source = parts.extensions.get::<Source>().map(|Source(address)| address.clone());
-    Via { request: parts.extensions.get::<RequestId>().copied(), source }
+    Via { request: parts.extensions.get::<RequestId>().copied(), source, device: None }
 }
 
 /// The way of the request, for a handler.

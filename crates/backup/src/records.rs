@@ -6,7 +6,7 @@ use store::dump::Table;
 use store::{FromValue, Value};
 use store::{
     access_requests, api_keys, audit, bots, connections, conversations, credentials, directory, holds,
-    identities, policies, settings, tickets, users,
+    identities, notices, policies, settings, tickets, users,
 };
 use vault::{Place, Purpose};
 
@@ -147,6 +147,9 @@ pub(crate) fn home(view: &View<'_>, column: &str) -> Option<Result<Home, BackupE
             let key = KeyOf::Tenant(&[Purpose::Identity], row.get("lift_gen")?);
             Some((holds::lift_place(tenant, row.get("id")?), key))
         },
+        ("notices", "particulars") => {
+            |row, tenant| identity(row, notices::particulars_place(tenant, row.get("id")?))
+        }
         ("api_keys", "name") => |row, tenant| identity(row, api_keys::name_place(tenant, row.get("id")?)),
         ("api_keys", "sources") => {
             |row, tenant| identity(row, api_keys::sources_place(tenant, row.get("id")?))

@@ -31,6 +31,7 @@ mod throttle;
 
 pub mod connections;
 pub mod directory;
+pub mod notices;
 pub mod passkey;
 pub mod password;
 pub mod recovery;

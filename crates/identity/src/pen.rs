@@ -1,8 +1,12 @@
 //! Writing events from inside a job, where some of their fields are first known.
 
+use std::sync::Arc;
+
 use guard::Actor;
+use kernel::{TenantId, World};
 use ledger::Event;
 use store::{Scribe, StoreError, Tx, Via};
+use vault::DataKey;
 
 use crate::{IdentityError, Inner};
 
@@ -10,14 +14,19 @@ use crate::{IdentityError, Inner};
 #[derive(Debug, Clone)]
 pub(crate) struct Pen {
     scribe: Scribe,
-    actor: Actor,
-    via: Via,
+    pub(crate) actor: Actor,
+    pub(crate) via: Via,
+    /// What notices to people are made with.
+    pub(crate) world: World,
+    pub(crate) tenant: TenantId,
+    pub(crate) key: Arc<DataKey>,
 }
 
 impl Inner {
     /// A pen for what `actor` does.
     pub(crate) async fn pen(&self, actor: Actor, via: &Via) -> Result<Pen, IdentityError> {
-        Ok(Pen { scribe: self.keys.scribe(self.tenant).await?, actor, via: via.clone() })
+        let (scribe, key) = (self.keys.scribe(self.tenant).await?, self.key().await?);
+        Ok(Pen { scribe, actor, via: via.clone(), world: self.world.clone(), tenant: self.tenant, key })
     }
 }
 

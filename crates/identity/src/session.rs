@@ -165,18 +165,19 @@ impl Identity {
         Ok(inner.db.write(move |tx| end_all(tx, &pen, (tenant, user), except, now)).await?)
     }
 
-    /// Deletes sessions and ceremonies that ended a week ago and earlier, and gives their number. For a
-    /// clock of the process to call now and then.
+    /// Deletes sessions and ceremonies that ended a week ago and earlier, and notices whose time is over, and
+    /// gives their number. For a clock of the process to call now and then.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn sweep(&self) -> Result<u64, IdentityError> {
         const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
-        let now = self.0.world.now().as_millis();
+        let clock = self.0.world.now();
         let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
-        let before = Timestamp::from_millis(now.saturating_sub(kept));
+        let before = Timestamp::from_millis(clock.as_millis().saturating_sub(kept));
         let swept = self.0.db.write(move |tx| {
-            Ok(sessions::sweep(tx, before)?.saturating_add(person_sessions::sweep(tx, before)?))
+            let over = sessions::sweep(tx, before)?.saturating_add(person_sessions::sweep(tx, before)?);
+            Ok(over.saturating_add(crate::notices::sweep(tx, clock)?))
         });
         Ok(swept.await?)
     }

@@ -9,6 +9,7 @@ use store::users::{self, GrantRow, User, UserState};
 use store::{Read, StoreError, Tx, Via, api_keys, credentials};
 
 use crate::invite::{self, Draft, For};
+use crate::notices::{NoticeKind, Particulars};
 use crate::pen::Pen;
 use crate::session::{account, end_all};
 use crate::{Identity, IdentityError, Inner, Refused};
@@ -118,6 +119,7 @@ impl Identity {
             users::disable(tx, &permit)?;
             // A directory that had disabled it too does not enable it any more.
             store::directory::release(tx, tenant, user)?;
+            pen.tell(tx, user, NoticeKind::Disabled, Particulars::default())?;
             pen.note(tx, &UserDisabled { user, sessions_ended })
         });
         job.await?;
@@ -150,6 +152,7 @@ impl Identity {
             end_keys(tx, &pen, (tenant, user), now)?;
             users::enable(tx, &permit)?;
             store::directory::release(tx, tenant, user)?;
+            pen.tell(tx, user, NoticeKind::Enabled, Particulars::default())?;
             pen.note_why(tx, &UserEnabled { user, connection: None }, reason.as_str())
         });
         Ok(job.await?)
@@ -191,6 +194,7 @@ impl Identity {
             users::reset_factors(tx, &permit)?;
             end_all(tx, &pen, (tenant, user), None, now)?;
             let removed = u64::from(totp) + passkeys + codes;
+            pen.tell(tx, user, NoticeKind::FactorsReset, Particulars::default())?;
             pen.note(tx, &FactorsReset { user, removed })?;
             for old in &earlier {
                 match users::withdraw_invite(tx, &invites, *old) {

@@ -114,6 +114,8 @@ ids! {
     AccessRequestId, "access request";
     /// A legal hold.
     HoldId, "legal hold";
+    /// A word to a member of staff about their own account.
+    NoticeId, "notice";
     /// A way of signing in through an identity provider. It is public.
     ConnectionId, "connection";
     /// A person or a group as a directory describes them. It is public.

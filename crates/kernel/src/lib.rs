@@ -13,7 +13,7 @@ mod world;
 pub use clock::{Clock, ManualClock, SystemClock, Timestamp};
 pub use ids::{
     AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId,
-    HoldId, Id, IdError, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId,
+    HoldId, Id, IdError, InviteId, KeyId, KeyRequestId, MessageId, NoticeId, ReleaseId, RequestId, SessionId,
     SubjectId, TenantId, TicketId, UserId,
 };
 pub use problem::{Problem, ProblemKind};

@@ -51,10 +51,11 @@ pub(crate) enum Bound {
     AccessRequests,
     GlassUses,
     PersonSessions,
+    Notices,
 }
 
 /// Each with its name and what beside the tenant is its key.
-const TABLES: [(Bound, &str, &[&str]); 23] = [
+const TABLES: [(Bound, &str, &[&str]); 24] = [
     (Bound::Users, "users", &["id"]),
     (Bound::Grants, "grants", &["user_id", "role", "scope", "source"]),
     (Bound::Invites, "invites", &["id"]),
@@ -78,6 +79,7 @@ const TABLES: [(Bound, &str, &[&str]); 23] = [
     (Bound::AccessRequests, "access_requests", &["id"]),
     (Bound::GlassUses, "break_glass_uses", &["session"]),
     (Bound::PersonSessions, "person_sessions", &["id"]),
+    (Bound::Notices, "notices", &["id"]),
 ];
 
 /// The statements of one table.

@@ -49,6 +49,7 @@ pub mod identities;
 pub mod key_requests;
 pub mod keys;
 pub mod messages;
+pub mod notices;
 pub mod person_sessions;
 pub mod policies;
 pub mod retention;

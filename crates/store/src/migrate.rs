@@ -42,6 +42,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     9 "0009_integrity",
     10 "0010_person_sessions",
     11 "0011_legal_holds",
+    12 "0012_notices",
 };
 
 /// The migrations up to one of them; all when none is named.

@@ -93,6 +93,8 @@ places! {
     HoldReason = 70 . 1;
     /// `legal_holds.lift_reason`
     HoldLiftReason = 70 . 2;
+    /// `notices.particulars`
+    NoticeParticulars = 80 . 1;
 }
 
 impl SealedColumn {

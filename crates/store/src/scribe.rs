@@ -21,6 +21,8 @@ pub struct Via {
     pub request: Option<RequestId>,
     /// The client's address, in the spelling to look it up by.
     pub source: Option<String>,
+    /// The kind of browser, in words of ours: no event carries it, notices to people do.
+    pub device: Option<String>,
 }
 
 /// The client's address as the edge saw it: a request carries it among its extensions from the listener

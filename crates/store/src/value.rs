@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use kernel::{
     AccessRequestId, ApiKeyId, ConnectionId, ConversationId, DirectoryEntryId, DirectoryTokenId, EventId,
-    HoldId, Id, InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId,
-    TenantId, TicketId, Timestamp, UserId,
+    HoldId, Id, InviteId, KeyId, KeyRequestId, MessageId, NoticeId, ReleaseId, RequestId, SessionId,
+    SubjectId, TenantId, TicketId, Timestamp, UserId,
 };
 
 /// One value. `Debug` shows its kind and size and not what it holds.
@@ -167,6 +167,7 @@ ids!(
     KeyId,
     KeyRequestId,
     MessageId,
+    NoticeId,
     ReleaseId,
     RequestId,
     SessionId,

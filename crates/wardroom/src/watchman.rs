@@ -178,7 +178,7 @@ fn entry(scribe: &Scribe, edge: &Actor, news: &News) -> Result<Written, Failure>
 /// A finding of the firewall; the event's request is the reference that the visitor was given.
 fn inspected(scribe: &Scribe, edge: &Actor, finding: &Finding) -> Result<Written, Failure> {
     let source = finding.address.map(|address| address.to_string());
-    let via = Via { request: finding.reference, source };
+    let via = Via { request: finding.reference, source, device: None };
     let rules: Vec<_> = finding.rules.iter().map(|rule| Token::lossy(&rule.to_string())).collect();
     let (rules, route) = (Listed::try_from(rules)?, Token::lossy(finding.route));
     let (method, count) = (Method::named(finding.method.as_str()), finding.count);

@@ -108,7 +108,7 @@ impl Entrance for StaffApi {
             resource: Token::lossy(decision.resource.kind().name()),
             rule: Token::lossy(denied.rule()),
         };
-        let via = Via { request: Some(decision.request), source: None };
+        let via = Via { request: Some(decision.request), source: None, device: None };
         let written = async {
             let scribe = self.keys.scribe(self.tenant).await?;
             let entry = scribe.write(&event, decision.actor, &via).map_err(StoreError::refuse)?;

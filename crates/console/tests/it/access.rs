@@ -32,7 +32,7 @@ async fn a_key_is_made_by_a_form_shown_once_continued_and_ended() {
     let key = made.between("id=\"api-key\">", "<").to_owned();
     let shown = |address: &str| {
         let (key, identity) = (key.clone(), house.identity.clone());
-        let via = Via { request: None, source: Some(address.to_owned()) };
+        let via = Via { request: None, source: Some(address.to_owned()), device: None };
         async move { identity.program(&key, &via).await.unwrap().map(drop) }
     };
     assert_eq!(shown("192.0.2.9").await, Ok(()));
@@ -142,7 +142,7 @@ async fn the_access_review_says_who_holds_what_from_where_and_taking_it_away_is_
 async fn attempts_to_sign_in_are_shown_with_their_reasons() {
     let house = House::open().await;
     let admin = house.staff("admin", &[Role::SecurityAdmin]).await;
-    let via = Via { request: None, source: Some("192.0.2.9".to_owned()) };
+    let via = Via { request: None, source: Some("192.0.2.9".to_owned()), device: None };
     let secret = kernel::Secret::new("wrong horse battery".to_owned());
     let _ = house.identity.password_step("nobody@desk.example", secret, None, &via).await;
     let page = house.get("/sign-ins", &admin).await;

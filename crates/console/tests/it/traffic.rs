@@ -133,7 +133,7 @@ async fn a_refusal_is_found_by_its_reference_and_tells_no_content() {
         count: 1,
     };
     let edge = Actor::Service { name: ServiceName::Edge, tenant: house.tenant };
-    let via = Via { request: Some(reference), source: Some("192.0.2.7".to_owned()) };
+    let via = Via { request: Some(reference), source: Some("192.0.2.7".to_owned()), device: None };
     let entry = house.keys.scribe(house.tenant).await.unwrap().write(&event, &edge, &via).unwrap();
     house.db.write(move |tx| entry.append(tx)).await.unwrap();
     for typed in

@@ -400,7 +400,7 @@ async fn two_tokens_are_live_at_most_and_each_ends() {
     let identity = &corp.house.identity;
     let may = || corp.house.operator_may::<ManageConnections>(&corp.house.whole());
     let make = |days| identity.make_directory_token(may(), corp.connection, days, &VIA);
-    static VIA: Via = Via { request: None, source: None };
+    static VIA: Via = Via { request: None, source: None, device: None };
     assert_eq!(refusal(make(0).await), Refused::Setting("days"));
     let second = make(1).await.unwrap();
     assert!(second.expose().starts_with("wrs1_") && second.expose().len() == 48);

@@ -48,7 +48,7 @@ pub(crate) fn secret(text: &str) -> Secret<String> {
 }
 
 pub(crate) fn from(address: &str) -> Via {
-    Via { request: None, source: Some(address.to_owned()) }
+    Via { request: None, source: Some(address.to_owned()), device: None }
 }
 
 pub(crate) fn name(text: &str) -> DisplayName {

@@ -18,6 +18,7 @@ mod group_commit;
 mod hierarchy;
 mod house;
 mod migrations;
+mod notices;
 mod people;
 mod records;
 mod staff;

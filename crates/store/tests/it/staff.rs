@@ -29,7 +29,7 @@ both!(
     a_setting_is_set_replaced_and_removed,
 );
 
-async fn user(house: &House, tenancy: &Tenancy, address: &str) -> UserId {
+pub(crate) async fn user(house: &House, tenancy: &Tenancy, address: &str) -> UserId {
     try_user(house, tenancy, address).await.unwrap()
 }
 

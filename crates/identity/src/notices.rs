@@ -1,0 +1,242 @@
+//! What people are told about their own accounts: written with the change that it tells of ([`Pen::tell`]),
+//! shown until it is acknowledged, and given out to whoever writes letters.
+//!
+//! The particulars are sealed under the key for names and addresses. A notice of a changed address knows the
+//! former one, because the letter must reach whoever had the account before the change.
+
+use std::time::Duration;
+
+use guard::action::ManageOwnAccount;
+use guard::{Action, Actor, Permit, ServiceName};
+use kernel::{DisplayName, Email, NoticeId, Timestamp, UserId};
+use serde::{Deserialize, Serialize};
+use store::notices::{self, NewNotice, Notice};
+use store::{StoreError, Tx, api_keys, users};
+
+use crate::pen::Pen;
+use crate::{Identity, IdentityError, Inner};
+
+pub use store::notices::{NoticeHand, NoticeKind};
+
+/// How far back one's own account lists notices.
+pub const LISTED: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How long one is kept that nobody acknowledged.
+const KEPT: Duration = Duration::from_secs(400 * 24 * 60 * 60);
+/// The most that a page shows.
+const SHOWN: u32 = 200;
+
+/// What is sealed with a notice.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Particulars {
+    /// The client's address.
+    from: Option<String>,
+    /// The kind of browser.
+    device: Option<String>,
+    /// Which factor or role, in a word of its holder's or of ours.
+    pub(crate) what: Option<String>,
+    /// The address before it was changed.
+    pub(crate) formerly: Option<Email>,
+}
+
+/// A notice, opened for whoever it is for. `Debug` shows what stands in the clear.
+#[derive(Clone)]
+pub struct Told {
+    /// Its id.
+    pub id: NoticeId,
+    /// What happened.
+    pub kind: NoticeKind,
+    /// By whose hand.
+    pub hand: NoticeHand,
+    /// When.
+    pub at: Timestamp,
+    /// From which address of the network, where that is known.
+    pub from: Option<String>,
+    /// On what kind of browser, where that is known.
+    pub device: Option<String>,
+    /// Which factor.
+    pub what: Option<String>,
+    /// When it was acknowledged.
+    pub seen: Option<Timestamp>,
+}
+
+/// A notice that is to be mailed. `Debug` shows what stands in the clear.
+#[derive(Clone)]
+pub struct Letter {
+    /// What is told.
+    pub told: Told,
+    /// The account.
+    pub user: UserId,
+    /// Who is told, by name.
+    pub name: DisplayName,
+    /// To where: the account's address, and the former one after a change of it.
+    pub to: Vec<Email>,
+    /// How often it was tried in vain.
+    pub tries: u32,
+}
+
+impl std::fmt::Debug for Told {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Told").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Letter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Letter").field("told", &self.told).field("tries", &self.tries).finish_non_exhaustive()
+    }
+}
+
+impl Identity {
+    /// What the permit's actor has not acknowledged, the newest first; nothing for anybody but staff.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn unseen_notices<A: Action>(&self, permit: &Permit<A>) -> Result<Vec<Told>, IdentityError> {
+        let (tenant, Actor::Staff(staff)) = (self.0.tenant, permit.actor()) else { return Ok(Vec::new()) };
+        let user = staff.user;
+        let found = self.0.db.read(move |tx| notices::unseen(tx, tenant, user, SHOWN)).await?;
+        self.0.told(found).await
+    }
+
+    /// The notices of the permit's account of the last ninety days, the newest first.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn notices(&self, permit: Permit<ManageOwnAccount>) -> Result<Vec<Told>, IdentityError> {
+        let from = before(self.0.world.now(), LISTED);
+        let found = self.0.db.read(move |tx| notices::since(tx, &permit, from, SHOWN)).await?;
+        self.0.told(found).await
+    }
+
+    /// Acknowledges the notices of the permit's account up to a moment, and gives their number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn acknowledge_notices(
+        &self,
+        permit: Permit<ManageOwnAccount>,
+        until: Timestamp,
+    ) -> Result<u64, IdentityError> {
+        let now = self.0.world.now();
+        Ok(self.0.db.write(move |tx| notices::acknowledge(tx, &permit, until, now)).await?)
+    }
+
+    /// Notices that are to be mailed now, the oldest first, at most `limit`. After each one say
+    /// [`Identity::letter_sent`] or [`Identity::letter_failed`]. Two processes that ask at the same moment are
+    /// given the same ones: ask in one.
+    ///
+    /// # Errors
+    /// When the store or the keys fail.
+    pub async fn letters_due(&self, limit: u32) -> Result<Vec<Letter>, IdentityError> {
+        let (inner, tenant, now) = (&self.0, self.0.tenant, self.0.world.now());
+        let found = inner.db.read(move |tx| {
+            let mut found = Vec::new();
+            for notice in notices::due(tx, tenant, now, limit)? {
+                if let Some(user) = users::find(tx, tenant, notice.user)? {
+                    found.push((notice, user));
+                }
+            }
+            Ok(found)
+        });
+        let mut letters = Vec::new();
+        for (notice, user) in found.await? {
+            let (who, tries) = (inner.who(&user).await?, notice.tries);
+            let (told, formerly) = inner.opened_notice(notice).await?;
+            let to = std::iter::once(who.email).chain(formerly).collect();
+            letters.push(Letter { told, user: user.id, name: who.name, to, tries });
+        }
+        Ok(letters)
+    }
+
+    /// Remembers that a letter was handed over for its mailbox.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn letter_sent(&self, notice: NoticeId) -> Result<(), IdentityError> {
+        let (tenant, now) = (self.0.tenant, self.0.world.now());
+        self.0.db.write(move |tx| notices::mailed(tx, tenant, notice, now)).await?;
+        Ok(())
+    }
+
+    /// Remembers that a letter could not be sent, and gives the moment of its next try.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn letter_failed(&self, notice: NoticeId) -> Result<Timestamp, IdentityError> {
+        let (tenant, now) = (self.0.tenant, self.0.world.now());
+        Ok(self.0.db.write(move |tx| notices::failed(tx, tenant, notice, now)).await?)
+    }
+}
+
+impl Inner {
+    async fn told(&self, found: Vec<Notice>) -> Result<Vec<Told>, IdentityError> {
+        let mut told = Vec::with_capacity(found.len());
+        for notice in found {
+            told.push(self.opened_notice(notice).await?.0);
+        }
+        Ok(told)
+    }
+
+    async fn opened_notice(&self, notice: Notice) -> Result<(Told, Option<Email>), IdentityError> {
+        let key = self.key_at(notice.particulars.1).await?;
+        let bytes = key.open(&notices::particulars_place(notice.tenant, notice.id), &notice.particulars.0)?;
+        let Particulars { from, device, what, formerly } =
+            serde_json::from_slice(&bytes).map_err(|_| IdentityError::Document("notice"))?;
+        let Notice { id, kind, hand, at, seen, .. } = notice;
+        Ok((Told { id, kind, hand, at, from, device, what, seen }, formerly))
+    }
+}
+
+impl Pen {
+    /// Writes a notice in the transaction of its change. Nobody signs in to a service account, so nobody is
+    /// told about one.
+    pub(crate) fn tell(
+        &self,
+        tx: &mut Tx<'_>,
+        user: UserId,
+        kind: NoticeKind,
+        about: Particulars,
+    ) -> Result<(), StoreError> {
+        let (world, key, tenant) = (&self.world, &self.key, self.tenant);
+        if api_keys::service(tx, tenant, user)?.is_some() {
+            return Ok(());
+        }
+        let (id, hand) = (world.id(), hand_of(&self.actor, user));
+        // Whose address of the network it is, is for the person alone who did it: what an administrator did
+        // is told without where they sat.
+        let (from, device) = match hand {
+            NoticeHand::Oneself => (self.via.source.clone(), self.via.device.clone()),
+            NoticeHand::Administrator | NoticeHand::Provisioning => (None, None),
+        };
+        let sealed = serde_json::to_vec(&Particulars { from, device, ..about })
+            .map_err(|_| StoreError::Malformed { what: "notice" })?;
+        let sealed =
+            key.seal(&notices::particulars_place(tenant, id), &sealed).map_err(StoreError::refuse)?;
+        let particulars = (sealed, key.generation());
+        notices::put(tx, &NewNotice { tenant, id, user, kind, hand, at: world.now(), particulars })
+    }
+}
+
+/// By whose hand something happened to `user`'s account.
+fn hand_of(actor: &Actor, user: UserId) -> NoticeHand {
+    match actor {
+        Actor::Staff(staff) if staff.user == user => NoticeHand::Oneself,
+        // Whoever is not signed in yet acts with the account's own proofs.
+        Actor::Anonymous { .. } | Actor::Visitor(_) => NoticeHand::Oneself,
+        Actor::Staff(_) | Actor::ApiKey(_) | Actor::Service { name: ServiceName::Operator, .. } => {
+            NoticeHand::Administrator
+        }
+        Actor::Directory { .. } | Actor::Service { .. } => NoticeHand::Provisioning,
+    }
+}
+
+/// Deletes what was acknowledged and is no longer listed, and what nobody acknowledged in more than a year.
+pub(crate) fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
+    notices::sweep(tx, before(now, LISTED), before(now, KEPT))
+}
+
+fn before(now: Timestamp, by: Duration) -> Timestamp {
+    let by = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+    Timestamp::from_millis(now.as_millis().saturating_sub(by))
+}

@@ -1,0 +1,133 @@
+//! Notices to members of staff: written once, shown until they are acknowledged, and mailed with pauses.
+
+use std::time::Duration;
+
+use guard::Role;
+use guard::action::ManageOwnAccount;
+use kernel::{Id, NoticeId, Timestamp, UserId};
+use store::notices::{self, NewNotice, NoticeHand, NoticeKind};
+use store::{StoreError, params};
+use vault::Purpose;
+
+use crate::house::{House, both};
+use crate::people::Tenancy;
+use crate::staff::user;
+
+both!(
+    a_notice_is_shown_until_it_is_acknowledged,
+    a_notice_is_due_until_it_is_mailed_with_longer_pauses_after_each_failure,
+    a_notice_of_nobody_is_not_written,
+    notices_are_swept_when_they_are_old_and_were_seen,
+);
+
+async fn tell(
+    house: &House,
+    tenancy: &Tenancy,
+    user: UserId,
+    kind: NoticeKind,
+    at: Timestamp,
+) -> Result<NoticeId, StoreError> {
+    let key = tenancy.key(house, Purpose::Identity).await;
+    let (tenant, id) = (tenancy.tenant, tenancy.world.id());
+    let sealed = key.seal(&notices::particulars_place(tenant, id), &b"{}".to_vec()).unwrap();
+    let particulars = (sealed, key.generation());
+    let new = NewNotice { tenant, id, user, kind, hand: NoticeHand::Oneself, at, particulars };
+    house.db.write(move |tx| notices::put(tx, &new)).await?;
+    Ok(id)
+}
+
+fn later(tenancy: &Tenancy, seconds: u64) -> Timestamp {
+    tenancy.world.now().after(Duration::from_secs(seconds))
+}
+
+async fn a_notice_is_shown_until_it_is_acknowledged(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (ada, bob) =
+        (user(&house, &tenancy, "ada@example.org").await, user(&house, &tenancy, "bob@example.org").await);
+    let (tenant, now, next) = (tenancy.tenant, tenancy.world.now(), later(&tenancy, 1));
+    let first = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
+    let second = tell(&house, &tenancy, ada, NoticeKind::FactorAdded, next).await.unwrap();
+    let other = tell(&house, &tenancy, bob, NoticeKind::Disabled, now).await.unwrap();
+
+    let unseen = |who: UserId| house.db.read(move |tx| notices::unseen(tx, tenant, who, 10));
+    let ids = |found: Vec<notices::Notice>| found.into_iter().map(|it| it.id).collect::<Vec<_>>();
+    assert_eq!(ids(unseen(ada).await.unwrap()), [second, first]);
+
+    // What came after the page was made stays to be seen; somebody else's is not touched.
+    let staff = tenancy.staff_of(Role::Owner, ada);
+    let own = || tenancy.permit::<ManageOwnAccount>(&staff, &tenancy.account(ada));
+    let permit = own();
+    let done = house.db.write(move |tx| notices::acknowledge(tx, &permit, now, next)).await.unwrap();
+    assert_eq!(done, 1);
+    assert_eq!(ids(unseen(ada).await.unwrap()), [second]);
+    assert_eq!(ids(unseen(bob).await.unwrap()), [other]);
+
+    let (permit, begin) = (own(), Timestamp::from_millis(0));
+    let listed = house.db.read(move |tx| notices::since(tx, &permit, begin, 10)).await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.seen).collect::<Vec<_>>(), [None, Some(next)]);
+    let permit = own();
+    let listed = house.db.read(move |tx| notices::since(tx, &permit, next, 10)).await.unwrap();
+    assert_eq!(ids(listed), [second]);
+}
+
+async fn a_notice_is_due_until_it_is_mailed_with_longer_pauses_after_each_failure(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let ada = user(&house, &tenancy, "ada@example.org").await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let first = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
+    let second = tell(&house, &tenancy, ada, NoticeKind::NewDevice, later(&tenancy, 1)).await.unwrap();
+    let due = |at: Timestamp, limit: u32| {
+        let found = house.db.read(move |tx| notices::due(tx, tenant, at, limit));
+        async move { found.await.unwrap().into_iter().map(|it| it.id).collect::<Vec<_>>() }
+    };
+    assert_eq!(due(now, 10).await, [first]);
+    assert_eq!(due(later(&tenancy, 1), 10).await, [first, second]);
+    assert_eq!(due(later(&tenancy, 1), 1).await, [first]);
+
+    for pause in [60, 120, 240] {
+        let next = house.db.write(move |tx| notices::failed(tx, tenant, first, now)).await.unwrap();
+        assert_eq!(next, later(&tenancy, pause));
+    }
+    assert_eq!(due(later(&tenancy, 239), 10).await, [second]);
+    assert_eq!(due(later(&tenancy, 240), 10).await, [first, second]);
+
+    assert!(house.db.write(move |tx| notices::mailed(tx, tenant, first, now)).await.unwrap());
+    assert!(!house.db.write(move |tx| notices::mailed(tx, tenant, first, now)).await.unwrap());
+    assert_eq!(due(later(&tenancy, 240), 10).await, [second]);
+    let failed = house.db.write(move |tx| notices::failed(tx, tenant, first, now)).await;
+    assert!(matches!(failed, Err(StoreError::Missing { what: "notice" })));
+    // After a week it is no news any more.
+    let week = notices::MAILED_WITHIN.as_secs();
+    assert_eq!(due(later(&tenancy, week), 10).await, [second]);
+    assert_eq!(due(later(&tenancy, week + 2), 10).await, []);
+}
+
+async fn a_notice_of_nobody_is_not_written(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let (nobody, now) = (UserId::from_bytes([7; 16]), tenancy.world.now());
+    assert!(tell(&house, &tenancy, nobody, NoticeKind::Enabled, now).await.is_err());
+}
+
+async fn notices_are_swept_when_they_are_old_and_were_seen(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let ada = user(&house, &tenancy, "ada@example.org").await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let seen = tell(&house, &tenancy, ada, NoticeKind::RolesChanged, now).await.unwrap();
+    let unseen = tell(&house, &tenancy, ada, NoticeKind::RolesChanged, now).await.unwrap();
+    house
+        .db
+        .write(move |tx| {
+            tx.execute(
+                "UPDATE notices SET seen_ms = $3 WHERE tenant = $1 AND id = $2",
+                params![tenant, seen, now],
+            )
+        })
+        .await
+        .unwrap();
+    let (soon, begin) = (later(&tenancy, 1), Timestamp::from_millis(0));
+    assert_eq!(house.db.write(move |tx| notices::sweep(tx, now, begin)).await.unwrap(), 0);
+    assert_eq!(house.db.write(move |tx| notices::sweep(tx, soon, begin)).await.unwrap(), 1);
+    let left = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
+    assert_eq!(left.iter().map(|it| it.id).collect::<Vec<_>>(), [unseen]);
+    assert_eq!(house.db.write(move |tx| notices::sweep(tx, soon, soon)).await.unwrap(), 1);
+}
