@@ -318,6 +318,9 @@ pub(crate) enum UserCommand {
         /// The one address that may use the link
         #[arg(long)]
         email: Option<String>,
+        /// Send the link there instead of printing it
+        #[arg(long, requires = "email")]
+        mail: bool,
         #[command(flatten)]
         place: Place,
     },

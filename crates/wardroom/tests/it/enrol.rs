@@ -104,11 +104,17 @@ fn code(letters: &str) -> String {
 /// Enrols the first owner; their address.
 pub(crate) async fn first_owner(house: &House) -> String {
     let secret = house.ready.enrolment.as_deref().unwrap().split('#').nth(1).unwrap().to_owned();
+    let address = "ines@desk.example";
+    with_link(house, &secret, address).await;
+    address.to_owned()
+}
+
+/// Enrols somebody with the secret of an invitation.
+pub(crate) async fn with_link(house: &House, secret: &str, address: &str) {
     let mut browser = Browser::at(house);
     let page = browser.get("/enrol").await;
     let csrf = between(&page, r#"name="csrf_token" value=""#, "\"").to_owned();
-    let address = "ines@desk.example";
-    let who = [("name", "Ines Aalto"), ("email", address), ("code", secret.as_str()), ("csrf_token", &csrf)];
+    let who = [("name", "Ines Aalto"), ("email", address), ("code", secret), ("csrf_token", &csrf)];
     assert_eq!(browser.post("/enrol", &who).await, "/enrol/factor");
     let password = [("password", PASSWORD), ("again", PASSWORD), ("csrf_token", csrf.as_str())];
     assert_eq!(browser.post("/enrol/password", &password).await, "/enrol/factor");
@@ -116,5 +122,4 @@ pub(crate) async fn first_owner(house: &House) -> String {
     let code = code(between(&setup, r#"<code id="letters">"#, "</code>"));
     let done = browser.post("/enrol/code", &[("code", &code), ("csrf_token", &csrf)]).await;
     assert_eq!(done, "/enrol/codes");
-    address.to_owned()
 }

@@ -19,6 +19,7 @@ mod holds;
 mod house;
 mod keys;
 mod kill;
+mod mail;
 mod own;
 mod people;
 mod policies;
