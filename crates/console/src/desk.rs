@@ -13,7 +13,9 @@ use guard::action::ActivateRelease;
 use guard::{Act, Actor, Guard, Permit, Resource, Role, Scope};
 use http::request::Parts;
 use identity::Identity;
-use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, TicketId, Timestamp, UserId, World};
+use kernel::{
+    BotName, ConversationId, Email, Problem, ReleaseId, Secret, TenantId, TicketId, Timestamp, UserId, World,
+};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
 use rulebook::Rulebook;
@@ -63,7 +65,30 @@ pub struct DeskParts {
     pub posture: Arc<dyn Fn() -> Posture + Send + Sync>,
     /// The edge, to be looked into.
     pub traffic: Arc<dyn crate::TrafficDesk>,
+    /// Sends the links of invitations by mail; none where no relay is named.
+    pub links: Option<SendsLinks>,
 }
+
+/// The link of an invitation, for the one address that may use it.
+#[derive(Debug)]
+pub struct LinkLetter {
+    /// To where.
+    pub to: Email,
+    /// The link. It is good once.
+    pub link: Secret<String>,
+    /// What the account may do that it makes, in words.
+    pub role: String,
+    /// Who invites.
+    pub actor: Actor,
+    /// By which way they came.
+    pub via: Via,
+}
+
+/// Hands such a letter over, or tells in a sentence why it did not leave.
+pub type SendsLinks = Arc<dyn Fn(LinkLetter) -> Sending + Send + Sync>;
+
+/// The answer of [`SendsLinks`].
+pub type Sending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// Puts a release live. The console asks for it; the shelf of bots knows how.
 pub trait Releases: Send + Sync {

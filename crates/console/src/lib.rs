@@ -43,7 +43,9 @@ mod via;
 use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
-pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
+pub use desk::{
+    Activation, Desk, DeskParts, Finding, LinkLetter, Posture, Releases, Sending, SendsLinks, TlsPosture,
+};
 pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.

@@ -16,6 +16,7 @@ mod device;
 mod enrol;
 mod error;
 mod invite;
+mod letters;
 mod pen;
 pub mod person;
 pub mod review;

@@ -28,9 +28,12 @@ use wire::ca::LocalCa;
 use crate::adapters::ShelfReleases;
 use crate::bot::make_default;
 use crate::config::Config;
+use crate::courier::Courier;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, requests, retention, samples, watchman};
+use crate::{
+    Failure, adapters, checkpoints, invitations, posture, providers, requests, retention, samples, watchman,
+};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -47,6 +50,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     };
     // Before anybody can be told that it runs, so that it ends in good order whenever it is told to.
     let stop = StopSignals::listen()?;
+    let mailer = config.mail.mailer()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
     // Nothing is served from a database that was put back: people would be answered by an older state.
@@ -54,7 +58,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         return Err(standing.into());
     }
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
-    let house = House::on(base.clone()).await?;
+    let house = House::on(base.clone()).await?.mailing(mailer);
     if house.shelf.live(&config.bots.default).is_none() {
         say("making the default bot (once; a few seconds)");
         make_default(&house, &config.bots.default).await?;
@@ -132,6 +136,11 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
+    let courier = house
+        .mailer
+        .clone()
+        .map(|mailer| Courier::new(base.clone(), identity.clone(), mailer, staff_origin.clone()));
+    let delivering = courier.map(|courier| tokio::spawn(courier.keep_delivering(shutdown.clone())));
     let (shelf, rooms) = (house.shelf.clone(), house.conversations.clone());
     let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms, identity.clone()));
 
@@ -150,6 +159,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     staff_doors.await??;
     let _ = tokio::time::timeout(DRAIN, visitors.settle()).await;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
+    // The letter in hand is finished; should the relay be too slow for that, its claim ends by itself.
+    if let Some(delivering) = delivering {
+        let _ = tokio::time::timeout(DRAIN, delivering).await;
+    }
     for task in
         [signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing]
     {
@@ -333,6 +346,8 @@ fn desk(
     shutdown: &Shutdown,
 ) -> Desk {
     let base = &house.base;
+    let links = house.mailer.clone();
+    let links = links.map(|mailer| invitations::by_mail(base.clone(), mailer, origin.clone()));
     let (status, config) = (certificates.tls.status(), config.clone());
     let posture = move || {
         let status = status.borrow();
@@ -371,6 +386,7 @@ fn desk(
         assets: samples::asset,
         posture: Arc::new(posture),
         traffic: Arc::new(watchman::Lookout(admission)),
+        links,
     })
 }
 

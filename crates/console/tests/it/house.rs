@@ -1,6 +1,6 @@
 //! A console over a database of its own, with a live bot and staff who are signed in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -46,7 +46,24 @@ pub(crate) struct House {
     pub(crate) conversations: Conversations,
     signer: Signer,
     _stop: tokio::sync::watch::Sender<bool>,
+    /// To where links went by mail, and the links.
+    pub(crate) letters: Letters,
     _room: TempDir,
+}
+
+pub(crate) type Letters = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Takes every letter but those to `nobody@..`.
+fn postman(letters: &Letters) -> console::SendsLinks {
+    let letters = Arc::clone(letters);
+    Arc::new(move |letter| {
+        let to = letter.to.as_str().to_owned();
+        let taken = !to.starts_with("nobody@");
+        if taken {
+            letters.lock().unwrap().push((to, letter.link.expose().clone()));
+        }
+        Box::pin(async move { if taken { Ok(()) } else { Err("the relay said no".to_owned()) } })
+    })
 }
 
 /// Somebody who is signed in.
@@ -211,6 +228,7 @@ impl House {
         let party = RelyingParty::of_origin(ORIGIN).unwrap();
         let identity =
             Identity::new(db.clone(), keys.clone(), guard.clone(), world.clone(), tenant, party).unwrap();
+        let letters = Letters::default();
         let signer = Signer::from_seed(&format!("wardroom/{tenant}"), &kernel::Secret::new([7; 32])).unwrap();
         let ends = world.now().after(Duration::from_secs(90 * 86_400));
         let custody = custody::Custody::new(custody::CustodyParts {
@@ -247,6 +265,7 @@ impl House {
             ending: ending.clone(),
             assets: asset,
             traffic: Arc::new(crate::traffic::Street::default()),
+            links: Some(postman(&letters)),
             posture: Arc::new(move || Posture {
                 tls: TlsPosture {
                     versions: "TLS 1.3".to_owned(),
@@ -275,6 +294,7 @@ impl House {
             conversations,
             signer,
             _stop: stop,
+            letters,
             _room: room,
         }
     }

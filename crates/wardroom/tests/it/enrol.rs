@@ -119,19 +119,23 @@ fn code(letters: &str) -> String {
 
 const ADDRESS: &str = "ines@desk.example";
 
-/// The first owner opens their invitation, up to the choice of factors; the token of the forms.
-async fn invited(house: &House) -> (Browser, String) {
-    let secret = house.ready.enrolment.as_deref().unwrap().split('#').nth(1).unwrap().to_owned();
+/// The secret of the first owner's invitation.
+fn first_link(house: &House) -> &str {
+    house.ready.enrolment.as_deref().unwrap().split('#').nth(1).unwrap()
+}
+
+/// Somebody opens an invitation, up to the choice of factors; the token of the forms.
+async fn invited(house: &House, secret: &str, address: &str) -> (Browser, String) {
     let mut browser = Browser::at(house);
     let csrf = browser.csrf("/enrol").await;
-    let who = [("name", "Ines Aalto"), ("email", ADDRESS), ("code", secret.as_str()), ("csrf_token", &csrf)];
+    let who = [("name", "Ines Aalto"), ("email", address), ("code", secret), ("csrf_token", csrf.as_str())];
     assert_eq!(browser.post("/enrol", &who).await, "/enrol/factor");
     (browser, csrf)
 }
 
 /// Enrols the first owner with a passkey; their browser, signed in.
 pub(crate) async fn owner_with_passkey(house: &House) -> Browser {
-    let (mut browser, csrf) = invited(house).await;
+    let (mut browser, csrf) = invited(house, first_link(house), ADDRESS).await;
     let options = browser.tell("/enrol/passkey/start", &csrf, &json!({ "label": "Key" })).await;
     let key = Authenticator { rp_id: "localhost", ..Authenticator::new() };
     let made = key.create(options["challenge"].as_str().unwrap(), &house.ready.console);
@@ -146,12 +150,17 @@ pub(crate) async fn owner_with_passkey(house: &House) -> Browser {
 
 /// Enrols the first owner; their address.
 pub(crate) async fn first_owner(house: &House) -> String {
-    let (mut browser, csrf) = invited(house).await;
+    with_link(house, first_link(house), ADDRESS).await;
+    ADDRESS.to_owned()
+}
+
+/// Enrols somebody with the secret of an invitation, a password and codes.
+pub(crate) async fn with_link(house: &House, secret: &str, address: &str) {
+    let (mut browser, csrf) = invited(house, secret, address).await;
     let password = [("password", PASSWORD), ("again", PASSWORD), ("csrf_token", csrf.as_str())];
     assert_eq!(browser.post("/enrol/password", &password).await, "/enrol/factor");
     let setup = browser.get("/enrol/factor").await;
     let code = code(between(&setup, r#"<code id="letters">"#, "</code>"));
     let done = browser.post("/enrol/code", &[("code", &code), ("csrf_token", &csrf)]).await;
     assert_eq!(done, "/enrol/codes");
-    ADDRESS.to_owned()
 }

@@ -22,6 +22,7 @@ mod holds;
 mod house;
 mod keys;
 mod kill;
+mod mail;
 mod own;
 mod people;
 mod policies;
