@@ -50,7 +50,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Tickets", "/tickets");
+    let shell = shell(&desk, &leave, "Tickets", "/tickets").await?;
     let state = chosen(&wanted.state).map(str::parse::<TicketState>).transpose();
     let state = state.map_err(|_| invalid("There is no such state.", "Choose one of the list."))?;
     let after = chosen(&wanted.after).map(place).transpose()?;

@@ -17,6 +17,7 @@ mod firewall;
 mod holds;
 mod keys;
 mod memory;
+mod passwords;
 mod people;
 mod policies;
 mod posture;

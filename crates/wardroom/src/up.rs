@@ -16,6 +16,7 @@ use edge::{
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
+use identity::password::Passwords;
 use ledger::Token;
 use ledger::catalogue::{ServiceStarted, ServiceStopped};
 use rustls_pki_types::{DnsName, ServerName};
@@ -30,7 +31,9 @@ use crate::bot::make_default;
 use crate::config::Config;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
-use crate::{Failure, adapters, checkpoints, posture, providers, requests, retention, samples, watchman};
+use crate::{
+    Failure, adapters, checkpoints, passwords, posture, providers, requests, retention, samples, watchman,
+};
 
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -72,7 +75,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let staff_port = staff.local_addr()?.port();
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
-    let identity = identity(&base, &staff_origin).await?;
+    let rules = passwords::rules(&config.sign_in, &base.world)?;
+    let identity = identity_with(&base, &staff_origin, rules)?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);
     let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
     let (router, _) = api::doors(front)?;
@@ -270,12 +274,17 @@ impl Certificates {
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
 pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+    identity_with(base, origin, Passwords::new(&base.world)?)
+}
+
+/// The same with the house's own rules for passwords.
+fn identity_with(base: &Foundation, origin: &str, passwords: Passwords) -> Result<Identity, Failure> {
     let party = RelyingParty::of_origin(origin).ok_or_else(|| {
         format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
     })?;
     let (db, keys, guard, world) =
         (base.db.clone(), base.keys.clone(), base.guard.clone(), base.world.clone());
-    Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
+    Ok(Identity::with_hasher(db, keys, guard, world, base.tenant, party, passwords))
 }
 
 /// Who is served now; together with other edges where they share a store.

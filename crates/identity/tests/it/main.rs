@@ -14,6 +14,7 @@ mod directory;
 mod enrolment;
 mod house;
 mod keys;
+mod own;
 mod privacy;
 mod provider;
 mod saml;

@@ -17,14 +17,15 @@ const QUESTIONS: [&str; 3] = [
 ];
 
 /// What people typed on the way: their addresses, the reason for opening a transcript, a question, an
-/// answer, what a key is for, why a role is asked for.
-const TYPED: [&str; 6] = [
+/// answer, what a key is for, why a role is asked for, what a passkey is called.
+const TYPED: [&str; 7] = [
     "@desk.example",
     "ticket 4711",
     "How are messages encrypted at rest?",
     "Good day, this is a person.",
     "night report",
     "somebody asked to be forgotten",
+    "blue walrus key",
 ];
 
 pub(super) fn run() -> Outcome {
