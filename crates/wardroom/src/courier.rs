@@ -1,7 +1,7 @@
 //! The courier: takes what people are to be told about their accounts to the relay, in its own time.
 //!
 //! - A letter is claimed before it is sent, so of several processes one sends it. A process that ends in the
-//!   middle loses its claim after ten minutes. Should the relay have taken the letter by then, it goes
+//!   middle loses its claim after half an hour. Should the relay have taken the letter by then, it goes
 //!   once more with the same `Message-ID`: better twice than never.
 //! - A letter that is refused for now is tried again after a minute, two, four and so on, for about a day; one
 //!   that is refused for good four times, because a relay that is not set up yet says that too. What is given
@@ -29,10 +29,13 @@ use crate::wiring::Foundation;
 
 /// How often what is due is looked for.
 const LOOK: Duration = Duration::from_secs(5);
+/// The same after a fault of our own, of the store for example.
+const AFTER_A_FAULT: Duration = Duration::from_secs(60);
 /// The most letters of one look.
 const MANY: u32 = 20;
-/// How long a claim holds: longer than sending a letter can take.
-const CLAIM: Duration = Duration::from_secs(10 * 60);
+/// How long a claim holds: longer than sending a letter can take, should the relay take its time with each
+/// answer.
+const CLAIM: Duration = Duration::from_secs(30 * 60);
 /// After so many tries a letter is given up: with the pauses between them, a little more than a day.
 const TRIES: u32 = 12;
 /// After so many, one that the relay refuses for good.
@@ -80,10 +83,12 @@ impl Courier {
     /// Delivers until it is told to stop; then the letter in hand is finished.
     pub(crate) async fn keep_delivering(mut self, shutdown: Shutdown) {
         while !shutdown.is_requested() {
+            let mut pause = LOOK;
             if let Err(error) = self.round(&shutdown).await {
-                tracing::error!(%error, "letters to staff could not be looked after; the next try is in a moment");
+                tracing::error!(%error, "letters to staff could not be looked after; the next try is in a minute");
+                pause = AFTER_A_FAULT;
             }
-            let pause = self.trouble.map_or(LOOK, |trouble| trouble.pause);
+            let pause = self.trouble.map_or(pause, |trouble| trouble.pause);
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
                 () = shutdown.requested() => return,

@@ -84,6 +84,21 @@ async fn shared(config: &Config, findings: &mut Vec<Finding>) -> Result<serde_js
     Ok(serde_json::json!({ "place": shared.status().place, "reached": reached.is_ok() }))
 }
 
+/// Visits the mail relay, if one is named, without a letter.
+async fn relay(config: &Config, findings: &mut Vec<Finding>) -> Result<serde_json::Value, Failure> {
+    let Some(mailer) = config.mail.mailer()? else { return Ok(serde_json::Value::Null) };
+    let visited = mailer.open().await;
+    let well = visited.is_ok();
+    match visited {
+        Ok(session) => session.end().await,
+        Err(error) => findings.push(Finding {
+            what: format!("No letters leave: {error}."),
+            mend: "`wardroom mail test ADDRESS` shows each step (docs/operations/mail.md).".into(),
+        }),
+    }
+    Ok(serde_json::json!({ "relay": mailer.server(), "well": well }))
+}
+
 /// A FIPS build whose module is not in FIPS mode.
 #[derive(Debug, thiserror::Error)]
 #[error("this build is for FIPS, but its {0} not as FIPS approves; nothing is served by it")]
@@ -124,11 +139,12 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
         }),
     }
     let shared = shared(config, &mut findings).await?;
+    let mail = relay(config, &mut findings).await?;
     if json {
         println!(
             "{}",
             serde_json::json!({
-                "findings": findings, "key_provider": provider, "shared": shared, "memory": memory::look(), "fips": vault::fips_status().is_ok(),
+                "findings": findings, "key_provider": provider, "shared": shared, "mail": mail, "memory": memory::look(), "fips": vault::fips_status().is_ok(),
             })
         );
     } else if findings.is_empty() {

@@ -25,11 +25,19 @@ async fn a_letter_arrives_by_tls_and_by_starttls() {
         assert!(words.contains("SignedIn(\"PLAIN\")") && words.contains("TLS 1.3, "), "{words}");
         let receipt =
             session.send(&letter("ada@example.org", "Grüße.\n.\nA line with a point.")).await.unwrap();
+        session.send(&letter("bob@example.org", "First.\n.\n..two\n.\r\nlast")).await.unwrap();
         session.end().await;
         assert!(receipt.words.as_str().starts_with("OK id="), "{:?}", receipt.words.as_str());
 
-        let letters = relay.wait_for(1);
-        let one = &letters[0];
+        let letters = relay.wait_for(2);
+        let to = |whom: &str| letters.iter().find(|letter| letter.contains(&format!("To: {whom}"))).unwrap();
+        assert!(
+            to("bob@example.org").ends_with("\n\nFirst.\n.\n..two\n.\nlast\n"),
+            "{}",
+            to("bob@example.org")
+        );
+        let one = to("ada@example.org");
+        assert!(one.contains("\nSubject: Ihr =?utf-8?b?UGHDn3dvcnQ=?= wurde "), "{one}");
         for line in [
             "Return-path: <wardroom@house.test>",
             "Envelope-to: ada@example.org",

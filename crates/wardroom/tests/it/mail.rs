@@ -153,6 +153,14 @@ async fn somebody_is_invited_by_mail_and_told_by_mail_what_becomes_of_their_acco
     let console = format!("The console is at {}", house.ready.console);
     assert!(notice.contains(&console), "{console}:\n{notice}");
     assert_eq!(house.interrupt(), 0);
+    let doctor = |words: &str| {
+        let (_, out, err) = wardroom(&["doctor", "--json", "--data", text(&office.data)]);
+        let told: serde_json::Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{out}{err}"));
+        (told["mail"]["well"].clone(), told["findings"].to_string().contains(words))
+    };
+    assert_eq!(doctor("No letters leave"), (true.into(), false));
+    office.configure("tls", "guess");
+    assert_eq!(doctor("No letters leave"), (false.into(), true));
     let log = command(&["audit", "tail", "--lines", "100"]);
     assert!(log.contains("letter.sent") && log.contains("invitation.sent"), "{log}");
 }
