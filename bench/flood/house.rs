@@ -125,7 +125,8 @@ pub(crate) fn run(front: &str) -> Result<(), Failure> {
         "haproxy" => runtime.block_on(bare())?,
         other => runtime.block_on(guarded(other == "edge", home.path()))?,
     };
-    let Served { first, stats, log } = served;
+    let Served { mut first, stats, log } = served;
+    first["capacity"] = runtime.block_on(capacity()).into();
     part::serve(&first, |word| {
         let told = {
             let mut told = log.lock();
@@ -159,6 +160,28 @@ pub(crate) fn run(front: &str) -> Result<(), Failure> {
     })?;
     runtime.shutdown_background();
     Ok(())
+}
+
+/// What the application really can do on this machine, whose timers are coarse: answers per second, when
+/// there is always somebody who waits.
+async fn capacity() -> f64 {
+    const LASTS: Duration = Duration::from_secs(2);
+    let work = Arc::new(Semaphore::new(AT_ONCE));
+    let end = Instant::now() + LASTS;
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..AT_ONCE * 2 {
+        let work = Arc::clone(&work);
+        asking.spawn(async move {
+            let mut answered = 0u32;
+            while Instant::now() < end {
+                let Ok(_turn) = work.acquire().await else { break };
+                sleep(EACH).await;
+                answered += 1;
+            }
+            answered
+        });
+    }
+    f64::from(asking.join_all().await.iter().sum::<u32>()) / LASTS.as_secs_f64()
 }
 
 struct Served {

@@ -29,7 +29,8 @@ use serde_json::{Map, Value, json};
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the application can do: four at once, ten milliseconds each.
+/// What the application could do with an exact timer: four at once, ten milliseconds each. What it can, is
+/// measured before each attack.
 pub(crate) const CAPACITY: usize = 400;
 
 /// Who stands in front of the application.

@@ -23,6 +23,8 @@ pub(crate) struct Row {
     calm: people::Tally,
     aside: people::Tally,
     attack: people::Tally,
+    /// Answers per second that the application can give.
+    capacity: f64,
     /// Figures of the house before the attack and after it.
     before: Value,
     after: Value,
@@ -77,6 +79,7 @@ pub(crate) fn run(name: &str, front: Front) -> Result<Row, Failure> {
         calm,
         aside,
         attack: tally,
+        capacity: told["capacity"].as_f64().unwrap_or(f64::NAN),
         before,
         after,
         cpu_calm: share(quiet.0 - start.0, CALM),
@@ -96,7 +99,7 @@ fn words(told: &Value) -> Result<Vec<String>, Failure> {
 /// The heads of the columns.
 pub(crate) fn title() {
     println!(
-        "{:<4}{:>8}{:>8}{:>8}{:>7}{:>7}{:>7}{:>7}{:>8}{:>9}{:>9}{:>9}{:>7}{:>7}{:>8}{:>9}  measures",
+        "{:<4}{:>8}{:>8}{:>8}{:>7}{:>7}{:>7}{:>7}{:>8}{:>9}{:>7}{:>9}{:>9}{:>7}{:>7}{:>8}{:>9}  measures",
         "",
         "goodput",
         "new",
@@ -107,6 +110,7 @@ pub(crate) fn title() {
         "ratio",
         "young",
         "served/s",
+        "of all",
         "asked/s",
         "refused",
         "cpu",
@@ -127,6 +131,11 @@ impl Row {
         self.attack.p99_ms / self.calm.all_p99_ms.max(1.0)
     }
 
+    /// The share of what the application can do that it did.
+    fn of_capacity(&self) -> f64 {
+        self.per_second(self.gained("served")) / self.capacity
+    }
+
     fn refused(&self) -> f64 {
         self.gained("refused_requests") + self.gained("refused_connections")
     }
@@ -145,7 +154,7 @@ impl Row {
         let measures: Vec<&str> =
             self.after["measures"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         println!(
-            "{name:<4}{:>7.2}%{:>7.1}%{:>7.1}%{:>7.1}{:>7.1}{:>7.1}{:>7.2}{:>8.1}{:>9.0}{:>9.0}{:>9.0}{:>6.0}%{:>7.0}{:>8}{:>7} K  {}",
+            "{name:<4}{:>7.2}%{:>7.1}%{:>7.1}%{:>7.1}{:>7.1}{:>7.1}{:>7.2}{:>8.1}{:>9.0}{:>6.0}%{:>9.0}{:>9.0}{:>6.0}%{:>7.0}{:>8}{:>7} K  {}",
             self.attack.goodput * 100.0,
             self.attack.newcomers * 100.0,
             self.attack.staff * 100.0,
@@ -155,6 +164,7 @@ impl Row {
             self.ratio(),
             self.attack.young_p99_ms,
             self.per_second(self.gained("served")),
+            self.of_capacity() * 100.0,
             self.per_second(self.gained("requests") + self.gained("refused_connections")),
             self.per_second(self.refused()),
             self.cpu * 100.0,
@@ -171,6 +181,7 @@ impl Row {
             "calm_p99_ms": self.calm.all_p99_ms, "aside_p99_ms": self.aside.all_p99_ms, "p99_ms": self.attack.p99_ms,
             "p99_ratio": self.ratio(), "p50_ms": self.attack.p50_ms,
             "young_p99_ms": self.attack.young_p99_ms, "served_per_s": self.per_second(self.gained("served")),
+            "of_capacity": self.of_capacity(),
             "handshakes_per_s": self.per_second(self.gained("handshakes")),
             "refused": { "budget": self.gained("refused_budget"), "shed": self.gained("shed"),
                 "connections": self.gained("refused_connections"), "handshakes": self.gained("handshake_failures") },

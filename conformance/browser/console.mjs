@@ -189,6 +189,7 @@ await check("the owner invites a manager, a developer and an auditor", async () 
 
 const manager = await person("manager");
 let transcript = "";
+let ticket = "";
 await check("the manager enrols with a passkey, and signs in with it", async () => {
   await enrolByPasskey(manager, invitations.support_manager);
   await signOut(manager);
@@ -227,9 +228,12 @@ if (visitor) {
     await go(manager, transcript);
     await manager.page.fill("#reason", "ticket 4711");
     await press(manager, "Open the transcript");
+    await manager.page.locator("wr-thread[data-link=live]").waitFor();
+    await manager.page.evaluate(() => (window.kept = true));
     await manager.page.fill("#text", "Good day, this is a person.");
     await press(manager, "Send");
     await manager.page.locator(".line[data-role=agent]").waitFor();
+    await until("the form to be empty", async () => (await manager.page.inputValue("#text")) === "");
     await until("the visitor to see the answer", async () =>
       (await lines(visitor)).find((line) => line.role === "agent" && line.text === "Good day, this is a person."));
     await look(manager)("answer");
@@ -239,12 +243,46 @@ if (visitor) {
     await visitor.locator("wardroom-chat textarea").fill("Are you there?");
     await visitor.locator("wardroom-chat textarea").press("Enter");
     await until("the question to be sent", async () => (await lines(visitor)).at(-1)?.delivery === "sent" || undefined);
+    // It appears by itself, in the page that was opened before, and the focus stays where it was.
+    await manager.page.focus("#text");
+    const sent = Date.now();
+    await manager.page.getByText("Are you there?").waitFor({ timeout: 5_000 });
+    console.log(`        the desk showed it ${Date.now() - sent} ms after it was looked at`);
+    const there = await manager.page.evaluate(() => ({ kept: window.kept === true, focus: document.activeElement?.id, log: document.querySelector("[data-scroll]").getAttribute("aria-live") }));
+    expect(there.kept && there.focus === "text" && there.log === "polite", JSON.stringify(there));
+    await look(manager)("desk-live");
+    expect((await lines(visitor)).at(-1).role === "user", "the bot answered");
     await press(manager, "Look for new messages");
     await manager.page.getByText("Are you there?").waitFor();
-    expect((await lines(visitor)).at(-1).role === "user", "the bot answered");
     await press(manager, "Give back to the bot");
     await manager.page.getByText("The bot answers again.").waitFor();
     await ask(visitor, "What is Wardroom?");
+  });
+
+  await check("the list shows who is new without being asked, and a ticket is opened for a reason", async () => {
+    const list = await manager.page.context().newPage();
+    await list.goto(`${base}/conversations`);
+    await list.locator("wr-inbox[data-link=live]").waitFor();
+    await list.evaluate(() => (window.kept = true));
+    const first = () => list.locator("tbody tr").first().getAttribute("data-key");
+    const before = await first();
+    const { browser, close } = await openBrowser([ca]);
+    opened.push(close);
+    const second = await browser.newPage();
+    await second.goto(process.env.PUBLIC_URL);
+    for (const words of ["I want to report a bug", "The lantern in the hall is out", "it is blocking", "skip", "yes"]) await ask(second, words);
+    await until("the new row", async () => (await first()) !== before);
+    expect(await list.evaluate(() => window.kept === true), "the list was loaded again");
+    await list.close();
+    await go(manager, "/tickets");
+    await manager.page.locator("tbody a").first().click();
+    ticket = at(manager);
+    expect(!(await manager.page.locator("main").innerText()).includes("lantern"), "it was shown unasked");
+    await manager.page.fill("#reason", "ticket 4711");
+    await press(manager, "Open the ticket");
+    await manager.page.locator(".said").getByText("The lantern in the hall is out").waitFor();
+    await look(manager)("ticket");
+    await go(manager, transcript);
   });
 
   await check("a closed conversation tells the visitor so", async () => {
@@ -281,6 +319,7 @@ await check("the developer reads no transcript, and is not told that there is on
   expect((await refused(developer, "/conversations")) === 403, "the list was shown");
   expect(transcript !== "", "the manager found no conversation");
   expect((await refused(developer, transcript)) === 404, "the conversation was shown");
+  if (ticket) expect((await refused(developer, ticket)) === 404, "the ticket was shown");
   await go(developer, "/");
   expect((await developer.page.locator(".rail a[href='/conversations']").count()) === 0, "the link is shown");
 });

@@ -145,7 +145,7 @@ try {
     expect(!(await page.locator("wr-feed [data-empty]").isVisible()), "still says it is empty");
     await watch.expecting(async () => {
       for (const s of streams.feed) s.destroy();
-      await until("the stream again", async () => streams.feed.size === 1);
+      await until("the stream again", async () => connections.filter((c) => c.path === "/events/feed").length === 2);
     });
     const again = connections.filter((c) => c.path === "/events/feed").at(-1);
     expect(again.last === "5", `resumed at ${again.last}`);

@@ -113,13 +113,29 @@ export async function peopleWho(house) {
     return (await Promise.race([closed, late])) - begun;
   };
   const shown = () => page.getByRole("link", { name: "Sign in to chat" }).waitFor({ timeout: 20_000 });
-  await accepted("a session that is ended from another browser closes the chat here within two seconds", async () => {
+  /** Opens a socket of the open chat; `window.closed` tells with which code it ended, and when. */
+  const openSocket = () => page.evaluate(() => {
+    const kept = Object.keys(sessionStorage).filter((key) => key.startsWith("wardroom:")).map((key) => JSON.parse(sessionStorage.getItem(key)));
+    const { id, token } = kept.find(({ session }) => session).session;
+    const socket = new WebSocket(`wss://${location.host}/chat/v1/conversations/${id}/socket`, ["wardroom.chat.v1", `wardroom.token.${token}`]);
+    window.closed = new Promise((done) => socket.addEventListener("close", ({ code }) => done([code, Date.now()])));
+    return new Promise((done, fail) => {
+      socket.addEventListener("message", ({ data }) => JSON.parse(data).event === "message" && done(socket.protocol));
+      socket.addEventListener("close", ({ code }) => fail(new Error(`closed: ${code}`)));
+    });
+  });
+  await accepted("a session that is ended from another browser closes chat and socket here within two seconds", async () => {
+    expect((await openSocket()) === "wardroom.chat.v1", "another protocol");
+    let begun;
     figures.people_ended_ms = await streamEnds(async () => {
-      const begun = Date.now();
+      begun = Date.now();
       await phone.page.getByRole("button", { name: "Sign out there" }).click();
       return begun;
     });
-    expect(figures.people_ended_ms < 2000, `${figures.people_ended_ms} ms`);
+    const [code, at] = await page.evaluate(() => window.closed);
+    figures.people_socket_ms = at - begun;
+    expect(code === 4401, `closed with ${code}`);
+    expect(figures.people_ended_ms < 2000 && figures.people_socket_ms < 2000, `${figures.people_ended_ms} and ${figures.people_socket_ms} ms`);
     await shown();
     expect(!(await composer.isVisible()), "the composer is still there");
     await picture("people-signed-out");

@@ -1,9 +1,9 @@
 // Signs in to a running Wardroom through SimpleSAMLphp and samlp, with a browser, and tries to do so
 // with what they did not say.
 //
-//   node browser.mjs WARDROOM_BINARY WORK_DIR
+//   node browser.mjs WARDROOM_BINARY WORK_DIR PYTHON
 //
-// WORK_DIR may be thrown away. The last line is one line of JSON with the figures.
+// WORK_DIR may be thrown away; PYTHON has pysaml2. The last line is one line of JSON with the figures.
 
 import { execFileSync, spawn } from "node:child_process";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -14,10 +14,11 @@ import { expect, until } from "../browser/lib/checks.mjs";
 import { openDesk } from "../browser/lib/desk.mjs";
 import { loopbackCertificate } from "../browser/lib/tls.mjs";
 import { Visitor, listen } from "../oidc/http.mjs";
+import { peopleWho } from "./people.mjs";
 
-const [binary, work] = process.argv.slice(2);
-if (!binary || !work) {
-  console.error("usage: node browser.mjs WARDROOM_BINARY WORK_DIR");
+const [binary, work, python] = process.argv.slice(2);
+if (!binary || !work || !python) {
+  console.error("usage: node browser.mjs WARDROOM_BINARY WORK_DIR PYTHON");
   process.exit(2);
 }
 const here = dirname(fileURLToPath(import.meta.url));
@@ -123,6 +124,13 @@ const certificates = (xml, use) => {
 };
 const ours = async (path) => (await new Visitor(desk.ca).get(`${desk.origin}/sso/saml/${path.split("/").at(-1)}/metadata`)).text;
 
+/** Makes one of our doors known to SimpleSAMLphp. */
+const known = {};
+function service(base, metadata) {
+  known[`${base}/metadata`] = { acs: `${base}/acs`, logout: `${base}/logout`, signing: certificates(metadata, "signing") };
+  writeFileSync(join(corp.at, "services.json"), JSON.stringify(known));
+}
+
 /** Says what people are, and which domains the connection has. */
 async function setUp(domains, { email, groups }) {
   const { page } = owner;
@@ -159,10 +167,7 @@ await accepted("the owner adds the enterprise's provider by the address of its m
   await setUp("corp.example", { email: "mail", groups: "groups" });
   const text = await owner.text("body");
   expect(text.includes("Pinned certificates") && text.includes("test provider"), "no certificate is shown");
-  const metadata = await ours(connection);
-  const base = `${desk.origin}/sso/saml/${connection.split("/").at(-1)}`;
-  const service = { acs: `${base}/acs`, logout: `${base}/logout`, signing: certificates(metadata, "signing") };
-  writeFileSync(join(corp.at, "services.json"), JSON.stringify({ [`${base}/metadata`]: service }));
+  service(`${desk.origin}/sso/saml/${connection.split("/").at(-1)}`, await ours(connection));
 });
 await accepted("a trial shows what came and what would follow, and makes no account", async () => {
   say({ context: MFA });
@@ -273,6 +278,8 @@ await accepted("a logout at the provider has ended the session here before we an
 
 const eric = await desk.person("eric");
 let other;
+/** Its port, which is in its name, and its process. */
+const encrypting = {};
 await accepted("another provider is added by its metadata as a file, and encrypts for the key that we publish", async () => {
   const port = await freePort();
   const first = await samlp(port, "urn:none", "https://none.example/");
@@ -298,6 +305,7 @@ await accepted("another provider is added by its metadata as a file, and encrypt
   await owner.press("Read it");
   await owner.page.getByText("The change applies").waitFor();
   expect(again.exitCode === null, "it ended");
+  Object.assign(encrypting, { port, child: again });
   await switchOn();
 });
 await accepted("an encrypted assertion signs somebody in, whose second factor is asked for here", async () => {
@@ -467,6 +475,8 @@ await accepted("a switched-off connection ends its sessions and is offered no mo
   expect(eric.path() === "/sign-in", `still at ${eric.path()}`);
   expect(!(await eric.text()).includes("Sign in with Other"), "it is still offered");
 });
+
+await peopleWho({ desk, owner, reasons, corp, connection, other, say, login, service, folder, freePort, start, end, samlp, encrypting, python, certificates });
 
 await desk.checks.check("the house stops in good order", () => desk.stop());
 place.close();

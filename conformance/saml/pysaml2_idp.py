@@ -1,4 +1,5 @@
-"""A pysaml2 provider over HTTP: it checks the signature of the request and answers with a form."""
+"""A pysaml2 provider over HTTP: it checks the signature of the request and answers with a form; of a logout's,
+too, and sends the browser back."""
 
 import base64
 import html
@@ -25,7 +26,10 @@ config = {
     "service": {
         "idp": {
             "want_authn_requests_signed": True,
-            "endpoints": {"single_sign_on_service": [(f"{own}/sso", BINDING_HTTP_REDIRECT)]},
+            "endpoints": {
+                "single_sign_on_service": [(f"{own}/sso", BINDING_HTTP_REDIRECT)],
+                "single_logout_service": [(f"{own}/slo", BINDING_HTTP_REDIRECT)],
+            },
             "policy": {"default": {"lifetime": {"minutes": 5}, "attribute_restrictions": None}},
         }
     },
@@ -49,6 +53,8 @@ class Provider(BaseHTTPRequestHandler):
         if address.path == "/metadata":
             return self.answer(str(entity_descriptor(loaded)), "application/samlmetadata+xml")
         query = dict(urllib.parse.parse_qsl(address.query))
+        if address.path == "/slo":
+            return self.logout(query)
         request = server.parse_authn_request(
             query["SAMLRequest"],
             BINDING_HTTP_REDIRECT,
@@ -70,11 +76,35 @@ class Provider(BaseHTTPRequestHandler):
         )
         field = base64.b64encode(str(response).encode()).decode()
         self.answer(
-            f'<form action="{html.escape(request.assertion_consumer_service_url)}">'
+            f'<body onload="document.forms[0].submit()">'
+            f'<form method="post" action="{html.escape(request.assertion_consumer_service_url)}">'
             f'<input name="SAMLResponse" value="{field}">'
             f'<input name="RelayState" value="{html.escape(query["RelayState"])}"></form>',
             "text/html",
         )
+
+    def logout(self, query):
+        request = server.parse_logout_request(
+            query["SAMLRequest"],
+            BINDING_HTTP_REDIRECT,
+            relay_state=query["RelayState"],
+            sigalg=query["SigAlg"],
+            signature=query["Signature"],
+        ).message
+        to = server.response_args(request, [BINDING_HTTP_REDIRECT])
+        response = server.create_logout_response(request, [BINDING_HTTP_REDIRECT])
+        sent = server.apply_binding(
+            to["binding"],
+            str(response),
+            to["destination"],
+            query["RelayState"],
+            response=True,
+            sign=True,
+            sigalg=SIG_RSA_SHA256,
+        )
+        self.send_response(303)
+        self.send_header("location", dict(sent["headers"])["Location"])
+        self.end_headers()
 
     def answer(self, text, kind):
         body = text.encode()

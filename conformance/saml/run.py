@@ -288,7 +288,7 @@ def profiles(figures, codes, faults):
 
 def browser(faults):
     """Chromium signs in through the binary; its own figures are told apart."""
-    command = ["node", str(HERE / "browser.mjs"), str(WARDROOM), str(WORK / "browser")]
+    command = ["node", str(HERE / "browser.mjs"), str(WARDROOM), str(WORK / "browser"), sys.executable]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     last = ""
     for line in process.stdout:

@@ -201,13 +201,16 @@ function out(): void {
   tell("You are signed out. What was open here is closed.");
 }
 
+/** Where a provider may be: behind https, or on this very machine, where one is tried out. */
+const PROVIDER = /^(?:https:|http:\/\/(?:localhost|127\.0\.0\.1|\[::1\])[:/])/;
+
 /** Signs out here, then at the provider if it offers that. */
 async function signOut(proof: Proof): Promise<void> {
   const response = await post(proof, "/mine/sign-out", {});
   if (!response.ok) return tell("You were not signed out. Try again in a minute.");
   const there = fields(await response.text())?.["there"];
   out();
-  if (typeof there === "string" && there.startsWith("https://")) location.assign(there);
+  if (typeof there === "string" && PROVIDER.test(there)) location.assign(there);
 }
 
 async function end(proof: Proof, path: string, whole: boolean): Promise<void> {

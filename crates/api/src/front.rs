@@ -17,6 +17,7 @@ use ledger::Token;
 use ledger::catalogue::AccessDenied;
 use store::{Db, Keychain, Via};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 /// What follows an erasure. It cannot undo it, so it answers nothing; what fails is logged.
 pub type Erased = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
@@ -53,7 +54,11 @@ pub struct FrontParts {
 
 /// The state behind the public doors.
 #[derive(Clone)]
-pub struct Front(Arc<FrontParts>);
+pub struct Front {
+    parts: Arc<FrontParts>,
+    /// The open WebSockets.
+    pub(crate) sockets: TaskTracker,
+}
 
 impl std::fmt::Debug for Front {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -64,7 +69,14 @@ impl std::fmt::Debug for Front {
 impl Front {
     /// The state from its parts.
     pub fn new(parts: FrontParts) -> Self {
-        Self(Arc::new(parts))
+        Self { parts: Arc::new(parts), sockets: TaskTracker::new() }
+    }
+
+    /// The open WebSockets have said goodbye when this returns. Called once the process is about to end: they
+    /// close themselves then, and their peers are to hear why.
+    pub async fn settle(&self) {
+        self.sockets.close();
+        self.sockets.wait().await;
     }
 
     /// Who is signed in in this browser. A cookie that opens nothing is as good as none.
@@ -91,7 +103,7 @@ impl std::ops::Deref for Front {
     type Target = FrontParts;
 
     fn deref(&self) -> &FrontParts {
-        &self.0
+        &self.parts
     }
 }
 

@@ -46,6 +46,7 @@ pub fn doors(front: Front) -> Result<(axum::Router, RouteTable), DoorsError> {
         )
         .guarded(post.clone(), "/chat/v1/conversations/{id}/messages", chat::post::post)
         .guarded(get.clone(), "/chat/v1/conversations/{id}/events", chat::events::events)
+        .guarded(get.clone(), "/chat/v1/conversations/{id}/socket", chat::socket::socket)
         .guarded(get.clone(), "/chat/v1/conversations/{id}/person", person::conversations)
         .guarded(get.clone(), "/chat/v1/conversations/{id}/person/export", person::export)
         .guarded(post, "/chat/v1/conversations/{id}/person/erase", person::erase)

@@ -3,14 +3,17 @@
 //! opened, and recorded, for the same reason.
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use doors::{Authorized, Form, Path};
 use guard::action::{ReadTranscript, ReplyToConversation};
 use guard::{Circumstances, Permit};
+use http::{HeaderMap, StatusCode};
 use kernel::{ConversationId, MessageText};
 use serde::Deserialize;
 
 use crate::Desk;
 use crate::conversations::page;
+use crate::layer::asks_for_json;
 use crate::page::{see, shell};
 use crate::trouble::{Answer, nothing};
 use crate::via::ByDoor;
@@ -30,12 +33,17 @@ pub(crate) async fn reply(
     State(desk): State<Desk>,
     ByDoor(via): ByDoor,
     Path(id): Path<ConversationId>,
+    headers: HeaderMap,
     Form(words): Form<Words>,
 ) -> Answer {
     let shell = shell(&desk, &leave, "Transcript", "/conversations").await?;
     let permit = leave.into_permit();
     let (actor, reason, tenant) = (permit.actor().clone(), permit.reason().cloned(), permit.tenant());
     desk.conversations.reply(permit, words.text, &via).await?;
+    // The page's own script has the transcript open, and sees the answer there.
+    if asks_for_json(&headers) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     // Whose it is has changed: what the guard is asked about is read again.
     let row = desk.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await?;
     let mut now = Circumstances::at(desk.world.now());

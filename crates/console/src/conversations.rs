@@ -10,6 +10,7 @@ use guard::action::{ListConversations, ReadBots, ReadTranscript};
 use guard::{Circumstances, Permit, Resource};
 use kernel::{BotName, ConversationId, Timestamp};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use store::Via;
 use store::conversations::{Conversation, ConversationState, Filter};
 use store::messages::Speaker;
@@ -41,9 +42,12 @@ struct List {
     wanted: Wanted,
     rows: Vec<Row>,
     older: Option<String>,
+    /// Where the first page is kept current.
+    live: Option<String>,
+    waiting: usize,
 }
 
-struct Row {
+pub(crate) struct Row {
     id: String,
     bot: String,
     state: &'static str,
@@ -69,8 +73,29 @@ impl From<&Conversation> for Row {
     }
 }
 
+impl Row {
+    /// Changes whenever what is shown of it does.
+    pub(crate) fn version(&self) -> String {
+        format!("{}.{}.{}.{}", self.last.0.as_millis(), self.messages, self.state, self.assigned)
+    }
+
+    /// Whether it waits for a person whom nobody has sent yet.
+    pub(crate) fn waits(&self) -> bool {
+        self.state == ConversationState::Handoff.as_str() && !self.assigned
+    }
+
+    /// The same row for the island that keeps the list current.
+    pub(crate) fn told(&self) -> Value {
+        json!({
+            "id": self.id, "href": format!("/conversations/{}", self.id), "bot": self.bot, "state": self.state,
+            "messages": self.messages, "last": self.last.iso(), "opened": self.opened.iso(),
+            "version": self.version(), "waits": if self.waits() { "yes" } else { "no" },
+        })
+    }
+}
+
 impl Wanted {
-    fn filter(&self) -> Result<Filter, Trouble> {
+    pub(crate) fn filter(&self) -> Result<Filter, Trouble> {
         let mut filter = Filter { limit: PAGE, ..Filter::default() };
         let choose = |what| invalid(format!("There is no such {what}."), "Choose one of the list.");
         filter.bot = chosen(&self.bot).map(BotName::new).transpose().map_err(|_| choose("bot"))?;
@@ -86,7 +111,12 @@ impl Wanted {
 
     /// The address of the page after `last`, with the same filter.
     fn beyond(&self, last: &Conversation) -> String {
-        let mut address = "/conversations?".to_owned();
+        self.address("/conversations") + &format!("after={}.{}", last.last.as_millis(), last.id)
+    }
+
+    /// An address with the same filter.
+    fn address(&self, path: &str) -> String {
+        let mut address = format!("{path}?");
         let fields = [("bot", &self.bot), ("state", &self.state), ("from", &self.from), ("to", &self.to)];
         // What is filtered by has been parsed: slugs and dates need no encoding.
         for (name, value) in fields {
@@ -94,7 +124,7 @@ impl Wanted {
                 address.push_str(&format!("{name}={value}&"));
             }
         }
-        address + &format!("after={}.{}", last.last.as_millis(), last.id)
+        address
     }
 
     fn is_state(&self, state: &str) -> bool {
@@ -128,8 +158,10 @@ pub(crate) async fn list(
     let found = desk.conversations.list(leave.into_permit(), filter, &via).await?;
     let full = u32::try_from(found.len()).is_ok_and(|found| found == PAGE);
     let older = found.last().filter(|_| full).map(|last| wanted.beyond(last));
-    let rows = found.iter().map(Row::from).collect();
-    html(&List { shell, bots, wanted, rows, older })
+    let rows: Vec<Row> = found.iter().map(Row::from).collect();
+    let live = chosen(&wanted.after).is_none().then(|| wanted.address("/conversations/live"));
+    let waiting = rows.iter().filter(|row| row.waits()).count();
+    html(&List { shell, bots, wanted, rows, older, live, waiting })
 }
 
 /// The bots there are, for the filter.
@@ -185,18 +217,20 @@ struct Opened {
     shell: Shell,
     row: Row,
     reason: String,
+    /// The number of the last line shown: what comes after it is told live.
+    last: u64,
     lines: Vec<Shown>,
     may_answer: bool,
     mine: bool,
 }
 
-struct Shown {
-    seq: u64,
-    role: &'static str,
-    who: String,
-    at: Option<When>,
-    text: Option<String>,
-    sources: Vec<(String, Option<String>)>,
+pub(crate) struct Shown {
+    pub(crate) seq: u64,
+    pub(crate) role: &'static str,
+    pub(crate) who: String,
+    pub(crate) at: Option<When>,
+    pub(crate) text: Option<String>,
+    pub(crate) sources: Vec<(String, Option<String>)>,
 }
 
 /// `POST /conversations/{id}`: opens the transcript. The event, with the reason sealed, is written
@@ -221,11 +255,13 @@ pub(crate) async fn page(desk: &Desk, shell: Shell, permit: Permit<ReadTranscrip
         && may_to(desk, &actor, Act::ReplyToConversation, &found.resource());
     let mine = found.assignee.is_some() && found.assignee == actor.staff().map(|staff| staff.user);
     let row = Row::from(found);
-    let lines = transcript.lines.into_iter().map(|line| shown(&transcript.conversation, line)).collect();
-    html(&Opened { shell, row, reason, lines, may_answer, mine })
+    let lines: Vec<Shown> =
+        transcript.lines.into_iter().map(|line| shown(&transcript.conversation, line)).collect();
+    let last = lines.last().map_or(0, |line| line.seq);
+    html(&Opened { shell, row, reason, last, lines, may_answer, mine })
 }
 
-fn shown(conversation: &Conversation, line: Line) -> Shown {
+pub(crate) fn shown(conversation: &Conversation, line: Line) -> Shown {
     let said = match line {
         Line::Said(said) => said,
         Line::Refused { seq } | Line::Erased { seq } => {

@@ -13,11 +13,14 @@ use guard::action::ActivateRelease;
 use guard::{Act, Actor, Guard, Permit, Resource, Role, Scope};
 use http::request::Parts;
 use identity::Identity;
-use kernel::{BotName, ConversationId, Problem, ReleaseId, TenantId, Timestamp, UserId, World};
+use kernel::{
+    BotName, ConversationId, Email, Problem, ReleaseId, Secret, TenantId, TicketId, Timestamp, UserId, World,
+};
 use ledger::catalogue::AccessDenied;
 use ledger::{Token, VerifierKey};
 use rulebook::Rulebook;
 use store::{Db, Keychain, StoreError, Via};
+use tokio::sync::watch;
 use wire::turn::EngineService;
 
 use crate::enrol::Codes;
@@ -55,13 +58,38 @@ pub struct DeskParts {
     pub log_keys: Vec<VerifierKey>,
     /// The origin that staff's browsers see, for the links of invitations.
     pub origin: String,
+    /// Turns true when the process is about to end: streams then close.
+    pub ending: watch::Receiver<bool>,
     /// The style, the script and the mark, out of `ui/dist`.
     pub assets: fn(&str) -> Option<&'static [u8]>,
     /// What protects this deployment now, beyond what the parts above can tell.
     pub posture: Arc<dyn Fn() -> Posture + Send + Sync>,
     /// The edge, to be looked into.
     pub traffic: Arc<dyn crate::TrafficDesk>,
+    /// Sends the links of invitations by mail; none where no relay is named.
+    pub links: Option<SendsLinks>,
 }
+
+/// The link of an invitation, for the one address that may use it.
+#[derive(Debug)]
+pub struct LinkLetter {
+    /// To where.
+    pub to: Email,
+    /// The link. It is good once.
+    pub link: Secret<String>,
+    /// What the account may do that it makes, in words.
+    pub role: String,
+    /// Who invites.
+    pub actor: Actor,
+    /// By which way they came.
+    pub via: Via,
+}
+
+/// Hands such a letter over, or tells in a sentence why it did not leave.
+pub type SendsLinks = Arc<dyn Fn(LinkLetter) -> Sending + Send + Sync>;
+
+/// The answer of [`SendsLinks`].
+pub type Sending = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
 
 /// Puts a release live. The console asks for it; the shelf of bots knows how.
 pub trait Releases: Send + Sync {
@@ -175,6 +203,11 @@ impl Entrance for Desk {
         let tenant = self.tenant;
         let found = |error: StoreError| of_store(&error);
         match need.act() {
+            Act::ListConversations | Act::ReadTranscript if need.path("ticket").is_some() => {
+                let ticket: TicketId = need.parse("ticket")?;
+                let row = self.db.read(move |tx| store::tickets::find(tx, tenant, ticket)).await;
+                self.conversation_of(row.map_err(found)?.ok_or_else(nothing)?.conversation).await
+            }
             Act::ReadTranscript | Act::ReplyToConversation => self.conversation(need).await,
             Act::ListConversations if need.path("id").is_some() => self.conversation(need).await,
             Act::ListConversations => Ok(match need.bot_of_query()?.or_else(|| only_bot(actor)) {
@@ -269,7 +302,11 @@ impl Entrance for Desk {
 
 impl DeskParts {
     async fn conversation(&self, need: &ResourceNeed) -> Result<Resource, Problem> {
-        let (tenant, id): (_, ConversationId) = (self.tenant, need.parse("id")?);
+        self.conversation_of(need.parse("id")?).await
+    }
+
+    async fn conversation_of(&self, id: ConversationId) -> Result<Resource, Problem> {
+        let tenant = self.tenant;
         let row = self.db.read(move |tx| store::conversations::facts(tx, tenant, id)).await;
         let row = row.map_err(|error| of_store(&error))?;
         row.map(|row| row.resource()).ok_or_else(nothing)

@@ -31,7 +31,7 @@ const PROVABLE: [&str; 4] =
 
 /// Shows problems as pages.
 pub(crate) async fn pages(request: Request, next: Next) -> Response {
-    let person = reads_pages(request.headers());
+    let person = !asks_for_json(request.headers());
     // A page is somewhere to come back to; a form is not.
     let way_back = (request.method() == Method::GET).then(|| request.uri().path().to_owned());
     let from = page_of_form(request.headers());
@@ -47,10 +47,10 @@ pub(crate) async fn pages(request: Request, next: Next) -> Response {
     }
 }
 
-/// Whether whoever asks wants to read a page. Our scripts ask for JSON by name.
-fn reads_pages(headers: &HeaderMap) -> bool {
+/// Whether one of our scripts asks: they name JSON.
+pub(crate) fn asks_for_json(headers: &HeaderMap) -> bool {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or("*/*");
-    !accept.split(',').any(|kind| kind.trim().starts_with("application/json"))
+    accept.split(',').any(|kind| kind.trim().starts_with("application/json"))
 }
 
 /// The page that a form stands on.

@@ -20,6 +20,7 @@ mod factors;
 mod holds;
 mod keys;
 mod layer;
+mod live;
 mod notices;
 mod overview;
 mod page;
@@ -44,7 +45,9 @@ mod via;
 use ::doors::{Doors, DoorsError, Flavour, RouteTable};
 use http::Method;
 
-pub use desk::{Activation, Desk, DeskParts, Finding, Posture, Releases, TlsPosture};
+pub use desk::{
+    Activation, Desk, DeskParts, Finding, LinkLetter, Posture, Releases, Sending, SendsLinks, TlsPosture,
+};
 pub use traffic::{Heaviest, Measured, SharedNow, TrafficDesk, TrafficNow};
 
 /// Hangs the staff doors.
@@ -184,12 +187,16 @@ fn work_doors() -> Doors<Desk> {
     Doors::new()
         .guarded(get.clone(), "/", overview::overview)
         .guarded(get.clone(), "/conversations", conversations::list)
+        .guarded(get.clone(), "/conversations/live", live::list)
         .guarded(get.clone(), "/conversations/{id}", conversations::one)
+        .guarded(get.clone(), "/conversations/{id}/live", live::transcript)
         .guarded(post.clone(), "/conversations/{id}", conversations::open)
         .guarded(post.clone(), "/conversations/{id}/reply", answer::reply)
         .guarded(post.clone(), "/conversations/{id}/give-back", answer::give_back)
         .guarded(post.clone(), "/conversations/{id}/close", answer::close)
         .guarded(get.clone(), "/tickets", tickets::list)
+        .guarded(get.clone(), "/tickets/{ticket}", tickets::one)
+        .guarded(post.clone(), "/tickets/{ticket}", tickets::open)
         .guarded(get.clone(), "/bots", bots::list)
         .guarded(get.clone(), "/bots/{name}", bots::one)
         .guarded(post.clone(), "/bots/{name}/trial", bots::trial)

@@ -90,7 +90,7 @@ pub(crate) async fn script() -> impl IntoResponse {
         (header::CONTENT_TYPE, "text/javascript; charset=utf-8"),
         (header::CACHE_CONTROL, "private, max-age=300"),
     ];
-    (headers, include_str!("../assets/onward.js"))
+    (headers, FormsTo::SCRIPT)
 }
 
 /// `GET /sso/oidc/callback`

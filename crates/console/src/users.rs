@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::Desk;
 use crate::audit::Nothing;
-use crate::desk::roles;
+use crate::desk::{LinkLetter, roles};
 use crate::page::{Shell, When, html, may, may_to, see, shell};
 use crate::review::Sources;
 use crate::trouble::{Answer, Trouble, invalid, nothing};
@@ -33,6 +33,8 @@ struct List {
     invites: Vec<Invite>,
     roles: Vec<(&'static str, &'static str)>,
     invites_people: bool,
+    /// Whether a relay takes letters.
+    mails: bool,
 }
 
 struct Row {
@@ -132,7 +134,8 @@ pub(crate) async fn list(
         }
     });
     let invites = invites.collect();
-    html(&List { shell, rows, invites, roles: roles(&desk).await?, invites_people })
+    let (roles, mails) = (roles(&desk).await?, desk.links.is_some());
+    html(&List { shell, rows, invites, roles, invites_people, mails })
 }
 
 /// Whom to invite as what.
@@ -142,6 +145,8 @@ pub(crate) struct InviteForm {
     email: String,
     role: String,
     bot: String,
+    /// Present when the link is to go to the address by mail.
+    send: Option<String>,
 }
 
 /// The grant that a form names; an empty bot means all of them.
@@ -161,10 +166,15 @@ struct LinkPage {
     shell: Shell,
     heading: &'static str,
     about: String,
-    link: String,
+    /// None when it is on its way to the one whom it is for, so that it is nowhere else.
+    link: Option<String>,
+    /// To whom it went by mail, or was to go.
+    to: String,
+    /// Why the letter did not leave.
+    unsent: String,
 }
 
-/// `POST /invites`: the link is in the answer, once.
+/// `POST /invites`: the link is in the answer, once, or in a letter.
 pub(crate) async fn invite(
     leave: Authorized<InviteUser>,
     State(desk): State<Desk>,
@@ -174,15 +184,37 @@ pub(crate) async fn invite(
     let shell = shell(&desk, &leave, "Invitation", "/users").await?;
     let grant = grant_of(&form.role, &form.bot)?;
     let email = Some(form.email.trim()).filter(|email| !email.is_empty()).map(Email::new).transpose()?;
+    let letter = match (form.send.is_some(), &email, &desk.links) {
+        (false, ..) => None,
+        (true, Some(to), Some(links)) => Some((to.clone(), links)),
+        (true, None, _) => {
+            return Err(invalid("A letter needs an address.", "Say whom the invitation is for.").into());
+        }
+        (true, _, None) => {
+            return Err(invalid("No mail relay is set up.", "Hand the link over yourself.").into());
+        }
+    };
     let about = in_words(&grant);
-    let secret = desk.identity.invite(leave.into_permit(), grant, email, &via).await?;
-    let link = link(&desk, &secret);
-    html(&LinkPage {
+    let permit = leave.into_permit();
+    let actor = permit.actor().clone();
+    let secret = desk.identity.invite(permit, grant, email, &via).await?;
+    let mut page = LinkPage {
         shell,
         heading: "Invitation made",
         about: format!("It makes an account with the role {about}."),
-        link,
-    })
+        link: Some(link(&desk, &secret)),
+        to: String::new(),
+        unsent: String::new(),
+    };
+    if let Some((to, links)) = letter {
+        page.to = to.as_str().to_owned();
+        let link = Secret::new(link(&desk, &secret));
+        match links(LinkLetter { to, link, role: about, actor, via }).await {
+            Ok(()) => page.link = None,
+            Err(why) => page.unsent = why,
+        }
+    }
+    html(&page)
 }
 
 /// The address of an invitation. The secret stands in the fragment, which browsers send to nobody.
@@ -398,5 +430,12 @@ pub(crate) async fn reset(
     let secret = desk.identity.reset_factors(leave.into_permit(), &via).await?;
     let about =
         "The sessions have ended. With this link, and only for that account, new factors are enrolled.";
-    html(&LinkPage { shell, heading: "Factors reset", about: about.to_owned(), link: link(&desk, &secret) })
+    html(&LinkPage {
+        shell,
+        heading: "Factors reset",
+        about: about.to_owned(),
+        link: Some(link(&desk, &secret)),
+        to: String::new(),
+        unsent: String::new(),
+    })
 }

@@ -39,7 +39,7 @@ pub use open::{Opened, Opening};
 pub use own::{Belongings, Export, Piece};
 pub use read::{Line, Said};
 pub use send::Accepted;
-pub use transcript::Transcript;
+pub use transcript::{Following, TicketText, Transcript};
 
 /// What this room needs of the bots: which release answers.
 pub trait Bots: Send + Sync {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kernel::ConversationId;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 /// Something happened in a conversation.
 #[derive(Debug, Clone)]
@@ -27,8 +27,21 @@ pub enum Signal {
 }
 
 /// The hub. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Live(Arc<Mutex<Rooms>>);
+#[derive(Debug, Clone)]
+pub struct Live(Arc<Hub>);
+
+#[derive(Debug)]
+struct Hub {
+    rooms: Mutex<Rooms>,
+    /// Counts what changed in any conversation.
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self(Arc::new(Hub { rooms: Mutex::default(), changes: watch::Sender::new(0) }))
+    }
+}
 
 type Rooms = HashMap<ConversationId, broadcast::Sender<Signal>>;
 
@@ -46,10 +59,18 @@ impl Live {
 
     /// Tells whoever watches.
     pub fn signal(&self, conversation: ConversationId, signal: Signal) {
+        if matches!(signal, Signal::Changed) {
+            self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+        }
         if let Some(room) = self.rooms().get(&conversation) {
             // No receiver is no error: the last one may be leaving at this moment.
             let _ = room.send(signal);
         }
+    }
+
+    /// Sees that something changed in some conversation, or that there is a new one; not in which.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
     }
 
     /// How many streams are open.
@@ -58,7 +79,7 @@ impl Live {
     }
 
     fn rooms(&self) -> MutexGuard<'_, Rooms> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,6 +129,17 @@ mod tests {
         assert!(matches!(b.next().await, Signal::Typing));
         let silent = tokio::time::timeout(std::time::Duration::from_millis(20), c.next()).await;
         assert!(silent.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_looks_at_the_list_sees_that_something_changed_and_hears_no_pieces() {
+        let (live, id) = (Live::default(), World::real().id());
+        let mut changes = live.changes();
+        live.signal(id, Signal::Typing);
+        assert!(!changes.has_changed().unwrap());
+        live.signal(id, Signal::Changed);
+        changes.changed().await.unwrap();
+        assert!(!changes.has_changed().unwrap());
     }
 
     #[tokio::test]

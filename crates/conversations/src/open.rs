@@ -8,6 +8,7 @@ use store::messages::{self, NewMessage, Next, Speaker};
 use store::{StoreError, Via, conversations};
 use vault::Purpose;
 
+use crate::live::Signal;
 use crate::token::Holder;
 use crate::{ConversationError, Conversations, token};
 
@@ -108,6 +109,7 @@ impl Conversations {
                 entry.append(tx)
             })
             .await?;
+        inner.live.signal(conversation, Signal::Changed);
         let token = self.token(&Holder { visitor, session: opening.session }).await?;
         Ok(Opened { visitor, token })
     }

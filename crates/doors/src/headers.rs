@@ -24,6 +24,9 @@ pub const PAGE_CSP: &str = "default-src 'none'; script-src 'self'; style-src 'se
 pub struct FormsTo(String);
 
 impl FormsTo {
+    /// The script that sends such a form by itself; the form's id is `onward`. Serve it as a file of your own.
+    pub const SCRIPT: &str = include_str!("../assets/onward.js");
+
     /// The origin of an address, if it is https, or http on this very machine.
     pub fn origin_of(address: &str) -> Option<Self> {
         let uri: http::Uri = address.parse().ok()?;

@@ -27,6 +27,7 @@ mod headers;
 mod params;
 mod refusal;
 mod route;
+pub mod socket;
 mod standing;
 
 pub use authorized::Authorized;

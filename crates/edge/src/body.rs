@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -52,10 +53,48 @@ impl Verdict {
     }
 }
 
+/// Where a body comes from.
+#[derive(Debug)]
+pub(crate) enum Coming {
+    /// The connection.
+    Wire(Incoming),
+    /// An upgraded connection: it is all here.
+    Inside(Full<Bytes>),
+}
+
+impl Body for Coming {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        match self.get_mut() {
+            Self::Wire(body) => Pin::new(body).poll_frame(cx),
+            Self::Inside(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Wire(body) => body.is_end_stream(),
+            Self::Inside(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Wire(body) => body.size_hint(),
+            Self::Inside(body) => body.size_hint(),
+        }
+    }
+}
+
 /// The body of a request, as the application reads it.
 #[derive(Debug)]
 pub struct RequestBody {
-    inner: Incoming,
+    inner: Coming,
     /// What was read ahead of the application.
     ahead: VecDeque<Frame<Bytes>>,
     ended: bool,
@@ -69,7 +108,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     pub(crate) fn new(
-        inner: Incoming,
+        inner: Coming,
         limits: &Limits,
         verdict: Arc<Verdict>,
         activity: Arc<Activity>,

@@ -16,13 +16,13 @@ use http::uri::Authority;
 use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use kernel::{Problem, ProblemKind};
 use tower_service::Service;
 
 use crate::admission::{Admission, Because, CHALLENGE, Door, Turned, Visit};
-use crate::body::{RequestBody, Verdict};
+use crate::body::{Coming, RequestBody, Verdict};
 use crate::flight::{Activity, Flight};
+use crate::inside;
 use crate::inspect::{Blocked, Pending, Read};
 use crate::{Firewall, Limits, Peer, Stats};
 
@@ -83,21 +83,24 @@ impl Exchange {
     pub(crate) async fn answer<S, B>(
         self: Arc<Self>,
         service: S,
-        request: Request<Incoming>,
+        mut request: Request<Coming>,
     ) -> Result<Response<Answer<B>>, Infallible>
     where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-        B: Body<Data = Bytes> + Unpin,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         let mut flight = self.activity.begin();
         self.stats.requests.add();
+        let clear = inside::lift_token(request.headers_mut());
         let version = request.version();
         let named = host(&request).is_some_and(|host| host != "localhost");
         // A page of another origin may read our own refusals: they say nothing of anybody.
         let afar = self.door == Door::Public
             && request.headers().contains_key(header::ORIGIN)
             && request.uri().path().starts_with("/chat/");
-        let admitted = match self.admit(&request) {
+        let admitted = match self.admit(&request, clear) {
             Ok(visit) => self.share(visit).await,
             refused => refused,
         };
@@ -146,8 +149,9 @@ impl Exchange {
     }
 
     /// Everything that is decided by a request's head.
-    fn admit(&self, request: &Request<Incoming>) -> Result<Visit, Refusal> {
-        if let Some(refusal) = refusal(request, &self.limits) {
+    fn admit(&self, request: &Request<Coming>, clear: Result<(), Problem>) -> Result<Visit, Refusal> {
+        let unclear = || clear.err().map(Refusal::Problem);
+        if let Some(refusal) = refusal(request, &self.limits).or_else(unclear) {
             self.stats.refused_requests.add();
             return Err(refusal);
         }
@@ -173,16 +177,21 @@ impl Exchange {
         }
     }
 
-    async fn pass<S, B>(&self, service: S, visit: Visit, request: Request<Incoming>) -> Response<Content<B>>
+    async fn pass<S, B>(&self, service: S, visit: Visit, request: Request<Coming>) -> Response<Content<B>>
     where
-        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
-        B: Body<Data = Bytes> + Unpin,
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible> + Clone + Send + 'static,
+        S::Future: Send,
+        B: Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
         let verdict = Arc::new(Verdict::default());
         let activity = Arc::clone(&self.activity);
         let mut request =
             request.map(|body| RequestBody::new(body, &self.limits, Arc::clone(&verdict), activity));
         request.extensions_mut().insert(self.peer_of(&visit));
+        if request.headers().contains_key(header::UPGRADE) {
+            request.extensions_mut().insert(inside::way(self.within(&visit), service.clone()));
+        }
         let work = AssertUnwindSafe(self.work(service, &visit, request)).catch_unwind();
         let outcome = tokio::time::timeout(self.limits.request_timeout, work).await;
         // A broken limit outranks what the application made of it: it may not know why its read failed.
@@ -298,6 +307,21 @@ impl Exchange {
         }
     }
 
+    /// The exchange of what comes inside this connection once it is upgraded.
+    fn within(&self, visit: &Visit) -> Self {
+        Self {
+            peer: self.peer_of(visit),
+            admission: self.admission.clone(),
+            firewall: self.firewall.clone(),
+            door: self.door,
+            hello: self.hello,
+            limits: Arc::clone(&self.limits),
+            stats: Arc::clone(&self.stats),
+            activity: Arc::clone(&self.activity),
+            heedless: AtomicU32::new(0),
+        }
+    }
+
     /// The peer as the application sees it.
     fn peer_of(&self, visit: &Visit) -> Peer {
         let mut peer = self.peer.clone();
@@ -353,7 +377,7 @@ impl Refusal {
 }
 
 /// What is wrong with a request, before its body is read.
-fn refusal(request: &Request<Incoming>, limits: &Limits) -> Option<Refusal> {
+fn refusal(request: &Request<Coming>, limits: &Limits) -> Option<Refusal> {
     let headers = request.headers();
     if headers.len() > limits.header_fields {
         return Some(Refusal::Fields);
@@ -384,7 +408,7 @@ fn refusal(request: &Request<Incoming>, limits: &Limits) -> Option<Refusal> {
 
 /// One host, and the same one in both places that can name it (RFC 9112 section 3.2, RFC 9113 section
 /// 8.3.1).
-fn host_is_clear(request: &Request<Incoming>) -> bool {
+fn host_is_clear(request: &Request<Coming>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, more) = (hosts.next(), hosts.next());
     let authority = request.uri().authority().map(|a| a.as_str());

@@ -4,7 +4,7 @@
 //!
 //! A request costs tens of microseconds and is inspected where it is; the engine bounds its own work and
 //! refuses what would cost more. What is not inspected: bodies beyond what any room reads (the beginning
-//! is), bodies of upgraded connections, and answers that are no text or come as a stream.
+//! is), and answers that are no text or come as a stream.
 
 mod answer;
 mod config;
@@ -405,6 +405,10 @@ mod tests {
 
     /// Whether a request of the staff door would be refused.
     fn refused(method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> bool {
+        refused_at(Door::Staff, method, target, headers, body)
+    }
+
+    fn refused_at(door: Door, method: &str, target: &str, headers: &[(&str, &str)], body: &str) -> bool {
         let firewall = Firewall::new(&FirewallConfig::default(), &World::real()).unwrap();
         let path = target.split('?').next().unwrap();
         let headers: Vec<_> =
@@ -417,7 +421,7 @@ mod tests {
             headers: &headers,
             body: body.as_bytes(),
         };
-        firewall.explain(Door::Staff, path, None, &request).unwrap().0.refuses()
+        firewall.explain(door, path, None, &request).unwrap().0.refuses()
     }
 
     fn posted(path: &str, form: &str) -> bool {
@@ -427,10 +431,17 @@ mod tests {
     #[test]
     fn what_signing_in_sends_is_not_taken_for_an_attack() {
         let document = "PHNhbWxwOlJlc3BvbnNlIElEPSJfOGU4ZGM1ZjY5YTk4Y2M0YzFmZjM0Lys9".repeat(200);
-        assert!(!posted(
-            "/sso/saml/0198/acs",
-            &format!("SAMLResponse={document}%3D%3D&RelayState=0198c0de-1234")
-        ));
+        let answer = format!("SAMLResponse={document}%3D%3D&RelayState=0198c0de-1234");
+        let typed =
+            [("content-type", "application/x-www-form-urlencoded"), ("origin", "https://idp.example")];
+        let logout = format!(
+            "SAMLRequest={document}&RelayState=https%3A%2F%2F10.0.0.1%2F%3Fa%3D1&SigAlg=x&Signature=y"
+        );
+        for door in [Door::Staff, Door::Public] {
+            assert!(!refused_at(door, "POST", "/sso/saml/0198/acs", &typed, &answer));
+            assert!(!refused_at(door, "POST", "/sso/saml/0198/logout", &typed, &logout));
+            assert!(!refused_at(door, "GET", &format!("/sso/saml/0198/logout?{logout}"), &[], ""));
+        }
         let callback = "/sso/oidc/callback?code=4%2F0AX4XfWh-x_y.Z~&state=5ca75bd30&iss=https%3A%2F%2F127.0.0.1%3A8080%2Frealms%2Fbank";
         assert!(!refused("GET", callback, &[], ""));
         let problem = "/sso/oidc/callback?error=access_denied&error_description=The+user's+role+isn't+in+%22select%22+or+1%3D1&state=x";

@@ -33,6 +33,7 @@ mod body;
 mod error;
 mod exchange;
 mod flight;
+mod inside;
 mod inspect;
 mod limits;
 mod listener;

@@ -25,7 +25,8 @@ use tokio_rustls::server::TlsStream;
 use tower_service::Service;
 
 use crate::admission::{Admission, Door, Gate, Permit, Refused, read_proxy};
-use crate::antechamber::shake;
+use crate::antechamber::aside;
+use crate::body::Coming;
 use crate::exchange::Exchange;
 use crate::flight::{Activity, Flood};
 use crate::meter::Meter;
@@ -267,7 +268,8 @@ async fn connection<S, B>(
         activity: Arc::clone(&activity),
         heedless: AtomicU32::new(0),
     });
-    let service = service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request));
+    let service =
+        service_fn(move |request| Arc::clone(&exchange).answer(service.clone(), request.map(Coming::Wire)));
     let steward = Steward {
         limits: &edge.limits,
         stats: &edge.stats,
@@ -347,8 +349,8 @@ async fn shake_hands(
         return Ok(None);
     };
     let acme = config.alpn_protocols.iter().any(|p| p == b"acme-tls/1");
-    // The signing is done when the stream is asked for, so that happens there, too.
-    let mut stream = shake(async move { start.into_stream(config).await }).await?;
+    // The key exchange and the signing are done when the stream is asked for.
+    let mut stream = aside(move || start.into_stream(config)).await?.await?;
     if acme {
         // The proof is in the certificate; nothing is said inside (RFC 8737 section 3).
         stream.shutdown().await?;

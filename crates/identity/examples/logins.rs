@@ -20,6 +20,9 @@ use store::sessions;
 
 #[path = "../tests/it/authenticator.rs"]
 mod authenticator;
+#[path = "../tests/it/documents.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod documents;
 #[path = "../tests/it/house.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod house;
@@ -154,7 +157,7 @@ async fn oidc(count: u32) -> f64 {
 
 async fn saml(count: u32, encrypted: bool) -> f64 {
     let house = House::new().await;
-    saml_idp::Documents::default().open(&house);
+    documents::Documents::default().open(&house);
     let mut idp = saml_idp::SamlIdp::new(&house.world);
     let metadata = Metadata::File(saml_idp::SamlIdp::metadata(&[&idp.signer]));
     let connection = make(&house, DraftProvider::Saml { metadata }).await;

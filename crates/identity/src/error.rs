@@ -92,9 +92,9 @@ pub enum Refused {
     /// There is no such connection, or it is not enabled.
     #[error("there is no such connection")]
     NoConnection,
-    /// A connection for people who chat speaks OpenID Connect.
-    #[error("people who chat sign in over OpenID Connect only")]
-    SamlForStaff,
+    /// Towards a provider that speaks SAML, the public door has no address of its own.
+    #[error("the public door has no address of its own for the provider")]
+    NoPublicAddress,
     /// A setting of a connection.
     #[error("the {0} cannot be set so")]
     Setting(&'static str),
@@ -272,10 +272,11 @@ impl From<&Refused> for Problem {
                 "There is no such way to sign in.",
                 "Begin again from the sign-in page.",
             ),
-            R::SamlForStaff => Problem::new(
+            R::NoPublicAddress => Problem::new(
                 Kind::Invalid,
-                "People who chat sign in over OpenID Connect; a SAML connection is for staff.",
-                "Make a connection of kind OpenID Connect for them; most providers speak both.",
+                "People who chat could not come back from this provider: over SAML, the public door needs an \
+                 address of its own, by https and not that of the staff's door.",
+                "Have the operator set `public.origin` and `console.origin` to two different origins.",
             ),
             R::Setting(field) => Problem::new(
                 Kind::Invalid,
@@ -474,7 +475,7 @@ mod tests {
             (Refused::Provider, 401),
             (Refused::NoConnection, 404),
             (Refused::Setting("issuer"), 422),
-            (Refused::SamlForStaff, 422),
+            (Refused::NoPublicAddress, 422),
             (Refused::ProviderUnusable("it does not answer".to_owned()), 422),
             (Refused::DomainTaken, 409),
             (Refused::DomainUnproved, 409),

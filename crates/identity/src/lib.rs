@@ -16,6 +16,7 @@ mod device;
 mod enrol;
 mod error;
 mod invite;
+mod letters;
 mod own;
 mod pen;
 pub mod person;

@@ -170,9 +170,9 @@ impl Identity {
         Ok(self.0.db.write(move |tx| notices::acknowledge(tx, &permit, until, now)).await?)
     }
 
-    /// Notices that are to be mailed now, the oldest first, at most `limit`. After each one say
-    /// [`Identity::letter_sent`] or [`Identity::letter_failed`]. Two processes that ask at the same moment are
-    /// given the same ones: ask in one.
+    /// Notices that are to be mailed now, the oldest first, at most `limit`. Take each one with
+    /// [`Identity::claim_letter`], and say [`Identity::letter_sent`], [`Identity::letter_failed`] or
+    /// [`Identity::letter_given_up`] after it: two processes that ask at the same moment are given the same ones.
     ///
     /// # Errors
     /// When the store or the keys fail.
@@ -195,16 +195,6 @@ impl Identity {
             letters.push(Letter { told, user: user.id, name: who.name, to, tries });
         }
         Ok(letters)
-    }
-
-    /// Remembers that a letter was handed over for its mailbox.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn letter_sent(&self, notice: NoticeId) -> Result<(), IdentityError> {
-        let (tenant, now) = (self.0.tenant, self.0.world.now());
-        self.0.db.write(move |tx| notices::mailed(tx, tenant, notice, now)).await?;
-        Ok(())
     }
 
     /// Remembers that a letter could not be sent, and gives the moment of its next try.

@@ -17,7 +17,7 @@ use ledger::catalogue::PersonSessionEnded;
 use store::person_sessions;
 use store::{StoreError, Tx, Via, end_users};
 
-use crate::connections::{Farewell, PARTED, Provider};
+use crate::connections::{Door, Farewell, PARTED, Provider};
 use crate::pen::Pen;
 use crate::session::{IDLE, SEEN_EVERY};
 use crate::{CeremonyId, Identity, IdentityError, Inner, Why, sha256};
@@ -105,17 +105,25 @@ impl Identity {
     /// # Errors
     /// When the store fails: close then, too.
     pub async fn person_ended(&self, session: SessionId) -> Result<Why, IdentityError> {
-        let inner = &self.0;
-        let tenant = inner.tenant;
         loop {
             // Listening begins before the look, so that no end falls between the two.
-            let told = inner.revoked.notified();
-            let found = inner.db.read(move |tx| person_sessions::get(tx, tenant, session)).await?;
-            if let Err(why) = judge(found.as_ref(), inner.world.now(), tenant) {
+            let told = self.0.revoked.notified();
+            if let Err(why) = self.person_still(session).await? {
                 return Ok(why);
             }
             let _ = tokio::time::timeout(LOOK, told).await;
         }
+    }
+
+    /// Whether a person's session opens anything at this moment. For whoever is about to tell something over
+    /// what stays open: what was stored after the session's end is then never told. It is no request.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn person_still(&self, session: SessionId) -> Result<Result<(), Why>, IdentityError> {
+        let (tenant, now) = (self.0.tenant, self.0.world.now());
+        let found = self.0.db.read(move |tx| person_sessions::get(tx, tenant, session)).await?;
+        Ok(judge(found.as_ref(), now, tenant))
     }
 
     /// Where the person of a session is signed in, the latest seen first.
@@ -206,8 +214,6 @@ impl Identity {
         let (tenant, session) = (inner.tenant, of.id);
         let Ok(access) = inner.access() else { return Ok(None) };
         let opened = inner.opened(of.connection).await?;
-        let Provider::Oidc(oidc) = &opened.settings.provider else { return Ok(None) };
-        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
         let hint = inner.db.read(move |tx| person_sessions::hint(tx, tenant, session)).await?;
         let hint = match hint {
             Some((sealed, generation)) => {
@@ -217,6 +223,10 @@ impl Identity {
             }
             None => None,
         };
+        let Provider::Oidc(oidc) = &opened.settings.provider else {
+            return inner.saml_farewell(Door::Public, &opened, hint).await;
+        };
+        let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };
         let afterwards = format!("{}{PARTED}", access.visitors);
         let state = session.to_string();
         let url = end_session_url(&published.provider, &oidc.client, hint.as_ref(), &afterwards, &state);

@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+use guard::Staff;
+use store::users;
+
 use crate::session::{Signed, Why};
 use crate::{Identity, IdentityError, Inner};
 
@@ -28,6 +31,21 @@ impl Identity {
             }
             let _ = tokio::time::timeout(LOOK, told).await;
         }
+    }
+
+    /// Who somebody is at this moment who was signed in before: their session is judged and their roles are
+    /// read again. For whoever is about to tell something over what stays open. It is no request.
+    ///
+    /// # Errors
+    /// The outer error when the store fails, the inner one when the session opens nothing any more.
+    pub async fn again(&self, signed: &Signed) -> Result<Result<Staff, Why>, IdentityError> {
+        let inner = &self.0;
+        if let Err(why) = inner.still(signed).await? {
+            return Ok(Err(why));
+        }
+        let (tenant, user, now) = (inner.tenant, signed.actor.user, inner.world.now());
+        let grants = inner.db.read(move |tx| users::grants_of(tx, tenant, user, now)).await?;
+        Ok(Ok(Staff { grants, ..signed.actor.clone() }))
     }
 }
 

@@ -5,8 +5,8 @@ use std::fmt;
 
 use kernel::{
     AccessRequestId, ApiKeyId, BotName, ConnectionId, ConversationId, DirectoryEntryId, EventId, HoldId,
-    InviteId, KeyId, KeyRequestId, MessageId, ReleaseId, RequestId, SessionId, SubjectId, TenantId, TicketId,
-    Timestamp, UserId,
+    InviteId, KeyId, KeyRequestId, MessageId, NoticeId, ReleaseId, RequestId, SessionId, SubjectId, TenantId,
+    TicketId, Timestamp, UserId,
 };
 
 use crate::jcs::Json;
@@ -185,6 +185,7 @@ words! {
     ApiKeyId, "api key id", |it| Json::text(it.to_string());
     AccessRequestId, "access request id", |it| Json::text(it.to_string());
     HoldId, "legal hold id", |it| Json::text(it.to_string());
+    NoticeId, "notice id", |it| Json::text(it.to_string());
     RequestId, "request id", |it| Json::text(it.to_string());
     BotName, "bot name", |it| Json::text(it.as_str().to_owned());
     Pseudonym, "pseudonym", |it| Json::text(it.to_string());

@@ -173,7 +173,8 @@ pub(crate) fn meaning(host: String, error: ureq::Error) -> OutboundError {
     }
 }
 
-fn of_io(host: String, error: &std::io::Error) -> OutboundError {
+/// What an error of the system, or of rustls inside it, means.
+pub(crate) fn of_io(host: String, error: &std::io::Error) -> OutboundError {
     use std::io::ErrorKind;
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return OutboundError::Tls { host, why: error.to_string() };

@@ -11,16 +11,21 @@
 //! - One bound on connecting, one on the whole exchange, one on the size of an answer.
 //! - No error and no `Debug` holds a header's value, a path, a query or a body.
 //!
+//! For mail, whose protocol is not HTTP, a [`Dialer`] opens encrypted lines to one server, under the same
+//! rules.
+//!
 //! One exception: [`Metadata`] asks the address at which a cloud tells a machine its credentials.
 //!
 //! What is *not* promised: revocation of a server's certificate is not asked for, and what the HTTP
-//! library had in its own buffers is not overwritten. Calls block; make them from blocking threads.
+//! library had in its own buffers is not overwritten. Calls block, those of a [`Dialer`] excepted; make them from
+//! blocking threads.
 
 mod address;
 mod client;
 mod error;
 mod exchange;
 mod fence;
+mod line;
 mod metadata;
 mod target;
 mod tls;
@@ -29,6 +34,7 @@ pub use address::{AddressKind, kind_of};
 pub use client::{Client, Limits, Settings};
 pub use error::OutboundError;
 pub use exchange::{Answer, Request, segment};
+pub use line::{Addresses, Dialer, Line, Plain};
 pub use metadata::Metadata;
 pub use target::{Origin, Reach, Target};
 pub use tls::{ClientIdentity, Roots};

@@ -14,6 +14,17 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// The origin of this host and port.
+    ///
+    /// # Errors
+    /// When the host is neither a name nor an address, or the port is 0.
+    pub fn at(host: &str, port: u16) -> Result<Self, OutboundError> {
+        let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+        let refused =
+            || OutboundError::Settings { why: format!("`{host}` with port {port} is not a server") };
+        format!("https://{bracketed}:{port}").parse().map_err(|_| refused())
+    }
+
     /// The host as it stands in a URL: a name in lower case, an IPv4 address, or an IPv6 address in
     /// brackets.
     pub fn host(&self) -> &str {
@@ -127,6 +138,21 @@ mod tests {
             assert_eq!((origin.host(), origin.port()), (host, port), "{text}");
             assert_eq!(origin.to_string(), shown);
         }
+    }
+
+    #[test]
+    fn an_origin_of_a_host_and_a_port_is_that_of_its_url() {
+        for (host, port, shown) in [
+            ("Relay.example.org", 465, "https://relay.example.org:465"),
+            ("10.0.0.1", 587, "https://10.0.0.1:587"),
+            ("::1", 25, "https://[::1]:25"),
+        ] {
+            assert_eq!(Origin::at(host, port).unwrap().to_string(), shown);
+        }
+        for host in ["", "a b", "a/b", "a@b", "a:1", "[::1]", "a\r\nb", "https://a"] {
+            assert!(Origin::at(host, 25).is_err(), "{host:?}");
+        }
+        assert!(Origin::at("a", 0).is_err());
     }
 
     #[test]

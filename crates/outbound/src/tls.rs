@@ -101,23 +101,29 @@ fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, OutboundErr
     }
 }
 
+/// TLS as every way out speaks it: aws-lc-rs, version 1.3 only, these authorities.
+pub(crate) fn client_config(
+    roots: &Roots,
+    identity: Option<ClientIdentity>,
+) -> Result<ClientConfig, OutboundError> {
+    let unusable = |error: rustls::Error| OutboundError::Settings { why: error.to_string() };
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .map_err(unusable)?
+        .with_root_certificates(roots.store()?);
+    match identity {
+        Some(identity) => builder.with_client_auth_cert(identity.chain, identity.key).map_err(unusable),
+        None => Ok(builder.with_no_client_auth()),
+    }
+}
+
 /// Puts TLS on every connection; there is no other kind.
 pub(crate) struct Tls(Arc<ClientConfig>);
 
 impl Tls {
     pub(crate) fn new(roots: &Roots, identity: Option<ClientIdentity>) -> Result<Self, OutboundError> {
-        let unusable = |error: rustls::Error| OutboundError::Settings { why: error.to_string() };
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .map_err(unusable)?
-            .with_root_certificates(roots.store()?);
-        let mut config = match identity {
-            Some(identity) => {
-                builder.with_client_auth_cert(identity.chain, identity.key).map_err(unusable)?
-            }
-            None => builder.with_no_client_auth(),
-        };
+        let mut config = client_config(roots, identity)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(Self(Arc::new(config)))
     }

@@ -278,6 +278,45 @@ pub fn failed(
     Ok(next)
 }
 
+/// Takes a notice for whoever writes its letter: until then it is due for nobody else. False says that
+/// somebody else has it, or that it is not due. No permit, as for [`due`].
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the row is not as this program left it.
+pub fn claim(
+    tx: &mut Tx<'_>,
+    tenant: TenantId,
+    notice: NoticeId,
+    now: Timestamp,
+    until: Timestamp,
+) -> Result<bool, StoreError> {
+    let changed = bound::change(tx, Bound::Notices, params![tenant, notice], |tx| {
+        // Of two that do this at once, the second finds the row as the first left it.
+        tx.execute(
+            "UPDATE notices SET next_ms = $4
+             WHERE tenant = $1 AND id = $2 AND mailed_ms IS NULL AND next_ms <= $3",
+            params![tenant, notice, now, until],
+        )
+    })?;
+    Ok(changed == 1)
+}
+
+/// Gives the letter of a notice up: it is never due again. False says that it was mailed. No permit, as for
+/// [`due`].
+///
+/// # Errors
+/// [`StoreError::Tampered`] when the row is not as this program left it.
+pub fn give_up(tx: &mut Tx<'_>, tenant: TenantId, notice: NoticeId) -> Result<bool, StoreError> {
+    let changed = bound::change(tx, Bound::Notices, params![tenant, notice], |tx| {
+        tx.execute(
+            "UPDATE notices SET tries = tries + 1, next_ms = $3
+             WHERE tenant = $1 AND id = $2 AND mailed_ms IS NULL",
+            params![tenant, notice, Timestamp::MAX],
+        )
+    })?;
+    Ok(changed == 1)
+}
+
 fn pause(tries: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1_u32 << tries.min(16)).min(LONGEST_PAUSE)
 }

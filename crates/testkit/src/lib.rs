@@ -1,8 +1,9 @@
 //! What the test suites of several rooms share. Development only; nothing here is shipped.
 //!
 //! Private servers, each in a folder and on a port of its own, that end with the process that started
-//! them: PostgreSQL and, with the feature `servers`, a small HTTPS server for tests to speak with and the
-//! key services OpenBao and moto (AWS). And a small disk that can be filled.
+//! them: PostgreSQL and, with the feature `servers`, a small HTTPS server for tests to speak with, the
+//! key services OpenBao and moto (AWS), the mail relay Exim, and a WebSocket client. And a small disk that
+//! can be filled.
 
 mod disk;
 #[cfg(feature = "servers")]
@@ -10,6 +11,10 @@ mod https;
 #[cfg(feature = "servers")]
 mod kms;
 mod postgres;
+#[cfg(feature = "servers")]
+mod smtp;
+#[cfg(feature = "servers")]
+mod socket;
 
 pub use disk::Disk;
 #[cfg(feature = "servers")]
@@ -17,3 +22,7 @@ pub use https::{Authority, Heard, HttpsServer, Identity, Said};
 #[cfg(feature = "servers")]
 pub use kms::{Moto, OpenBao};
 pub use postgres::Cluster;
+#[cfg(feature = "servers")]
+pub use smtp::{Offers, Relay};
+#[cfg(feature = "servers")]
+pub use socket::{Came, SocketClient, Turned};

@@ -3,6 +3,7 @@
 mod access;
 mod holds;
 mod keys;
+mod mail;
 mod policy;
 
 use std::net::SocketAddr;
@@ -15,6 +16,7 @@ use guard::{Act, Role, Scope};
 pub(crate) use holds::HoldCommand;
 use kernel::{BotName, ConversationId, Reason, SubjectId};
 pub(crate) use keys::{KeysCommand, KeysPlace};
+pub(crate) use mail::MailCommand;
 pub(crate) use policy::PolicyCommand;
 
 /// The secure-by-default platform for an enterprise's chatbots.
@@ -112,6 +114,9 @@ pub(crate) enum Command {
     /// Policies: try, propose, agree, put back
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Letters to staff: try the relay out
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Check firewall rules, and tell what they say of a request
     #[command(subcommand)]
     Waf(WafCommand),
@@ -313,6 +318,9 @@ pub(crate) enum UserCommand {
         /// The one address that may use the link
         #[arg(long)]
         email: Option<String>,
+        /// Send the link there instead of printing it
+        #[arg(long, requires = "email")]
+        mail: bool,
         #[command(flatten)]
         place: Place,
     },

@@ -1,6 +1,7 @@
 //! The configuration: one `wardroom.toml`, read and checked whole before any port is opened. Unknown
 //! keys are refused with the nearest valid name; secrets stand in it by reference only.
 
+mod mail;
 pub(crate) mod roots;
 mod shared;
 
@@ -29,6 +30,8 @@ pub(crate) struct Config {
     /// The store that several edges share.
     pub(crate) shared: shared::SharedStore,
     pub(crate) sign_in: SignIn,
+    /// The relay that takes letters to staff.
+    pub(crate) mail: mail::Mail,
 }
 
 /// How staff sign in through identity providers. Which providers there are is set up on the console.
@@ -325,6 +328,7 @@ impl Config {
         }
         let at = |key| move |error: edge::EdgeError| ConfigError::Value { key, message: words(&error) };
         self.shared.check()?;
+        self.mail.check()?;
         self.waf.check().map_err(at("waf"))?;
         self.edge.check().map_err(at("edge"))?;
         self.admission.check().map_err(at("admission"))

@@ -11,11 +11,14 @@ mod bot;
 mod checkpoints;
 mod cli;
 mod config;
+mod courier;
 mod datadir;
 mod erase;
 mod firewall;
 mod holds;
+mod invitations;
 mod keys;
+mod mail;
 mod memory;
 mod passwords;
 mod people;
@@ -152,6 +155,10 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Policy(command) => {
             let (data, config) = (command.place().data.clone(), read(command.place())?);
             policies::run(command, &data, &config).await
+        }
+        Command::Mail(command) => {
+            let config = read(command.place())?;
+            mail::run(command, &config).await
         }
         Command::Waf(WafCommand::Check { rules }) => firewall::check(&rules),
         Command::Waf(WafCommand::Explain { request, staff, bot, place }) => {

@@ -6,21 +6,24 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use console::LinkLetter;
 use guard::action::{
     DefineRole, DisableUser, EnableUser, GrantRole, InviteUser, ReadPolicy, ReadUsers, ResetFactors,
     RevokeRole,
 };
 use guard::{Act, Action, Circumstances, CustomRole, Grant, Permit, Resource, Role, Scope};
 use identity::{Identity, UserState, UserView};
-use kernel::{Email, Reason, UserId};
+use kernel::{Email, Reason, Secret, UserId};
+use mail::Mailer;
 use rulebook::{Explained, Stated, Thing, Who};
 use store::Via;
 
 use crate::Failure;
 use crate::cli::{RoleCommand, UserCommand};
 use crate::config::Config;
-use crate::up;
+use crate::mail::NoRelay;
 use crate::wiring::Foundation;
+use crate::{invitations, up};
 
 /// A deployment's people, and the operator who asks.
 pub(crate) struct People {
@@ -36,11 +39,21 @@ pub(crate) async fn user(command: UserCommand, data: &Path, config: &Config) -> 
     let via = Via::default();
     match command {
         UserCommand::List { json, .. } => people.list(json).await?,
-        UserCommand::Invite { role, scope, email, .. } => {
+        UserCommand::Invite { role, scope, email, mail, .. } => {
             let email = email.as_deref().map(Email::new).transpose()?;
+            // Before there is an invitation, so that none is left behind that nobody heard of.
+            let mailer = if mail { Some(config.mail.mailer()?.ok_or(NoRelay)?) } else { None };
             let permit: Permit<InviteUser> = people.base.leave()?;
-            let secret = people.identity.invite(permit, Grant { role, scope }, email, &via).await?;
-            println!("good once, for 7 days: {}/enrol#{}", people.origin, secret.expose());
+            let grant = Grant { role, scope };
+            let role = words(&grant);
+            let secret = people.identity.invite(permit, grant, email.clone(), &via).await?;
+            let link = Secret::new(format!("{}/enrol#{}", people.origin, secret.expose()));
+            let (Some(mailer), Some(to)) = (mailer, email) else {
+                println!("good once, for 7 days: {}", link.expose());
+                return Ok(ExitCode::SUCCESS);
+            };
+            let letter = LinkLetter { to, link, role, actor: people.base.operator(), via };
+            return invite_by_mail(&people, &mailer, letter).await;
         }
         UserCommand::Service { name, answers, .. } => {
             let answers = people.find(&answers).await?.id;
@@ -67,6 +80,21 @@ pub(crate) async fn user(command: UserCommand, data: &Path, config: &Config) -> 
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the link; prints it when the letter does not leave.
+async fn invite_by_mail(people: &People, mailer: &Mailer, letter: LinkLetter) -> Result<ExitCode, Failure> {
+    match invitations::send(&people.base, mailer, &people.origin, &letter).await {
+        Ok(()) => {
+            println!("the link is on its way to {}; it is good once, for 7 days", letter.to.as_str());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            println!("the letter did not leave: {error}");
+            println!("good once, for 7 days: {}", letter.link.expose());
+            Ok(ExitCode::FAILURE)
+        }
+    }
 }
 
 /// `role ...`

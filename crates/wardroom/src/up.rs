@@ -29,10 +29,12 @@ use wire::ca::LocalCa;
 use crate::adapters::ShelfReleases;
 use crate::bot::make_default;
 use crate::config::Config;
+use crate::courier::Courier;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
 use crate::{
-    Failure, adapters, checkpoints, passwords, posture, providers, requests, retention, samples, watchman,
+    Failure, adapters, checkpoints, invitations, passwords, posture, providers, requests, retention, samples,
+    watchman,
 };
 
 /// How long open streams get to end after Ctrl-C.
@@ -50,6 +52,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     };
     // Before anybody can be told that it runs, so that it ends in good order whenever it is told to.
     let stop = StopSignals::listen()?;
+    let mailer = config.mail.mailer()?;
     let base = Foundation::open(dir.path(), &config, true).await?;
     let signer = checkpoints::signer(&base).await?;
     // Nothing is served from a database that was put back: people would be answered by an older state.
@@ -57,7 +60,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
         return Err(standing.into());
     }
     std::fs::write(dir.path().join("audit.vkey"), format!("{}\n", signer.verifier_key()))?;
-    let house = House::on(base.clone()).await?;
+    let house = House::on(base.clone()).await?.mailing(mailer);
     if house.shelf.live(&config.bots.default).is_none() {
         say("making the default bot (once; a few seconds)");
         make_default(&house, &config.bots.default).await?;
@@ -78,8 +81,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let rules = passwords::rules(&config.sign_in, &base.world)?;
     let identity = identity_with(&base, &staff_origin, rules)?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);
-    let front = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
-    let (router, _) = api::doors(front)?;
+    let visitors = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
+    let (router, _) = api::doors(visitors.clone())?;
     let enrolment = identity.first_owner_invite().await?;
     let enrolment = enrolment.map(|secret| format!("{staff_origin}/enrol#{}", secret.expose()));
     let admission = admission(&config, &base.world)?;
@@ -87,11 +90,11 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let desk = desk(
         &house,
         &config,
-        identity.clone(),
-        staff_origin.clone(),
+        (identity.clone(), staff_origin.clone()),
         &signer,
         &certificates,
         admission.clone(),
+        &shutdown,
     );
     let (console, _) = console::doors(desk)?;
     let limits = Limits { drain_timeout: DRAIN, ..Limits::default() };
@@ -136,6 +139,11 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let ruling = tokio::spawn(base.rulebook.clone().keep_current());
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
+    let courier = house
+        .mailer
+        .clone()
+        .map(|mailer| Courier::new(base.clone(), identity.clone(), mailer, staff_origin.clone()));
+    let delivering = courier.map(|courier| tokio::spawn(courier.keep_delivering(shutdown.clone())));
     let (shelf, rooms) = (house.shelf.clone(), house.conversations.clone());
     let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms, identity.clone()));
 
@@ -152,7 +160,12 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     trigger.stop();
     doors.await??;
     staff_doors.await??;
+    let _ = tokio::time::timeout(DRAIN, visitors.settle()).await;
     let _ = tokio::time::timeout(DRAIN, house.conversations.settle()).await;
+    // The letter in hand is finished; should the relay be too slow for that, its claim ends by itself.
+    if let Some(delivering) = delivering {
+        let _ = tokio::time::timeout(DRAIN, delivering).await;
+    }
     for task in
         [signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing]
     {
@@ -334,13 +347,15 @@ fn keeps_the_list(base: &Foundation) -> api::Erased {
 fn desk(
     house: &House,
     config: &Config,
-    identity: Identity,
-    origin: String,
+    (identity, origin): (Identity, String),
     signer: &ledger::Signer,
     certificates: &Certificates,
     admission: Admission,
+    shutdown: &Shutdown,
 ) -> Desk {
     let base = &house.base;
+    let links = house.mailer.clone();
+    let links = links.map(|mailer| invitations::by_mail(base.clone(), mailer, origin.clone()));
     let (status, config) = (certificates.tls.status(), config.clone());
     let posture = move || {
         let status = status.borrow();
@@ -375,9 +390,11 @@ fn desk(
         engine: Arc::clone(&house.engine) as Arc<dyn wire::turn::EngineService>,
         log_keys: vec![signer.verifier_key().clone()],
         origin,
+        ending: shutdown.receiver(),
         assets: samples::asset,
         posture: Arc::new(posture),
         traffic: Arc::new(watchman::Lookout(admission)),
+        links,
     })
 }
 
@@ -498,6 +515,8 @@ fn logging() {
 }
 
 #[cfg(test)]
+mod ended;
+#[cfg(test)]
 mod sweep;
 
 #[cfg(test)]
@@ -520,7 +539,7 @@ mod tests {
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
         let (_, programs) = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
-        let desk = desk(&house, &config, identity, origin, &signer, &certificates, admission);
+        let desk = desk(&house, &config, (identity, origin), &signer, &certificates, admission, &shutdown);
         let (_, staff) = console::doors(desk).unwrap();
         let drawn = format!(
             "Every route and the leave that it needs. `UPDATE_GOLDEN=1 cargo test -p wardroom routes` writes this \

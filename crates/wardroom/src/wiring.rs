@@ -10,6 +10,7 @@ use custody::{Custody, CustodyParts};
 use engine::turn::Engine;
 use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
+use mail::Mailer;
 use rulebook::{Rulebook, RulebookParts};
 use store::{Db, DbUrl, Keychain, tenants};
 use vault::{CachePolicy, Keyring, TwoRoots};
@@ -40,6 +41,8 @@ pub(crate) struct House {
     pub(crate) shelf: Shelf,
     pub(crate) conversations: Conversations,
     pub(crate) engine: Arc<Engine>,
+    /// What takes letters to staff to a relay, where one is named.
+    pub(crate) mailer: Option<Mailer>,
 }
 
 /// The deployment does not exist yet, and this command does not make one.
@@ -179,7 +182,12 @@ impl House {
             Arc::clone(&engine) as Arc<dyn wire::turn::EngineService>,
             Arc::new(ShelfBots(shelf.clone())),
         );
-        Ok(Self { base, shelf, conversations, engine })
+        Ok(Self { base, shelf, conversations, engine, mailer: None })
+    }
+
+    /// The same with a way to send letters.
+    pub(crate) fn mailing(self, mailer: Option<Mailer>) -> Self {
+        Self { mailer, ..self }
     }
 }
 

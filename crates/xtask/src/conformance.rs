@@ -4,6 +4,7 @@
 mod authz;
 mod browser;
 pub(crate) mod kms;
+mod mail;
 mod roots;
 mod shared;
 
@@ -33,6 +34,10 @@ const SUITES: &[(&str, &str)] = &[
         "shared",
         "two edges with one Valkey or Redis: one limit, killed and stalled stores, denials that spread",
     ),
+    (
+        "mail",
+        "Debian's Exim takes letters from the room and from the whole house, and relays that lie get none",
+    ),
     ("roots", "the whole house's tests, once each on SoftHSM 2, OpenBao and moto as root key: roots [ROOT]"),
     ("browser", "Chromium uses the widget, the chat page and the console"),
     (
@@ -46,7 +51,7 @@ const SUITES: &[(&str, &str)] = &[
 /// Those that `cargo xtask test` runs.
 pub(crate) const ALWAYS: &[&str] = &[
     "supply", "tls", "acme", "events", "audit", "authz", "oidc", "saml", "webauthn", "scim", "shared",
-    "browser",
+    "mail", "browser",
 ];
 
 /// Runs one suite, or lists them.
@@ -66,6 +71,7 @@ pub(crate) fn run(words: &[&str]) -> Outcome {
         ["webauthn"] => webauthn(),
         ["scim"] => scim(),
         ["shared"] => shared::run(),
+        ["mail"] => mail::run(),
         ["browser"] => browser::run(),
         ["crs"] => crs("../shared/crs"),
         ["crs", folder] => crs(folder),

@@ -18,6 +18,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("/usr/bin/python3", "python3-venv"),
     ("/usr/bin/openssl", "openssl"),
     ("/usr/share/simplesamlphp/www", "simplesamlphp"),
+    ("/usr/sbin/exim4", "exim4-daemon-light"),
     ("/usr/bin/php", "php-cli"),
     ("/usr/share/doc/php-xml", "php-xml"),
     ("/usr/share/doc/php-mbstring", "php-mbstring"),

@@ -17,9 +17,15 @@ pub(crate) fn run(fast: bool) -> Outcome {
     // process per test would start a hundred times.
     steps.step("tests", || call("cargo", &["test", "--quiet", "--workspace", "--no-fail-fast"]));
     if !fast {
-        steps.step("fuzz", || fuzz::run("60"));
+        // Most suites wait for servers and browsers; the fuzzing has what they leave of the machine.
+        let mut fuzzing = None;
+        steps
+            .step("fuzz, built and begun", || fuzz::Beside::start("60").map(|beside| fuzzing = Some(beside)));
         for suite in conformance::ALWAYS {
             steps.step(&format!("conformance {suite}"), || conformance::run(&[suite]));
+        }
+        if let Some(fuzzing) = fuzzing {
+            steps.step("fuzz, to its end", || fuzzing.finish());
         }
     }
     steps.summary()

@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "custody",
         "rulebook",
         "backup",
+        "mail",
         "siem",
         "incidents",
         "compliance",

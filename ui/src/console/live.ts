@@ -1,16 +1,20 @@
 // An element that follows a server-sent event stream of this origin.
 //
-// The console's session is a cookie, so the browser's own EventSource serves:
-// it resumes by `Last-Event-ID`. It gives up for good on an error status, so
-// those are tried again here, ever more slowly.
+// The session is a cookie, so the browser's own EventSource would nearly do; but a
+// transcript is opened for a stated reason, which goes in a header, and EventSource
+// sends none. So the stream is read with `fetch`, and opened anew when it ends:
+// more and more slowly, and not at all once the server says that it may not be.
 
-import { Backoff } from "../chat/backoff";
+import { Backoff, retryAfter } from "../chat/backoff";
 import { fields } from "../chat/parse";
+import { EventStreamParser, type ServerEvent } from "../chat/sse";
 import type { Fields } from "./bind";
 
+/** The server pings every ten seconds; silence three times as long is a dead connection. */
+const SILENCE = 30_000;
+
 export abstract class Live extends HTMLElement {
-  #source: EventSource | null = null;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #over: AbortController | null = null;
   #last = "";
   readonly #backoff = new Backoff(() => Math.random());
 
@@ -20,48 +24,79 @@ export abstract class Live extends HTMLElement {
 
   connectedCallback(): void {
     this.#last = this.dataset["after"] ?? "";
-    if (this.dataset["events"]) this.#open();
+    if (this.dataset["events"] === undefined) return;
+    this.#over = new AbortController();
+    void this.#follow(this.#over.signal);
   }
 
   disconnectedCallback(): void {
-    clearTimeout(this.#timer);
-    this.#source?.close();
-    this.#source = null;
+    this.#over?.abort();
+    this.#over = null;
   }
 
-  #open(): void {
+  async #follow(over: AbortSignal): Promise<void> {
     const url = new URL(this.dataset["events"] ?? "", location.href);
     if (url.origin !== location.origin) return;
-    // A new EventSource cannot send Last-Event-ID: the resume point goes in the query.
-    if (this.#last !== "") url.searchParams.set("after", this.#last);
-    const source = new EventSource(url);
-    this.#source = source;
-    source.addEventListener("open", () => {
-      this.#backoff.reset();
-      this.#link("live");
-    });
-    source.addEventListener("error", () => {
+    while (!over.aborted) {
+      let wait = 0;
+      try {
+        const answer = await this.#listen(url, over);
+        // Signed out, not theirs any more, or gone: asking again would be refused again.
+        if (answer !== null && [400, 401, 403, 404, 422].includes(answer.status)) return this.#link("ended");
+        wait = answer === null ? 0 : retryAfter(answer.headers.get("retry-after"), Date.now());
+      } catch {
+        // The connection broke; it is tried again.
+      }
+      if (over.aborted) return;
       this.#link("broken");
-      if (source.readyState !== EventSource.CLOSED) return;
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#open(), this.#backoff.next(1000));
-    });
-    for (const type of this.types) {
-      source.addEventListener(type, (event) => {
-        // The browser's own connection errors are plain events under the same name.
-        if (!(event instanceof MessageEvent)) return;
-        if (event.lastEventId !== "") this.#last = event.lastEventId;
-        const body = fields(String(event.data));
-        if (body) this.take(type, body);
-      });
+      await new Promise((done) => setTimeout(done, this.#backoff.next(wait)));
     }
   }
 
+  /** Reads one stream to its end; the answer, when it was none. */
+  async #listen(url: URL, over: AbortSignal): Promise<Response | null> {
+    const headers = new Headers({ accept: "text/event-stream, application/json" });
+    const reason = this.dataset["reason"];
+    if (reason !== undefined) headers.set("wardroom-reason", encodeURIComponent(reason));
+    if (this.#last !== "") {
+      url.searchParams.set("after", this.#last);
+      headers.set("last-event-id", this.#last);
+    }
+    const dead = new AbortController();
+    let alive = setTimeout(() => dead.abort(), SILENCE);
+    try {
+      const signal = AbortSignal.any([over, dead.signal]);
+      const answer = await fetch(url, { headers, signal, credentials: "same-origin", redirect: "error" });
+      if (!answer.ok || !answer.body) return answer;
+      this.#link("live");
+      const parser = new EventStreamParser(this.#last);
+      const words = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+      for (;;) {
+        const { value, done } = await words.read();
+        if (done) return null;
+        clearTimeout(alive);
+        alive = setTimeout(() => dead.abort(), SILENCE);
+        for (const event of parser.push(value)) this.#hear(event);
+        this.#last = parser.resume;
+      }
+    } finally {
+      clearTimeout(alive);
+      dead.abort();
+    }
+  }
+
+  #hear(event: ServerEvent): void {
+    this.#backoff.reset();
+    if (!this.types.includes(event.type)) return;
+    const body = fields(event.data);
+    if (body) this.take(event.type, body);
+  }
+
   /** `data-link` on the element, for the stylesheet, and words in its `[data-link-text]`. */
-  #link(state: "live" | "broken"): void {
+  #link(state: "live" | "broken" | "ended"): void {
     this.dataset["link"] = state;
     const text = this.querySelector<HTMLElement>("[data-link-text]");
-    if (text) text.textContent = (state === "live" ? text.dataset["live"] : text.dataset["broken"]) ?? "";
+    if (text) text.textContent = text.dataset[state] ?? "";
   }
 
   protected template(kind: string): HTMLTemplateElement | null {

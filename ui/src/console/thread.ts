@@ -1,6 +1,6 @@
 // <wr-thread>: a transcript that grows while it is read, and its reply form.
 
-import { clone, type Fields } from "./bind";
+import { clone, type Fields, localTime, word } from "./bind";
 import { Live } from "./live";
 import { send } from "./send";
 import { segments } from "../chat/links";
@@ -12,7 +12,7 @@ export class Thread extends Live {
     super.connectedCallback();
     this.#end();
     for (const text of this.querySelectorAll<HTMLElement>("ol [data-slot='text']")) linkify(text);
-    const form = this.querySelector("form");
+    const form = this.querySelector<HTMLFormElement>("form.reply");
     form?.addEventListener("submit", (event) => {
       event.preventDefault();
       void this.#reply(form, event.submitter);
@@ -26,11 +26,28 @@ export class Thread extends Live {
 
   protected override take(type: string, body: Fields): void {
     const stay = !this.#nearEnd();
-    if (type === "state") this.dataset["state"] = String(body["state"] ?? "");
+    if (type === "state") this.#state(body);
     if (type === "message") this.#message(body);
     if (type === "delta") this.#delta(body);
     if (type === "error") for (const draft of this.querySelectorAll(".line.draft")) draft.remove();
     if (!stay) this.#end();
+  }
+
+  /** What is known of the conversation: on the element, under `data-fact="field"`, and by showing `data-when="field"`. */
+  #state(body: Fields): void {
+    this.dataset["state"] = String(body["state"] ?? "");
+    for (const part of this.querySelectorAll<HTMLElement>("[data-fact]")) {
+      const name = part.dataset["fact"] ?? "";
+      const value = word(body[name]);
+      if (value === null) continue;
+      if (part instanceof HTMLTimeElement) part.dateTime = value;
+      part.textContent = part instanceof HTMLTimeElement ? localTime(value) : value;
+      if (name === "state") part.dataset["state"] = value;
+    }
+    for (const part of this.querySelectorAll<HTMLElement>("[data-when]")) {
+      const value = body[part.dataset["when"] ?? ""];
+      if (typeof value === "boolean") part.hidden = !value;
+    }
   }
 
   #message(body: Fields): void {

@@ -4,3 +4,5 @@ pub(crate) mod events;
 pub(crate) mod open;
 pub(crate) mod post;
 pub(crate) mod renew;
+pub(crate) mod socket;
+mod told;

@@ -203,7 +203,7 @@ impl Front {
 
     /// Whether a page of this door itself asks: by its configured origin, or by the very address that the
     /// request was sent to (TLS has shown that this name is ours).
-    fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_own(&self, origin: &str, headers: &HeaderMap) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         self.origin == origin || (host.is_some() && origin.strip_prefix("https://") == host)
     }

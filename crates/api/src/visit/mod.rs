@@ -3,6 +3,7 @@
 
 mod mine;
 mod page;
+mod saml;
 mod sso;
 
 use doors::Doors;
@@ -20,6 +21,7 @@ pub(crate) use page::home;
 /// The doors for them.
 pub(crate) fn doors() -> Doors<Front> {
     let (get, post) = (Method::GET, Method::POST);
+    let signed = "the provider's signature is the proof";
     Doors::<Front>::new()
         .public(
             get.clone(),
@@ -30,15 +32,16 @@ pub(crate) fn doors() -> Doors<Front> {
         .public(get.clone(), "/sso/start", "one signs in here, to chat", sso::start)
         .public(get.clone(), "/sso/oidc/callback", "the ceremony's cookie is the proof", sso::callback)
         .public(get.clone(), "/sso/oidc/callback/{connection}", "the same", sso::own_callback)
+        .public(get.clone(), "/sso/saml/finish", "the ceremony's cookie is the proof", saml::finish)
+        .public(get.clone(), "/sso/saml/{connection}/logout", signed, saml::logout)
+        .public(get.clone(), "/sso/saml/{connection}/metadata", "addresses and certificates", saml::metadata)
+        .public(get.clone(), "/assets/onward.js", "sends a form of ours to a provider", saml::script)
         .public(get.clone(), "/mine/signed-in", COOKIE, mine::signed_in)
         .public(get, "/mine/export", COOKIE, mine::export)
         .reading_up_to(64 * 1024)
-        .public(
-            post.clone(),
-            "/sso/oidc/backchannel",
-            "the provider's signature is the proof",
-            sso::back_channel,
-        )
+        .public(post.clone(), "/sso/oidc/backchannel", signed, sso::back_channel)
+        .public(post.clone(), "/sso/saml/{connection}/acs", signed, saml::form)
+        .public(post.clone(), "/sso/saml/{connection}/logout", signed, saml::logout_form)
         .public(post.clone(), "/mine/sign-out", COOKIE, mine::sign_out)
         .public(post.clone(), "/mine/sessions/end", COOKIE, mine::end_all)
         .public(post.clone(), "/mine/sessions/{session}/end", COOKIE, mine::end)

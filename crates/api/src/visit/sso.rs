@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::page::html;
 use super::page_of;
+use super::saml::onward;
 use crate::via::ByDoor;
 use crate::{Front, pages};
 
@@ -47,10 +48,16 @@ pub(crate) async fn start(
     let Some(connection) = connection.filter(fits).or(only).filter(|_| ours) else {
         return Ok(see(&page));
     };
-    let next = next.filter(|next| is_way(next)).unwrap_or(page);
+    let (next, back) = (next.filter(|next| is_way(next)).unwrap_or_else(|| page.clone()), page);
     let there = front.identity.visit_depart(connection, Visit { bot, next }).await;
     match there {
-        Ok(there) => Ok(with(see(there.to.expose()), [PersonSecret::remember(Some(&there.ceremony))])),
+        Ok(there) => {
+            let away = match there.form {
+                None => see(there.to.expose()),
+                Some(fields) => onward(there.to.expose(), fields, &back)?,
+            };
+            Ok(with(away, [PersonSecret::remember(Some(&there.ceremony))]))
+        }
         Err(error) => refused(error),
     }
 }
@@ -91,7 +98,7 @@ impl Front {
 }
 
 /// What the browser is shown when it is back.
-fn arrive(outcome: Result<Arrived, IdentityError>) -> Result<Response, Refusal> {
+pub(super) fn arrive(outcome: Result<Arrived, IdentityError>) -> Result<Response, Refusal> {
     match outcome {
         Ok(Arrived { secret, lifetime, next }) => {
             let next = if is_way(&next) { next.as_str() } else { "/" };
@@ -109,7 +116,7 @@ struct RefusedPage {
 }
 
 /// One sentence whatever went wrong; the reason is in the audit log.
-fn refused(error: IdentityError) -> Result<Response, Refusal> {
+pub(super) fn refused(error: IdentityError) -> Result<Response, Refusal> {
     let IdentityError::Refused(why) = &error else {
         tracing::error!(%error, "a sign-in of somebody who chats failed");
         return Err(Problem::from(&error).into());
@@ -154,7 +161,7 @@ pub(crate) async fn back_channel(
     }
 }
 
-fn see(to: &str) -> Response {
+pub(super) fn see(to: &str) -> Response {
     match HeaderValue::from_str(to) {
         Ok(to) => (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

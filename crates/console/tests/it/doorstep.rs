@@ -169,6 +169,34 @@ async fn an_owner_invites_and_the_link_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_link_that_goes_by_mail_is_shown_to_nobody_unless_the_letter_does_not_leave() {
+    let house = House::open().await;
+    let owner = house.staff("owner", &[Role::Owner]).await;
+    let invite = |email: &'static str| {
+        let fields = [("email", email), ("role", "support_agent"), ("bot", ""), ("send", "yes")];
+        let (house, owner) = (&house, &owner);
+        async move { house.post("/invites", owner, &fields).await }
+    };
+    assert!(house.get("/users", &owner).await.text.contains(r#"name="send""#));
+    let sent = invite("lee@desk.example").await;
+    let letters = house.letters.lock().unwrap().clone();
+    let (to, link) = &letters[0];
+    assert_eq!((letters.len(), to.as_str()), (1, "lee@desk.example"));
+    assert!(link.starts_with("https://desk.example:9443/enrol#wri1_"), "{link}");
+    assert!(sent.text.contains(r#"id="sent""#) && !sent.text.contains("wri1_"), "{}", sent.text);
+    let unsent = invite("nobody@desk.example").await;
+    assert!(unsent.text.contains("the relay said no"), "{}", unsent.text);
+    assert!(unsent.between(r#"<code id="link">"#, "</code>").contains("/enrol#wri1_"));
+    let nowhere = invite("").await;
+    assert!(
+        nowhere.status.is_client_error() && nowhere.text.contains("needs an address"),
+        "{}",
+        nowhere.text
+    );
+    assert_eq!(house.letters.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_passkey_ceremony_begins_with_a_challenge_and_a_false_answer_is_refused() {
     let house = House::open().await;
     let door = get(&house, "/sign-in", "").await;

@@ -1,6 +1,6 @@
 //! A console over a database of its own, with a live bot and staff who are signed in.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -44,9 +44,27 @@ pub(crate) struct House {
     pub(crate) guard: Guard,
     pub(crate) identity: Identity,
     pub(crate) shelf: Shelf,
-    conversations: Conversations,
+    pub(crate) conversations: Conversations,
     signer: Signer,
+    _stop: tokio::sync::watch::Sender<bool>,
+    /// To where links went by mail, and the links.
+    pub(crate) letters: Letters,
     _room: TempDir,
+}
+
+pub(crate) type Letters = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Takes every letter but those to `nobody@..`.
+fn postman(letters: &Letters) -> console::SendsLinks {
+    let letters = Arc::clone(letters);
+    Arc::new(move |letter| {
+        let to = letter.to.as_str().to_owned();
+        let taken = !to.starts_with("nobody@");
+        if taken {
+            letters.lock().unwrap().push((to, letter.link.expose().clone()));
+        }
+        Box::pin(async move { if taken { Ok(()) } else { Err("the relay said no".to_owned()) } })
+    })
 }
 
 /// Somebody who is signed in.
@@ -217,6 +235,7 @@ impl House {
         let party = RelyingParty::of_origin(ORIGIN).unwrap();
         let (rooms, its_world) = ((db.clone(), keys.clone(), guard.clone()), world.clone());
         let identity = Identity::with_hasher(rooms.0, rooms.1, rooms.2, its_world, tenant, party, passwords);
+        let letters = Letters::default();
         let signer = Signer::from_seed(&format!("wardroom/{tenant}"), &kernel::Secret::new([7; 32])).unwrap();
         let ends = world.now().after(Duration::from_secs(90 * 86_400));
         let custody = custody::Custody::new(custody::CustodyParts {
@@ -228,6 +247,7 @@ impl House {
             present: keyring,
             next: None,
         });
+        let (stop, ending) = tokio::sync::watch::channel(false);
         let desk = Desk::new(DeskParts {
             tenant,
             custody: custody.clone(),
@@ -249,8 +269,10 @@ impl House {
             engine: Arc::new(Echo),
             log_keys: vec![signer.verifier_key().clone()],
             origin: ORIGIN.to_owned(),
+            ending: ending.clone(),
             assets: asset,
             traffic: Arc::new(crate::traffic::Street::default()),
+            links: Some(postman(&letters)),
             posture: Arc::new(move || Posture {
                 tls: TlsPosture {
                     versions: "TLS 1.3".to_owned(),
@@ -278,6 +300,8 @@ impl House {
             shelf,
             conversations,
             signer,
+            _stop: stop,
+            letters,
             _room: room,
         }
     }
@@ -387,6 +411,11 @@ impl House {
         }
     }
 
+    /// The answer as it comes, for what does not end by itself.
+    pub(crate) async fn stream(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub(crate) async fn get(&self, path: &str, who: &Staff) -> Page {
         let request = Request::get(path).header("host", "desk.example:9443").header("cookie", who.cookie());
         self.send(request.body(Body::empty()).unwrap()).await
@@ -398,6 +427,21 @@ impl House {
         let mut all = vec![("csrf_token", token.as_str())];
         all.extend(fields);
         self.post_with(path, &who.cookie(), &all).await
+    }
+
+    /// Posts a form as a script of our pages would.
+    pub(crate) async fn post_by_script(&self, path: &str, who: &Staff, fields: &[(&str, &str)]) -> Page {
+        let mut all = vec![("csrf_token".to_owned(), who.csrf())];
+        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let all: Vec<_> = all.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let request = Request::post(path)
+            .header("host", "desk.example:9443")
+            .header("origin", ORIGIN)
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", who.cookie())
+            .header("accept", "application/json")
+            .header("content-type", "application/x-www-form-urlencoded");
+        self.send(request.body(Body::from(encoded(&all))).unwrap()).await
     }
 
     pub(crate) async fn post_with(&self, path: &str, cookie: &str, fields: &[(&str, &str)]) -> Page {

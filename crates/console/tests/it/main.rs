@@ -7,6 +7,7 @@ mod doorstep;
 mod holds;
 mod house;
 mod keys;
+mod live;
 mod own;
 mod pages;
 mod policies;

@@ -25,7 +25,7 @@ use super::turned::{Because, Turned};
 use super::{Admission, Visit};
 use crate::{EdgeError, Shutdown};
 
-/// What all of a throttled value have together.
+/// What all of a throttled value have together, and each address by itself that is at home here.
 const THROTTLED: Rate = Rate::new(2.0, 5.0);
 /// An answer to a challenge is good once, wherever it is brought.
 const ANSWER: Rate = Rate::new(1.0 / challenge::LASTS.as_secs() as f64, 1.0);
@@ -300,7 +300,11 @@ impl Admission {
                 // Who is to answer must be able to read the page that does it; the budgets hold for it.
                 Step::Challenge if matches!(prints.route, Some(Route::Page | Route::Read)) => {}
                 Step::Throttle | Step::Challenge => {
-                    let key = self.key(("measure", dimension, key));
+                    // What was found is a way of asking, not a place: those who are at home here may ask the
+                    // same way, and do not wait with the flood.
+                    let of_place = matches!(dimension, Dimension::Address | Dimension::Network);
+                    let own = if !of_place && self.is_at_home(prints.address) { party } else { 0 };
+                    let key = self.key(("measure", dimension, key, own));
                     if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
                         return turned(wait);
                     }
@@ -309,6 +313,14 @@ impl Admission {
             }
         }
         Ok(taken)
+    }
+
+    /// Whether somebody has been known for a while who lately came from this address.
+    fn is_at_home(&self, address: IpAddr) -> bool {
+        let friend = self.friend(address);
+        friend.is_some_and(|friend| {
+            self.class(Some(&friend), &self.0.settings.load().config) <= Class::Established
+        })
     }
 
     /// How a client speaks TLS: what it offers, in its order, without the values that clients make up to
@@ -486,6 +498,29 @@ mod tests {
 
     fn ask(method: Method, path: &str) -> http::Request<()> {
         http::Request::builder().method(method).uri(path).header("user-agent", "bot").body(()).unwrap()
+    }
+
+    #[test]
+    fn staff_sign_in_while_the_route_is_throttled_for_strangers() {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
+        let world = World::rehearsal(Arc::clone(&clock), 7);
+        let admission = Admission::new(AdmissionConfig::default(), &AccessConfig::default(), &world).unwrap();
+        let office: IpAddr = "192.0.2.1".parse().unwrap();
+        let mut known = ask(Method::GET, "/conversations");
+        known.headers_mut().insert("authorization", "Bearer t".parse().unwrap());
+        let visit = admission.request(Door::Staff, &known, office, 0).unwrap();
+        let mut told = HeaderMap::new();
+        told.insert(super::super::STANDING, "staff".parse().unwrap());
+        admission.learn(&visit, http::StatusCode::OK, &mut told);
+        let key = admission.key(("route", Route::Login));
+        let why = ("new-and-heavy", true);
+        let change = admission.detector().measures.prove(Dimension::Path, key, "login", why, world.now());
+        admission.publish(change.into_iter().collect(), world.now());
+        let sign_in =
+            |from: IpAddr| admission.request(Door::Staff, &ask(Method::POST, "/sign-in"), from, 0).map(drop);
+        let strangers = (0..50u8).filter(|i| sign_in(IpAddr::from([198, 51, 100 + i, 1])).is_ok()).count();
+        assert!(strangers <= 5, "{strangers}");
+        sign_in(office).unwrap();
     }
 
     #[test]

@@ -31,7 +31,7 @@ const LOGOUT: &[&str] = &["SAMLRequest", "SAMLResponse", "RelayState", "SigAlg",
 
 /// What the house's routes declare. The first that fits counts: a path's own words before what stands in
 /// braces.
-pub(super) const DECLARED: [Fields; 33] = [
+pub(super) const DECLARED: [Fields; 35] = [
     words(Door::Public, "/chat/v1/conversations/{id}/messages", &["json.text"]),
     words(Door::Staff, "/conversations/{id}/reply", &["text", REASON]),
     words(Door::Staff, "/api/v1/conversations/{id}/reply", &["json.text"]),
@@ -60,6 +60,8 @@ pub(super) const DECLARED: [Fields; 33] = [
     sealed(Door::Public, "/sso/oidc/callback", &["iss", "error_description", "error_uri"]),
     sealed(Door::Public, "/sso/oidc/callback/{connection}", &["iss", "error_description", "error_uri"]),
     sealed(Door::Public, "/sso/oidc/backchannel", &["logout_token"]),
+    sealed(Door::Public, "/sso/saml/{connection}/acs", &["SAMLResponse"]),
+    sealed(Door::Public, "/sso/saml/{connection}/logout", LOGOUT),
     directory("/scim/v2/.search"),
     directory("/scim/v2/Users"),
     directory("/scim/v2/Users/.search"),
@@ -146,7 +148,7 @@ pub(super) fn fits(template: &str, path: &str) -> bool {
 
 /// Routes whose answers show what people wrote, or what their bot's authors did. Who quotes an error
 /// there shall be read: such answers are inspected only when they are errors themselves.
-const SHOWN: [(Door, &str); 13] = [
+const SHOWN: [(Door, &str); 14] = [
     (Door::Public, "/chat/v1/conversations/{id}/messages"),
     (Door::Public, "/chat/v1/conversations/{id}/person/export"),
     (Door::Public, "/mine/export"),
@@ -160,6 +162,7 @@ const SHOWN: [(Door, &str); 13] = [
     (Door::Staff, "/conversations/{id}/give-back"),
     (Door::Staff, "/conversations/{id}/reply"),
     (Door::Staff, "/tickets"),
+    (Door::Staff, "/tickets/{ticket}"),
 ];
 
 /// Whether the answers of this path show what people wrote.

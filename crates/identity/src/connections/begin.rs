@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::providers::Published;
 use super::reason::{Failure, Objection};
+use super::saml_door::Door;
 use super::settings::{OidcSettings, Provider};
 use super::{Access, Opened};
 use crate::ceremony::Step;
@@ -65,8 +66,11 @@ pub struct Departure {
     /// The provider's address.
     pub to: Secret<String>,
     /// What a form posts there; none where a redirect carries it all.
-    pub form: Option<Vec<(&'static str, Secret<String>)>>,
+    pub form: Option<Fields>,
 }
+
+/// What a form posts: names and values.
+pub(crate) type Fields = Vec<(&'static str, Secret<String>)>;
 
 /// What is remembered while somebody is at a provider that speaks OpenID Connect.
 #[derive(Clone, Serialize, Deserialize)]
@@ -119,7 +123,7 @@ impl Identity {
         };
         match &opened.settings.provider {
             Provider::Oidc(oidc) => inner.depart_oidc(access, &opened, oidc, wish.0, hint).await,
-            Provider::Saml(settings) => inner.depart_saml(&opened, settings, wish.0).await,
+            Provider::Saml(_) => inner.depart_saml(&opened, wish.0).await,
         }
     }
 }
@@ -156,17 +160,28 @@ impl Inner {
         Ok(Departure { ceremony, to, form: None })
     }
 
-    async fn depart_saml(
-        &self,
-        opened: &Opened,
-        settings: &saml::SamlSettings,
-        wish: For,
-    ) -> Result<Departure, IdentityError> {
-        let keys = self.saml_keys(opened).await?;
-        let connection = saml_connection(settings)?;
+    async fn depart_saml(&self, opened: &Opened, wish: For) -> Result<Departure, IdentityError> {
         let stepping = matches!(wish, For::StepUp { .. });
         let login = saml::Login { force_authn: stepping, authn_contexts: Vec::new() };
-        let (departure, pending) = saml::start(&connection, Some(&keys.signing), login, &self.world)
+        let service = self.service(Door::Staff, opened)?;
+        let (to, form, pending) = self.saml_question(opened, &service, login).await?;
+        let browser: [u8; 16] = self.world.bytes();
+        let id = relay_id(&pending.relay_state);
+        let asked = SamlAsked { connection: opened.row.id, pending, browser: sha256(&browser), wish };
+        self.begin_at(id, &asked).await?;
+        Ok(Departure { ceremony: CeremonyId::of(browser), to, form })
+    }
+
+    /// A question to a provider that speaks SAML: where it goes, what a form carries there, and what is to
+    /// be remembered of it.
+    pub(crate) async fn saml_question(
+        &self,
+        opened: &Opened,
+        service: &saml::SamlConnection,
+        login: saml::Login,
+    ) -> Result<(Secret<String>, Option<Fields>, saml::Pending), IdentityError> {
+        let keys = self.saml_keys(opened).await?;
+        let (departure, pending) = saml::start(service, Some(&keys.signing), login, &self.world)
             .map_err(|_| IdentityError::Document("sign-in request"))?;
         let (to, form) = match departure {
             saml::Departure::Redirect { location } => (location, None),
@@ -175,11 +190,7 @@ impl Inner {
                 (action, Some(fields.collect()))
             }
         };
-        let browser: [u8; 16] = self.world.bytes();
-        let id = relay_id(&pending.relay_state);
-        let asked = SamlAsked { connection: opened.row.id, pending, browser: sha256(&browser), wish };
-        self.begin_at(id, &asked).await?;
-        Ok(Departure { ceremony: CeremonyId::of(browser), to: Secret::new(to), form })
+        Ok((Secret::new(to), form, pending))
     }
 
     /// What a provider publishes.

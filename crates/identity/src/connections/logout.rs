@@ -10,6 +10,7 @@ use vault::DataKey;
 
 use super::Opened;
 use super::reason::{Failure, Objection};
+use super::saml_door::Door;
 use super::settings::{OidcSettings, Provider};
 use crate::pen::Pen;
 use crate::person::end_visits;
@@ -61,8 +62,9 @@ impl Identity {
         let opened = inner.opened(origin.connection).await?;
         let oidc = match &opened.settings.provider {
             Provider::Oidc(oidc) => oidc,
-            Provider::Saml(settings) => {
-                return inner.saml_farewell(&opened, settings, session, origin).await;
+            Provider::Saml(_) => {
+                let hint = inner.hint_of(session, origin).await?;
+                return inner.saml_farewell(Door::Staff, &opened, hint).await;
             }
         };
         let Ok(published) = inner.published(access, oidc).await else { return Ok(None) };

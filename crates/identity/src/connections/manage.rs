@@ -41,7 +41,8 @@ pub struct ConnectionView {
     pub answers: String,
     /// Where the provider may tell us of logouts.
     pub logouts: Option<String>,
-    /// The same two, and where its people come back to after signing out, for people who chat.
+    /// The same two for people who chat; and where they come back to after signing out, or, over SAML,
+    /// our metadata. None when the public door has no address that a provider could answer to.
     pub visitors: Option<[String; 3]>,
     /// When it was made.
     pub created: Timestamp,
@@ -204,7 +205,8 @@ impl Identity {
     /// another connection.
     ///
     /// # Errors
-    /// [`Refused::Setting`], [`Refused::Separation`], [`Refused::NoConnection`].
+    /// [`Refused::Setting`], [`Refused::Separation`], [`Refused::NoConnection`],
+    /// [`Refused::NoPublicAddress`] when people who chat could not come back through it.
     pub async fn set_connection(
         &self,
         permit: Permit<ManageConnections>,
@@ -215,6 +217,7 @@ impl Identity {
     ) -> Result<(), IdentityError> {
         let inner = &self.0;
         settings.check()?;
+        inner.serves_visitors(connection, &settings)?;
         let name = name_of(name)?;
         let opened = inner.opened(connection).await?;
         if !same_provider(&opened.settings.provider, &settings.provider) {
@@ -495,10 +498,8 @@ impl Inner {
                 Some(format!("{origin}/sso/oidc/backchannel")),
             ),
         };
-        let visitors = match (&settings.provider, self.access.get()) {
-            (Provider::Oidc(oidc), Some(access)) => Some(visit::addresses(access, row.id, oidc)),
-            _ => None,
-        };
+        let access = self.access.get();
+        let visitors = access.and_then(|access| visit::addresses(access, row.id, &settings.provider));
         Ok(ConnectionView {
             id: row.id,
             name: row.name,

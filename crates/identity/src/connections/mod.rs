@@ -20,6 +20,7 @@ mod proof;
 mod providers;
 mod reason;
 mod roles;
+mod saml_door;
 mod saml_flow;
 mod saml_keys;
 mod saml_logout;
@@ -28,6 +29,7 @@ mod settings;
 mod told;
 mod trial;
 mod visit;
+mod visit_saml;
 
 use std::sync::{Arc, OnceLock};
 
@@ -40,6 +42,7 @@ use saml_keys::KeptKeys;
 
 pub(crate) use manage::somebody_left;
 pub(crate) use roles::{Synced, sync};
+pub(crate) use saml_door::Door;
 pub(crate) use visit::PARTED;
 
 pub use begin::{Departure, Wish};

@@ -14,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use store::{StoreError, Tx, Via, identities};
 
 use super::Opened;
-use super::begin::{For, SamlAsked, relay_id, saml_connection};
+use super::begin::{For, SamlAsked, relay_id};
 use super::oidc_flow::Finished;
 use super::reason::{Failure, Objection};
-use super::settings::{People, Provider};
+use super::saml_door::Door;
+use super::settings::People;
 use super::told::{GroupsTold, Told};
 use super::trial::Seen;
 use crate::ceremony::Step;
@@ -63,7 +64,9 @@ impl Identity {
         }
         let opened = inner.opened(connection).await?;
         let mut seen = Seen::default();
-        let told = inner.saml_told(&opened, &asked.pending, response, relay_state, &mut seen, via).await?;
+        let service = inner.service(Door::Staff, &opened)?;
+        let form = (response, relay_state);
+        let told = inner.saml_told(&opened, &service, &asked.pending, form, &mut seen).await?;
         let told = match told {
             Ok(told) => Ok(told),
             Err(failure) => {
@@ -113,37 +116,38 @@ impl Identity {
     pub async fn saml_metadata(&self, connection: ConnectionId) -> Result<String, IdentityError> {
         let inner = &self.0;
         let opened = inner.opened(connection).await?;
-        let Provider::Saml(settings) = &opened.settings.provider else {
-            return Err(Refused::NoConnection.into());
-        };
-        let (keys, connection) = (inner.saml_keys(&opened).await?, saml_connection(settings)?);
-        Ok(saml::sp_metadata(&connection, Some(&keys.signing), keys.encryption.as_ref()))
+        inner.metadata_of(Door::Staff, &opened).await
     }
 }
 
 impl Inner {
-    async fn saml_told(
+    /// What the provider must know of a door.
+    pub(crate) async fn metadata_of(&self, door: Door, opened: &Opened) -> Result<String, IdentityError> {
+        let service = self.service(door, opened)?;
+        let keys = self.saml_keys(opened).await?;
+        Ok(saml::sp_metadata(&service, Some(&keys.signing), keys.encryption.as_ref()))
+    }
+
+    /// Verifies a form that came to a door (its response and its relay state), and records that it was
+    /// believed.
+    pub(crate) async fn saml_told(
         &self,
         opened: &Opened,
+        service: &saml::SamlConnection,
         pending: &saml::Pending,
-        response: &str,
-        relay_state: &str,
+        (response, relay_state): (&str, &str),
         seen: &mut Seen,
-        via: &Via,
     ) -> Result<Result<Told, Failure>, IdentityError> {
-        let Provider::Saml(settings) = &opened.settings.provider else {
-            return Err(Refused::NoConnection.into());
-        };
-        let (keys, connection) = (self.saml_keys(opened).await?, saml_connection(settings)?);
+        let keys = self.saml_keys(opened).await?;
         let (key, now) = (keys.encryption.as_ref(), self.world.now());
-        let verified = match saml::finish(&connection, key, pending, response, relay_state, now) {
+        let verified = match saml::finish(service, key, pending, response, relay_state, now) {
             Ok(verified) => verified,
             Err(refusal) => {
                 seen.pass_up_to(refusal);
                 return Ok(Err(refusal.into()));
             }
         };
-        let (tenant, id, _) = (self.tenant, opened.row.id, via);
+        let (tenant, id) = (self.tenant, opened.row.id);
         let claims = self.db.write(move |tx| {
             identities::sweep(tx, now)?;
             verified.admit(|once| record(tx, tenant, id, once))

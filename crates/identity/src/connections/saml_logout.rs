@@ -1,19 +1,22 @@
-//! Single logout over SAML (profiles, 4.4), from either side. What the provider asks for is done before it
-//! is answered; what we ask is only ever about the browser's own session, which has ended here by then.
+//! Single logout over SAML (profiles, 4.4), from either side and at either door. What the provider asks for
+//! is done before it is answered; what we ask is only ever about the browser's own session, which has ended
+//! here by then. A message is for the door that it names: what is said of staff ends no session of somebody
+//! who chats, nor the other way round, for the provider knows the doors as two.
 
-use federation::saml::{self, Departure, Ended, Leaving, LogoutRequest, SamlSettings, VerifiedLogout};
-use kernel::{ConnectionId, Secret, SessionId};
+use federation::saml::{self, Departure, Ended, Leaving, LogoutRequest, VerifiedLogout};
+use kernel::{ConnectionId, Secret};
 use ledger::catalogue::ProviderRefused;
 use serde::{Deserialize, Serialize};
-use store::identities::{self, Origin};
-use store::{StoreError, Via};
+use store::identities;
+use store::{StoreError, Via, person_sessions};
 
 use super::Opened;
-use super::begin::{relay_id, saml_connection};
+use super::begin::relay_id;
 use super::logout::{Farewell, end_these, subject_blind};
+use super::saml_door::Door;
 use super::saml_flow::record;
-use super::settings::Provider;
 use crate::ceremony::Step;
+use crate::person::end_visits;
 use crate::{CeremonyId, Identity, IdentityError, Inner, Refused};
 
 /// A logout that we asked a provider for, until it answers.
@@ -25,6 +28,17 @@ struct SamlLeft {
 
 impl Step for SamlLeft {
     const KIND: &'static str = "saml-left";
+}
+
+/// The same for somebody who chats.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SamlVisitorLeft {
+    connection: ConnectionId,
+}
+
+impl Step for SamlVisitorLeft {
+    const KIND: &'static str = "saml-visit-left";
 }
 
 /// What a provider made the browser bring to a connection's logout address.
@@ -66,7 +80,7 @@ enum Heard {
 }
 
 impl Identity {
-    /// Takes a logout message.
+    /// Takes a logout message that the browser brings to the staff's door.
     ///
     /// # Errors
     /// [`Refused::Provider`] when it is not believed, or was before; [`Refused::CeremonyOver`] for an
@@ -77,27 +91,7 @@ impl Identity {
         message: &LogoutMessage,
         via: &Via,
     ) -> Result<Parted, IdentityError> {
-        let inner = &self.0;
-        let opened = inner.opened(connection).await?;
-        let Provider::Saml(settings) = &opened.settings.provider else {
-            return Err(Refused::NoConnection.into());
-        };
-        let ours = saml_connection(settings)?;
-        match hear(&ours, message, inner.world.now()) {
-            Ok(Heard::Request(verified)) => inner.follow_saml(&opened, &ours, verified, via).await,
-            Ok(Heard::Answer(ended)) => {
-                let id = CeremonyId::of(relay_id(&ended.request_id));
-                let SamlLeft { connection: asked } = inner.take::<SamlLeft>(&id).await?;
-                if asked != connection {
-                    return Err(Refused::CeremonyOver.into());
-                }
-                Ok(Parted::Answered { success: ended.success })
-            }
-            Err(refusal) => {
-                let outcome = inner.objected::<Parted>(&opened, None, refusal, via).await?;
-                outcome.map_err(|_| Refused::Provider.into())
-            }
-        }
+        self.0.saml_parted(Door::Staff, connection, message, via).await
     }
 }
 
@@ -125,9 +119,40 @@ fn hear(
 }
 
 impl Inner {
+    /// Takes a logout message at a door.
+    pub(crate) async fn saml_parted(
+        &self,
+        door: Door,
+        connection: ConnectionId,
+        message: &LogoutMessage,
+        via: &Via,
+    ) -> Result<Parted, IdentityError> {
+        let opened = self.opened(connection).await?;
+        let ours = self.service(door, &opened)?;
+        match hear(&ours, message, self.world.now()) {
+            Ok(Heard::Request(verified)) => self.follow_saml(door, &opened, &ours, verified, via).await,
+            Ok(Heard::Answer(ended)) => {
+                let id = CeremonyId::of(relay_id(&ended.request_id));
+                let asked = match door {
+                    Door::Staff => self.take::<SamlLeft>(&id).await?.connection,
+                    Door::Public => self.take::<SamlVisitorLeft>(&id).await?.connection,
+                };
+                if asked != connection {
+                    return Err(Refused::CeremonyOver.into());
+                }
+                Ok(Parted::Answered { success: ended.success })
+            }
+            Err(refusal) => {
+                let outcome = self.objected::<Parted>(&opened, None, refusal, via).await?;
+                outcome.map_err(|_| Refused::Provider.into())
+            }
+        }
+    }
+
     /// Ends what the provider says has ended, and then answers.
     async fn follow_saml(
         &self,
+        door: Door,
         opened: &Opened,
         ours: &saml::SamlConnection,
         verified: VerifiedLogout,
@@ -148,15 +173,26 @@ impl Inner {
             };
             let person =
                 subject_blind(&index, &issuer, &request.name_id.value).map_err(StoreError::refuse)?;
-            let mut found = Vec::new();
-            if request.session_indexes.is_empty() {
-                found = identities::sessions_from(tx, tenant, connection, Some(person), None)?;
+            let sid = |sid: &String| index.blind_index("identity.sid", sid.as_bytes()).map(Some);
+            let named = request.session_indexes.iter().map(sid).collect::<Result<Vec<_>, _>>();
+            let mut named = named.map_err(StoreError::refuse)?;
+            if named.is_empty() {
+                // All of the person's.
+                named.push(None);
             }
-            for sid in &request.session_indexes {
-                let sid = index.blind_index("identity.sid", sid.as_bytes()).map_err(StoreError::refuse)?;
-                found.extend(identities::sessions_from(tx, tenant, connection, Some(person), Some(sid))?);
+            let (mut ended, person) = (0, Some(person));
+            for sid in named {
+                ended += match door {
+                    Door::Staff => {
+                        let found = identities::sessions_from(tx, tenant, connection, person, sid)?;
+                        end_these(tx, &pen, tenant, &found, "provider", now)?
+                    }
+                    Door::Public => {
+                        let found = person_sessions::from_provider(tx, tenant, connection, person, sid)?;
+                        end_visits(tx, &pen, tenant, &found, "provider", now)?
+                    }
+                };
             }
-            let ended = end_these(tx, &pen, tenant, &found, "provider", now)?;
             Ok(Ok((request, ended)))
         });
         let (request, ended) = outcome.await??;
@@ -171,23 +207,29 @@ impl Inner {
     }
 
     /// Where to send the browser so that the provider's session ends with ours.
+    /// `hint` is what the provider told when the session began.
     pub(crate) async fn saml_farewell(
         &self,
+        door: Door,
         opened: &Opened,
-        settings: &SamlSettings,
-        session: SessionId,
-        origin: Origin,
+        hint: Option<Secret<String>>,
     ) -> Result<Option<Farewell>, IdentityError> {
-        if settings.idp_logout.is_none() || settings.logout.is_none() {
+        // A door without an address of its own has no way there; signing out here goes on.
+        let Ok(ours) = self.service(door, opened) else { return Ok(None) };
+        if ours.settings().idp_logout.is_none() || ours.settings().logout.is_none() {
             return Ok(None);
         }
-        let Some(hint) = self.hint_of(session, origin).await? else { return Ok(None) };
+        let Some(hint) = hint else { return Ok(None) };
         let Ok(leaving) = serde_json::from_str::<Leaving>(hint.expose()) else { return Ok(None) };
-        let (keys, ours) = (self.saml_keys(opened).await?, saml_connection(settings)?);
+        let keys = self.saml_keys(opened).await?;
         let state = data_encoding::HEXLOWER.encode(&self.world.bytes::<16>());
         let sent = LogoutRequest::send(&ours, &keys.signing, &leaving, &state, &self.world);
         let Ok((Departure::Redirect { location }, request)) = sent else { return Ok(None) };
-        self.begin_at(relay_id(&request), &SamlLeft { connection: opened.row.id }).await?;
+        let (id, connection) = (relay_id(&request), opened.row.id);
+        match door {
+            Door::Staff => self.begin_at(id, &SamlLeft { connection }).await?,
+            Door::Public => self.begin_at(id, &SamlVisitorLeft { connection }).await?,
+        }
         Ok(Some(Farewell(Secret::new(location))))
     }
 }

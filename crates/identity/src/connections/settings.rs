@@ -151,9 +151,6 @@ impl Settings {
             Provider::Oidc(oidc) => oidc.check()?,
             Provider::Saml(saml) => {
                 SamlConnection::new((**saml).clone()).map_err(|_| Refused::Setting("metadata"))?;
-                if self.serves.visitors() {
-                    return Err(Refused::SamlForStaff);
-                }
             }
         }
         self.people.check()

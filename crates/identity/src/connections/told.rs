@@ -63,6 +63,11 @@ impl From<Groups> for GroupsTold {
 }
 
 impl Told {
+    /// The same without what nothing here is done with for somebody who chats: name, address, groups.
+    pub(crate) fn without_particulars(self) -> Self {
+        Self { email: None, name: None, groups: GroupsTold::Unsaid, ..self }
+    }
+
     /// A name for an account: the one that was told, or the address's first part.
     pub(crate) fn display(&self, email: &Email) -> Option<DisplayName> {
         let local = email.as_str().split('@').next().unwrap_or_default();

@@ -1,9 +1,11 @@
-//! Signing in people who chat, through a connection that serves them. The same exchange, the same checks
+//! Signing in people who chat, through a connection that serves them; how one that speaks SAML does is in
+//! [`visit_saml`](super::visit_saml). The same exchange, the same checks
 //! and the same reasons as for staff; but nothing of it is shared with staff's: the ceremony is of
 //! another kind and in another cookie, the provider answers to the public door's own address, and what
 //! comes of it is a [person's session](crate::person), never an account.
 
 use federation::oidc::{Question, Refusal, Ties};
+use federation::saml::SamlSettings;
 use kernel::{BotName, ConnectionId};
 use ledger::catalogue::{PersonSessionEnded, PersonSignedIn, ProviderRefused};
 use serde::{Deserialize, Serialize};
@@ -15,7 +17,8 @@ use super::admit::OLDEST;
 use super::begin::{Departure, redirect, unable};
 use super::oidc_flow::{Exchange, refused};
 use super::reason::{Failure, Objection};
-use super::settings::{OidcSettings, Provider, Serves};
+use super::saml_door::at_the_public_door;
+use super::settings::{Provider, Serves};
 use super::told::Told;
 use super::trial::Seen;
 use super::{Access, Offer, Opened};
@@ -65,11 +68,21 @@ impl Step for Asked {
 }
 
 /// What a provider is told of the public door: where it answers to, where it tells of logouts, and where
-/// its people come back to after signing out.
-pub(crate) fn addresses(access: &Access, connection: ConnectionId, oidc: &OidcSettings) -> [String; 3] {
+/// its people come back to after signing out; over SAML, where our metadata is, which is our name there.
+/// `None` when the public door has no address that a provider could answer to.
+pub(crate) fn addresses(access: &Access, id: ConnectionId, provider: &Provider) -> Option<[String; 3]> {
     let origin = &access.visitors;
-    let answers = redirect(origin, connection, oidc);
-    [answers, format!("{origin}/sso/oidc/backchannel"), format!("{origin}{PARTED}")]
+    match provider {
+        Provider::Oidc(oidc) => {
+            let answers = redirect(origin, id, oidc);
+            Some([answers, format!("{origin}/sso/oidc/backchannel"), format!("{origin}{PARTED}")])
+        }
+        Provider::Saml(saml) => {
+            let ours = at_the_public_door(access, id, saml).ok()?;
+            let SamlSettings { entity_id, acs, logout, .. } = ours.settings().clone();
+            Some([acs, logout?, entity_id])
+        }
+    }
 }
 
 impl Identity {
@@ -96,12 +109,12 @@ impl Identity {
         let inner = &self.0;
         let access = inner.access()?;
         let opened = inner.opened(connection).await?.enabled()?;
-        let Provider::Oidc(oidc) = &opened.settings.provider else {
-            return Err(Refused::NoConnection.into());
-        };
         if !opened.settings.serves.visitors() {
             return Err(Refused::NoConnection.into());
         }
+        let Provider::Oidc(oidc) = &opened.settings.provider else {
+            return inner.visit_depart_saml(&opened, visit).await;
+        };
         let published = inner.published(access, oidc).await.map_err(unable)?;
         let (ties, redirect) = (Ties::generate(&inner.world), redirect(&access.visitors, connection, oidc));
         let question = Question {
@@ -146,15 +159,25 @@ impl Identity {
                 exchange.run(query, &mut Seen::default()).await?
             }
         };
-        let arrived = match told.and_then(|told| inner.welcomes(&opened, &told).map(|()| told)) {
-            Ok(told) => inner.welcome(&opened, &told, visit, via).await?,
-            Err(failure) => inner.objected(&opened, None, failure, via).await?,
-        };
-        arrived.map_err(refused)
+        inner.arrive(&opened, told, visit, via).await?.map_err(refused)
     }
 }
 
 impl Inner {
+    /// What comes of what was told, or of its not having been believed.
+    pub(crate) async fn arrive(
+        &self,
+        opened: &Opened,
+        told: Result<Told, Failure>,
+        visit: Visit,
+        via: &Via,
+    ) -> Result<Result<Arrived, Failure>, IdentityError> {
+        match told.and_then(|told| self.welcomes(opened, &told).map(|()| told)) {
+            Ok(told) => self.welcome(opened, &told, visit, via).await,
+            Err(failure) => self.objected(opened, None, failure, via).await,
+        }
+    }
+
     /// Whether what was told lets anybody in here and now.
     fn welcomes(&self, opened: &Opened, told: &Told) -> Result<(), Failure> {
         let now = self.world.now();

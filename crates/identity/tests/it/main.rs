@@ -8,9 +8,12 @@
 )]
 
 mod access;
+#[path = "../../../federation/tests/it/saml/attacks.rs"]
+mod attacks;
 mod authenticator;
 mod connections;
 mod directory;
+mod documents;
 mod enrolment;
 mod house;
 mod keys;
@@ -24,3 +27,4 @@ mod sign_in;
 mod staff;
 mod throttle;
 mod visits;
+mod visits_saml;

@@ -430,7 +430,7 @@ async fn notices_are_given_out_as_letters_and_listed_for_ninety_days() {
     assert_eq!(letters[0].to.iter().map(|to| to.as_str()).collect::<Vec<_>>(), ["ada@example.org"]);
     assert_eq!((letters[0].name.as_str(), letters[0].user), ("Ada Lovelace", ada.user));
     assert!(!format!("{letters:?}").contains("example.org"));
-    house.identity.letter_sent(letters[0].told.id).await.unwrap();
+    house.identity.letter_sent(&letters[0]).await.unwrap();
     let again = house.identity.letter_failed(letters[1].told.id).await.unwrap();
     assert_eq!(again.since(house.world.now()), Duration::from_secs(60));
     assert!(house.identity.letters_due(10).await.unwrap().is_empty());

@@ -13,8 +13,9 @@ use identity::{IdentityError, Refused, SignedIn, Why};
 use kernel::ConnectionId;
 use store::Via;
 
+use crate::documents::Documents;
 use crate::house::{House, from, refusal};
-use crate::saml_idp::{Asked, Documents, Person, SLO, SamlIdp, Signer, alice, asked};
+use crate::saml_idp::{Asked, Person, SLO, SamlIdp, Signer, alice, asked};
 
 const METADATA: &str = "https://idp.corp.example/metadata";
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";

@@ -2,7 +2,7 @@
 //! it answers, and says whatever a test wants said.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::digest::{SHA256, digest};
@@ -12,11 +12,8 @@ use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use federation::saml::OwnKey;
-use identity::connections::{Domain, Fetch, FetchError, Fetched, Fetching, ProviderAccess};
-use kernel::{Secret, World};
+use kernel::World;
 use x509_parser::prelude::FromDer as _;
-
-use crate::house::House;
 
 pub(crate) const IDP: &str = "https://idp.corp.example/saml";
 pub(crate) const SLO: &str = "https://idp.corp.example/slo";
@@ -38,6 +35,8 @@ pub(crate) struct Person {
     pub(crate) name_id: &'static str,
     pub(crate) format: &'static str,
     pub(crate) session: &'static str,
+    /// When the provider's session ends at the latest, in seconds from now.
+    pub(crate) lasts: Option<u64>,
     pub(crate) attributes: Vec<(&'static str, Vec<&'static str>)>,
 }
 
@@ -74,6 +73,7 @@ pub(crate) fn alice() -> Person {
         name_id: "u-1",
         format: "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent",
         session: "s-1",
+        lasts: None,
         attributes: vec![
             ("email", vec!["alice@corp.example"]),
             ("name", vec!["Alice Liddell"]),
@@ -97,6 +97,11 @@ impl Person {
 
     pub(crate) fn in_session(mut self, session: &'static str) -> Self {
         self.session = session;
+        self
+    }
+
+    pub(crate) fn lasting(mut self, seconds: u64) -> Self {
+        self.lasts = Some(seconds);
         self
     }
 }
@@ -188,7 +193,9 @@ impl SamlIdp {
                 .collect();
             attributes.push_str(&format!("<saml:Attribute Name=\"{name}\">{values}</saml:Attribute>"));
         }
-        let Person { name_id, format, session, .. } = person;
+        let Person { name_id, format, session, lasts, .. } = person;
+        let lasts = lasts.map(|seconds| format!(" SessionNotOnOrAfter=\"{}\"", self.at(seconds)));
+        let lasts = lasts.unwrap_or_default();
         // In canonical form, so that what is written is what is hashed.
         let head = format!(
             "<saml:Assertion xmlns:saml=\"{SAML}\" ID=\"{id}\" IssueInstant=\"{now}\" Version=\"2.0\"><saml:Issuer>{IDP}\
@@ -200,7 +207,7 @@ impl SamlIdp {
              NotOnOrAfter=\"{end}\" Recipient=\"{acs}\"></saml:SubjectConfirmationData></saml:SubjectConfirmation>\
              </saml:Subject><saml:Conditions NotBefore=\"{now}\" NotOnOrAfter=\"{end}\"><saml:AudienceRestriction>\
              <saml:Audience>{entity}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement \
-             AuthnInstant=\"{now}\" SessionIndex=\"{session}\"><saml:AuthnContext><saml:AuthnContextClassRef>\
+             AuthnInstant=\"{now}\" SessionIndex=\"{session}\"{lasts}><saml:AuthnContext><saml:AuthnContextClassRef>\
              urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef>\
              </saml:AuthnContext></saml:AuthnStatement><saml:AttributeStatement>{attributes}</saml:AttributeStatement>\
              </saml:Assertion>"
@@ -300,41 +307,4 @@ fn encrypted(assertion: &str, certificate: &str) -> String {
         STANDARD.encode(wrapped),
         STANDARD.encode([nonce.as_slice(), &sealed].concat()),
     )
-}
-
-/// Documents at addresses, as the way out reaches them.
-#[derive(Default, Clone)]
-pub(crate) struct Documents(Arc<Mutex<HashMap<String, Vec<u8>>>>);
-
-impl Documents {
-    pub(crate) fn put(&self, url: &str, body: Vec<u8>) {
-        self.0.lock().unwrap().insert(url.to_owned(), body);
-    }
-
-    pub(crate) fn open(&self, house: &House) {
-        house.identity.open_to_providers(ProviderAccess {
-            fetch: Arc::new(self.clone()),
-            origin: "https://desk.example".to_owned(),
-            visitors: "https://chat.example".to_owned(),
-            vouched: vec![Domain::parse("corp.example").unwrap()],
-        });
-    }
-}
-
-impl Fetch for Documents {
-    fn get<'f>(&'f self, url: &'f str, _: Option<&'f Secret<String>>, _: usize) -> Fetching<'f> {
-        let found = self.0.lock().unwrap().get(url).cloned();
-        let answer = found.map(|body| Fetched { status: 200, body }).ok_or(FetchError::Unreachable);
-        Box::pin(async move { answer })
-    }
-
-    fn post_form<'f>(
-        &'f self,
-        _: &'f str,
-        _: &'f Secret<String>,
-        _: Option<&'f Secret<String>>,
-        _: usize,
-    ) -> Fetching<'f> {
-        Box::pin(async { Err(FetchError::Unreachable) })
-    }
 }

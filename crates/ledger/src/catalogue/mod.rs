@@ -10,6 +10,7 @@ mod chat;
 mod config;
 mod edge;
 mod keys;
+mod mail;
 mod policy;
 mod samples;
 mod system;
@@ -44,6 +45,7 @@ pub use keys::{
     KeyPolicyChanged, KeyRefused, KeyRequested, KeyRewrapPaused, KeyRewrapped, KeyRotated, KeyStateChanged,
     RootFailed, RootUsed,
 };
+pub use mail::{InvitationSent, LetterGivenUp, LetterSent, MailFailing, MailRestored};
 pub use policy::{PolicyApproved, PolicyProposed, PolicyRefused, PolicyRolledBack, RoleDefined, RoleRetired};
 pub use samples::samples;
 pub use system::{PostureWeak, ServiceStarted, ServiceStopped};
@@ -64,6 +66,7 @@ pub fn catalogue() -> Vec<EventInfo> {
         system::EVENTS,
         config::EVENTS,
         policy::EVENTS,
+        mail::EVENTS,
     ]
     .concat();
     all.sort_by_key(|info| info.code);
@@ -84,6 +87,7 @@ pub fn find(code: &str) -> Option<EventInfo> {
         system::EVENTS,
         config::EVENTS,
         policy::EVENTS,
+        mail::EVENTS,
     ]
     .into_iter()
     .flatten()

@@ -214,6 +214,18 @@ fn machine(all: &mut Samples) {
     let role = Token::lossy("custom:night-desk/transcript.list/overview.read");
     all.add(&RoleDefined { role: role.clone(), holders: 0 });
     all.add(&RoleRetired { role, holders: 2 });
+    mail(all);
+}
+
+fn mail(all: &mut Samples) {
+    let (notice, user) = (id(60), id(20));
+    all.add(&LetterSent { notice, user, kind: "password_changed" });
+    for code in [Some(550), None] {
+        all.add(&LetterGivenUp { notice, user, kind: "password_changed", tries: 12, code });
+        all.add(&MailFailing { why: "refused", code });
+    }
+    all.add(&MailRestored { seconds: 1800 });
+    all.add(&InvitationSent { to: Pseudonym::from_mac([0xbb; 16]) });
 }
 
 fn custody(all: &mut Samples) {

@@ -16,6 +16,8 @@ use crate::staff::user;
 both!(
     a_notice_is_shown_until_it_is_acknowledged,
     a_notice_is_due_until_it_is_mailed_with_longer_pauses_after_each_failure,
+    a_notice_is_claimed_by_one_for_a_while,
+    a_notice_that_was_given_up_is_never_due_again,
     a_notice_of_nobody_is_not_written,
     notices_are_swept_when_they_are_old_and_were_seen,
 );
@@ -98,6 +100,48 @@ async fn a_notice_is_due_until_it_is_mailed_with_longer_pauses_after_each_failur
     let week = notices::MAILED_WITHIN.as_secs();
     assert_eq!(due(later(&tenancy, week), 10).await, [second]);
     assert_eq!(due(later(&tenancy, week + 2), 10).await, []);
+}
+
+async fn a_notice_is_claimed_by_one_for_a_while(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let ada = user(&house, &tenancy, "ada@example.org").await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let id = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
+    let until = later(&tenancy, 600);
+    let claims = (0..8).map(|_| {
+        let db = house.db.clone();
+        tokio::spawn(async move { db.write(move |tx| notices::claim(tx, tenant, id, now, until)).await })
+    });
+    let mut won = 0;
+    for claim in claims.collect::<Vec<_>>() {
+        won += usize::from(claim.await.unwrap().unwrap());
+    }
+    assert_eq!(won, 1);
+    let due = |at| house.db.read(move |tx| notices::due(tx, tenant, at, 10));
+    assert!(due(later(&tenancy, 599)).await.unwrap().is_empty());
+    // Whoever had it ended in the middle.
+    assert_eq!(due(until).await.unwrap().len(), 1);
+    let again =
+        house.db.write(move |tx| notices::claim(tx, tenant, id, until, Timestamp::MAX)).await.unwrap();
+    assert!(again);
+    assert!(house.db.write(move |tx| notices::mailed(tx, tenant, id, now)).await.unwrap());
+    let mailed =
+        house.db.write(move |tx| notices::claim(tx, tenant, id, Timestamp::MAX, Timestamp::MAX)).await;
+    assert!(!mailed.unwrap());
+}
+
+async fn a_notice_that_was_given_up_is_never_due_again(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let ada = user(&house, &tenancy, "ada@example.org").await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let id = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
+    assert!(house.db.write(move |tx| notices::give_up(tx, tenant, id)).await.unwrap());
+    let soon = later(&tenancy, 3600);
+    assert!(house.db.read(move |tx| notices::due(tx, tenant, soon, 10)).await.unwrap().is_empty());
+    let shown = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
+    assert_eq!((shown[0].id, shown[0].tries, shown[0].mailed), (id, 1, None), "it is shown all the same");
+    assert!(house.db.write(move |tx| notices::mailed(tx, tenant, id, now)).await.unwrap());
+    assert!(!house.db.write(move |tx| notices::give_up(tx, tenant, id)).await.unwrap());
 }
 
 async fn a_notice_of_nobody_is_not_written(house: House) {

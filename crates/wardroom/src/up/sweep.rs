@@ -106,7 +106,8 @@ impl Doorway {
         let programs = api::staff_doors(staff_api(&house, identity.clone())).unwrap();
         let signer = checkpoints::signer(&base).await.unwrap();
         let admission = Admission::off(&base.world);
-        let desk = desk(&house, &config, identity, ORIGIN.to_owned(), &signer, &certificates, admission);
+        let origin = ORIGIN.to_owned();
+        let desk = desk(&house, &config, (identity, origin), &signer, &certificates, admission, &shutdown);
         let staff = console::doors(desk).unwrap();
 
         let bot = BotName::new("front-desk").unwrap();
@@ -254,7 +255,16 @@ impl Doorway {
         address = address.replace("{hold}", &hold);
         let bot = if foreign { "no-such-bot" } else { self.bot.as_str() };
         address = address.replace("{name}", bot).replace("{id}", &ours);
-        for hole in ["{session}", "{invite}", "{request}", "{connection}", "{key}", "{account}", "{token}"] {
+        for hole in [
+            "{session}",
+            "{invite}",
+            "{request}",
+            "{connection}",
+            "{key}",
+            "{account}",
+            "{token}",
+            "{ticket}",
+        ] {
             strange |= address.contains(hole);
             address = address.replace(hole, FOREIGN);
         }
@@ -310,7 +320,8 @@ impl Doorway {
             .uri(address)
             .header("host", "localhost")
             .header("origin", ORIGIN)
-            .header("sec-fetch-site", "same-origin");
+            .header("sec-fetch-site", "same-origin")
+            .header("wardroom-reason", "sweep");
         let mut form = "reason=sweep".to_owned();
         if let Some(secret) = who {
             let line = secret.set_cookie(Duration::from_secs(60)).unwrap();
@@ -491,6 +502,8 @@ async fn every_public_route_answers_everybody_as_the_matrix_says() {
         let busy = answer.status == StatusCode::TOO_MANY_REQUESTS;
         // Whoever may erase themselves must say so in words that this body does not have.
         let asked = path.ends_with("/person/erase") && answer.status == StatusCode::BAD_REQUEST;
+        // And whoever may open a socket must ask for one.
+        let asked = asked || (path.ends_with("/socket") && answer.status == StatusCode::BAD_REQUEST);
         if permitted { answer.status.is_success() || busy || asked } else { answer.turns_away() }
     };
     let figures = doorway.try_bearers(&doorway.public, &bearers, text, judge).await;

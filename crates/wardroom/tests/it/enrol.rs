@@ -6,13 +6,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
 use reqwest::{Client, Response, redirect};
+use serde_json::{Value, json};
 
+use crate::authenticator::Authenticator;
 use crate::house::House;
 
 const PASSWORD: &str = "herring tidal copper lantern";
 
 /// A browser at the console.
-struct Browser {
+pub(crate) struct Browser {
     client: Client,
     origin: String,
     cookies: BTreeMap<String, String>,
@@ -43,7 +45,7 @@ impl Browser {
         }
     }
 
-    async fn get(&mut self, path: &str) -> String {
+    pub(crate) async fn get(&mut self, path: &str) -> String {
         let request = self.client.get(format!("{}{path}", self.origin)).header("cookie", self.jar());
         let response = request.send().await.unwrap();
         self.keep(&response);
@@ -51,7 +53,7 @@ impl Browser {
     }
 
     /// Posts a form of our own page; where it leads to.
-    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
+    pub(crate) async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> String {
         let body: Vec<String> =
             fields.iter().map(|(name, value)| format!("{name}={}", escaped(value))).collect();
         let request = self
@@ -67,9 +69,23 @@ impl Browser {
         let text = response.text().await.unwrap();
         to.unwrap_or_else(|| panic!("{path} leads nowhere: {text}"))
     }
+
+    /// Posts what a script of our own page does, and gives the answer.
+    async fn tell(&mut self, path: &str, csrf: &str, body: &Value) -> Value {
+        let request = self.client.post(format!("{}{path}", self.origin)).header("cookie", self.jar());
+        let request = request.header("origin", &self.origin).header("x-csrf-token", csrf).json(body);
+        let response = request.send().await.unwrap();
+        self.keep(&response);
+        response.json().await.unwrap()
+    }
+
+    /// The token that the forms of a page carry.
+    pub(crate) async fn csrf(&mut self, path: &str) -> String {
+        between(&self.get(path).await, r#"name="csrf_token" value=""#, "\"").to_owned()
+    }
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
@@ -101,20 +117,50 @@ fn code(letters: &str) -> String {
     format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
 }
 
+const ADDRESS: &str = "ines@desk.example";
+
+/// The secret of the first owner's invitation.
+fn first_link(house: &House) -> &str {
+    house.ready.enrolment.as_deref().unwrap().split('#').nth(1).unwrap()
+}
+
+/// Somebody opens an invitation, up to the choice of factors; the token of the forms.
+async fn invited(house: &House, secret: &str, address: &str) -> (Browser, String) {
+    let mut browser = Browser::at(house);
+    let csrf = browser.csrf("/enrol").await;
+    let who = [("name", "Ines Aalto"), ("email", address), ("code", secret), ("csrf_token", csrf.as_str())];
+    assert_eq!(browser.post("/enrol", &who).await, "/enrol/factor");
+    (browser, csrf)
+}
+
+/// Enrols the first owner with a passkey; their browser, signed in.
+pub(crate) async fn owner_with_passkey(house: &House) -> Browser {
+    let (mut browser, csrf) = invited(house, first_link(house), ADDRESS).await;
+    let options = browser.tell("/enrol/passkey/start", &csrf, &json!({ "label": "Key" })).await;
+    let key = Authenticator { rp_id: "localhost", ..Authenticator::new() };
+    let made = key.create(options["challenge"].as_str().unwrap(), &house.ready.console);
+    let credential = json!({
+        "id": made.id, "client_data": made.client_data, "attestation_object": made.attestation_object,
+    });
+    let finish = json!({ "credential": credential, "label": "Key" });
+    let done = browser.tell("/enrol/passkey/finish", &csrf, &finish).await;
+    assert_eq!(done["next"], "/enrol/codes", "{done}");
+    browser
+}
+
 /// Enrols the first owner; their address.
 pub(crate) async fn first_owner(house: &House) -> String {
-    let secret = house.ready.enrolment.as_deref().unwrap().split('#').nth(1).unwrap().to_owned();
-    let mut browser = Browser::at(house);
-    let page = browser.get("/enrol").await;
-    let csrf = between(&page, r#"name="csrf_token" value=""#, "\"").to_owned();
-    let address = "ines@desk.example";
-    let who = [("name", "Ines Aalto"), ("email", address), ("code", secret.as_str()), ("csrf_token", &csrf)];
-    assert_eq!(browser.post("/enrol", &who).await, "/enrol/factor");
+    with_link(house, first_link(house), ADDRESS).await;
+    ADDRESS.to_owned()
+}
+
+/// Enrols somebody with the secret of an invitation, a password and codes.
+pub(crate) async fn with_link(house: &House, secret: &str, address: &str) {
+    let (mut browser, csrf) = invited(house, secret, address).await;
     let password = [("password", PASSWORD), ("again", PASSWORD), ("csrf_token", csrf.as_str())];
     assert_eq!(browser.post("/enrol/password", &password).await, "/enrol/factor");
     let setup = browser.get("/enrol/factor").await;
     let code = code(between(&setup, r#"<code id="letters">"#, "</code>"));
     let done = browser.post("/enrol/code", &[("code", &code), ("csrf_token", &csrf)]).await;
     assert_eq!(done, "/enrol/codes");
-    address.to_owned()
 }

@@ -8,6 +8,9 @@
     reason = "a test stops at the first surprise, helpers included"
 )]
 
+#[path = "../../../identity/tests/it/authenticator.rs"]
+#[expect(dead_code, reason = "the tests of identity use more of it")]
+mod authenticator;
 mod backup;
 mod bad_input;
 mod canary;
@@ -19,14 +22,20 @@ mod holds;
 mod house;
 mod keys;
 mod kill;
+mod mail;
 mod own;
 mod people;
 mod policies;
 mod programs;
 mod root;
 mod roots;
+#[path = "../../../identity/tests/it/saml_idp.rs"]
+#[expect(dead_code, reason = "the tests of identity use more of it")]
+mod saml_idp;
+mod sockets;
 mod start;
 mod tamper;
 mod visitor;
 mod visits;
+mod visits_saml;
 mod walk;

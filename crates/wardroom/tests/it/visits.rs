@@ -11,7 +11,7 @@ use crate::visitor::{Visitor, client};
 const COOKIE: &str = "__Host-wardroom-person=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// A house whose bot `club` demands sign-in.
-fn club() -> (tempfile::TempDir, House) {
+pub(crate) fn club() -> (tempfile::TempDir, House) {
     let temp = tempfile::tempdir().unwrap();
     let (data, bot) = (temp.path().join("data"), temp.path().join("club"));
     assert_eq!(House::start(&data).interrupt(), 0);
@@ -28,7 +28,7 @@ fn club() -> (tempfile::TempDir, House) {
 }
 
 /// A client that keeps to where it was sent.
-fn unmoved(ready: &Ready) -> Client {
+pub(crate) fn unmoved(ready: &Ready) -> Client {
     let ca = std::fs::read(&ready.ca).unwrap();
     Client::builder()
         .tls_certs_only([reqwest::Certificate::from_pem(&ca).unwrap()])
