@@ -401,3 +401,22 @@ async fn whoever_is_disabled_sees_nothing_more_on_the_desk() {
     assert!(text.contains("zebra"), "what was said after the end was said");
     println!(r#"{{"name":"staff-ended","figures":{{"desk_ms":{desk_ms}}}}}"#);
 }
+
+#[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "real sockets at real times")]
+async fn an_end_that_another_process_wrote_counts_before_the_next_event() {
+    let open = Open::doors().await;
+    let (subject, session, _, _) = open.person().await;
+    let (visitor, token) = open.conversation(Some((subject, session))).await;
+    let crowd = Arc::new(Crowd::default());
+    let streams =
+        vec![open.listen(open.events(&visitor, &token)).await, open.listen_at_socket(&visitor, &token).await];
+    let speaker = open.speaks(visitor, &crowd);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Nobody in this process is told of it: the streams look by themselves.
+    let (tenant, now, begun) = (open.base.tenant, open.base.world.now(), Instant::now());
+    let end = open.base.db.write(move |tx| person_sessions::end(tx, (tenant, subject), session, now));
+    assert!(end.await.unwrap());
+    crowd.disperse(vec![speaker]).await;
+    silent(streams, begun).await;
+}
