@@ -33,6 +33,7 @@ pub(crate) async fn renew(
         true => front.person(&parts.headers).await?,
         false => None,
     };
+    let somebody = signed_in.is_some();
     let theirs = signed_in.filter(|person| facts.as_ref().is_some_and(|row| row.subject == person.subject));
     let holder = match theirs {
         Some(person) => {
@@ -48,8 +49,9 @@ pub(crate) async fn renew(
                 Err(refused) => return Err(token_problem(&refused).into()),
             };
             front.still(&holder).await.map_err(|problem| match &facts {
-                // Whoever holds the token may know where its bot's people sign in.
-                Some(row) if row.id == holder.visitor.conversation => {
+                // Whoever holds the token may know where its bot's people sign in; somebody who has, as
+                // another person, need not do it again: their page begins anew.
+                Some(row) if !somebody && row.id == holder.visitor.conversation => {
                     problem.sign_in_at(visit::page_of(&front, &row.bot))
                 }
                 _ => problem,

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::enrol::{Browser, escaped, owner_with_passkey};
 use crate::house::House;
-use crate::saml_idp::{SLO, SamlIdp, alice};
+use crate::saml_idp::{Person, SLO, SamlIdp, alice};
 use crate::visits::{club, unmoved};
 
 const CEREMONY: &str = "__Host-wardroom-person-ceremony";
@@ -126,9 +126,9 @@ impl Fed {
     }
 
     /// Somebody signs in; the cookie of their session.
-    async fn sign_in(&self) -> String {
+    async fn sign_in(&self, name_id: &'static str) -> String {
         let (location, ceremony) = self.leave().await;
-        let (response, state) = self.idp.answer(&location, &alice());
+        let (response, state) = self.idp.answer(&location, &Person { name_id, ..alice() });
         let taken = self.bring(&self.at(self.front(), "acs"), &response, &state).await;
         assert!(!taken.headers().contains_key("set-cookie"), "a form of another site changes no cookie");
         let arrived = self.finish(&leads_to(&taken), &ceremony).await;
@@ -169,7 +169,7 @@ async fn somebody_signs_in_over_saml_chats_and_a_logout_on_either_side_ends_it()
     let gate = send(fed.client.get(format!("{front}/with/club"))).await.text().await.unwrap();
     assert!(gate.contains("Sign in with Members"), "{gate}");
 
-    let person = fed.sign_in().await;
+    let person = fed.sign_in("u-1").await;
     let mine: Value = fed.mine(&person).await.json().await.unwrap();
     assert_eq!(mine["provider"], "Members");
     let opened = fed
@@ -205,8 +205,20 @@ async fn somebody_signs_in_over_saml_chats_and_a_logout_on_either_side_ends_it()
     let again = send(fed.client.get(format!("{}?{query}", fed.at(&front, "logout")))).await;
     fed.nobody(again, StatusCode::UNAUTHORIZED).await;
 
+    // What the tab still keeps leads whoever is signed out to the bot's page, and somebody else who has
+    // signed in since to a conversation of their own.
+    let stranger = fed.sign_in("u-2").await;
+    for (cookie, where_to) in [("theme=dark", json!("/with/club")), (stranger.as_str(), Value::Null)] {
+        let renew = fed.client.post(format!("{front}/chat/v1/conversations/{id}/token")).bearer_auth(token);
+        let renew = renew.header("cookie", cookie).header("origin", &front);
+        let answer = send(renew.header("sec-fetch-site", "same-origin")).await;
+        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["sign_in"], where_to, "{problem}");
+    }
+
     // And from their own page: the way leads over the provider, and its answer is taken.
-    let person = fed.sign_in().await;
+    let person = fed.sign_in("u-1").await;
     let mine: Value = fed.mine(&person).await.json().await.unwrap();
     let out = fed
         .client
