@@ -83,7 +83,7 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             up::up(&place.data, config, Box::new(move || read(&again)), json).await
         }
         Command::Config(ConfigCommand::Check { place }) => {
-            read(&place)?;
+            passwords::breached(&read(&place)?.sign_in)?;
             println!("the configuration is good");
             Ok(ExitCode::SUCCESS)
         }

@@ -12,16 +12,22 @@ use crate::config::SignIn;
 /// How passwords are hashed, which are refused, and how long they last.
 pub(crate) fn rules(config: &SignIn, world: &World) -> Result<Passwords, Failure> {
     let mut passwords = Passwords::new(world)?;
-    if let Some(path) = &config.breached_passwords {
-        let list = Breached::open(path).map_err(|error| {
-            format!("`sign_in.breached_passwords`: `{}` cannot be used: {error}", path.display())
-        })?;
+    if let Some(list) = breached(config)? {
         passwords = passwords.refusing(list);
     }
     if let Some(days) = config.password_days {
         passwords = passwords.lasting(Duration::from_secs(u64::from(days) * 86_400));
     }
     Ok(passwords)
+}
+
+/// The list of breached passwords, looked over, if one is named.
+pub(crate) fn breached(config: &SignIn) -> Result<Option<Breached>, Failure> {
+    let Some(path) = &config.breached_passwords else { return Ok(None) };
+    let list = Breached::open(path).map_err(|error| {
+        format!("`sign_in.breached_passwords`: `{}` cannot be used: {error}", path.display())
+    })?;
+    Ok(Some(list))
 }
 
 #[cfg(test)]
