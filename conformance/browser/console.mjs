@@ -329,7 +329,7 @@ await check("without scripts the developer signs in all the same", async () => {
   Object.assign(plain, { email: developer.email, seed: developer.seed });
   await signInByPassword(plain);
   await go(plain, "/account");
-  expect((await plain.page.locator("tbody tr").count()) === 2, "there should be two sessions");
+  expect((await plain.page.locator("#sessions tbody tr").count()) === 2, "there should be two sessions");
   await press(plain, "Sign out everywhere");
   await took(plain, "/sign-in");
   await go(developer, "/account");
@@ -452,6 +452,30 @@ await check("the owner looks over people, sessions, groups and the access review
   await owner.page.getByRole("link", { name: "manager", exact: true }).click();
   expect((await owner.page.locator("main").innerText()).includes("asked for; agreed by owner"), "the source is missing");
   await look(owner)("user-sources");
+});
+
+await check("an owner with an app adds a passkey by themselves, is told of it, and reads it", async () => {
+  await prove(owner, "/account/factors");
+  await look(owner)("factors-none");
+  owner.authenticator = await addAuthenticator(owner.page);
+  await owner.page.fill("#label", "blue walrus key");
+  await press(owner, "Make a passkey");
+  await owner.page.getByText("It signs you in from now on.").waitFor();
+  await go(owner, "/");
+  const told = owner.page.getByRole("region", { name: "About your account" });
+  expect((await told.innerText()).includes("A way to sign in was added: passkey “blue walrus key”"), await told.innerText());
+  await look(owner)("about-you");
+  await press(owner, "I have read this");
+  await told.waitFor({ state: "detached" });
+  await go(owner, "/account");
+  expect((await owner.page.locator("#told").innerText()).includes("blue walrus key"), "it is not listed");
+  await look(owner)("account-told");
+  // From now on a change asks for the passkey.
+  await prove(owner, "/account/factors");
+  await look(owner)("factors");
+  await owner.page.getByRole("button", { name: "Make a passkey" }).waitFor();
+  await go(owner, "/account/password");
+  await look(owner)("own-password");
 });
 
 await check("the auditor sees who tried to sign in, and why it failed", async () => {

@@ -113,12 +113,12 @@ export async function peopleWho(house) {
     return (await Promise.race([closed, late])) - begun;
   };
   const shown = () => page.getByRole("link", { name: "Sign in to chat" }).waitFor({ timeout: 20_000 });
-  /** Opens a socket of the open chat; `window.closed` tells with which code it ended, and when. */
+  /** Opens a socket of the open chat; `window.socketEnded` tells with which code it ended, and when. */
   const openSocket = () => page.evaluate(() => {
     const kept = Object.keys(sessionStorage).filter((key) => key.startsWith("wardroom:")).map((key) => JSON.parse(sessionStorage.getItem(key)));
     const { id, token } = kept.find(({ session }) => session).session;
     const socket = new WebSocket(`wss://${location.host}/chat/v1/conversations/${id}/socket`, ["wardroom.chat.v1", `wardroom.token.${token}`]);
-    window.closed = new Promise((done) => socket.addEventListener("close", ({ code }) => done([code, Date.now()])));
+    window.socketEnded = new Promise((done) => socket.addEventListener("close", ({ code }) => done([code, Date.now()])));
     return new Promise((done, fail) => {
       socket.addEventListener("message", ({ data }) => JSON.parse(data).event === "message" && done(socket.protocol));
       socket.addEventListener("close", ({ code }) => fail(new Error(`closed: ${code}`)));
@@ -132,7 +132,7 @@ export async function peopleWho(house) {
       await phone.page.getByRole("button", { name: "Sign out there" }).click();
       return begun;
     });
-    const [code, at] = await page.evaluate(() => window.closed);
+    const [code, at] = await page.evaluate(() => window.socketEnded);
     figures.people_socket_ms = at - begun;
     expect(code === 4401, `closed with ${code}`);
     expect(figures.people_ended_ms < 2000 && figures.people_socket_ms < 2000, `${figures.people_ended_ms} and ${figures.people_socket_ms} ms`);

@@ -84,7 +84,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Access", "/access").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Access", "/access").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let (actor, thing, now) = (permit.actor().clone(), permit.resource().clone(), desk.world.now());
     let me = actor.account().ok_or_else(nothing)?;

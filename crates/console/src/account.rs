@@ -15,6 +15,7 @@ use store::credentials;
 use crate::Desk;
 use crate::audit::Nothing;
 use crate::doorstep::farewell;
+use crate::notices::Line;
 use crate::page::{Shell, When, html, see, shell};
 use crate::sign_in::end;
 use crate::trouble::{Answer, Trouble, nothing};
@@ -37,6 +38,7 @@ struct Account {
     roles: Vec<String>,
     factors: String,
     sessions: Vec<Row>,
+    notices: Vec<Line>,
 }
 
 struct Row {
@@ -54,11 +56,12 @@ pub(crate) async fn page(
     headers: HeaderMap,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Your account", "/account").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Your account", "/account").await?.after(wanted.done.as_deref());
     let secret = SessionSecret::of_request(&headers).ok_or_else(nothing)?;
     let signed = desk.identity.session(&secret).await?.map_err(|_| nothing())?;
     let who = desk.identity.who(&signed).await?;
     let factors = factors(&own_factors(&desk, leave.permit()).await?);
+    let notices = desk.identity.notices(leave.permit()).await?.iter().map(Line::of).collect();
     let sessions = desk.identity.sessions(leave.into_permit()).await?;
     let rows = sessions.into_iter().map(|session| Row {
         id: session.id.to_string(),
@@ -70,7 +73,7 @@ pub(crate) async fn page(
     let sessions = rows.collect();
     let (name, email) = (who.name.as_str().to_owned(), who.email.as_str().to_owned());
     let roles = signed.actor.grants.iter().map(in_words).collect();
-    html(&Account { shell, name, email, roles, factors, sessions })
+    html(&Account { shell, name, email, roles, factors, sessions, notices })
 }
 
 /// How many factors of each kind the permit's account has.

@@ -36,7 +36,7 @@ pub(crate) async fn reply(
     headers: HeaderMap,
     Form(words): Form<Words>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Transcript", "/conversations");
+    let shell = shell(&desk, &leave, "Transcript", "/conversations").await?;
     let permit = leave.into_permit();
     let (actor, reason, tenant) = (permit.actor().clone(), permit.reason().cloned(), permit.tenant());
     desk.conversations.reply(permit, words.text, &via).await?;

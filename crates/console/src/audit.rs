@@ -150,7 +150,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Audit log", "/audit");
+    let shell = shell(&desk, &leave, "Audit log", "/audit").await?;
     let actor = leave.permit().actor();
     let (verifies, exports) = (may(&desk, actor, Act::VerifyAudit), may(&desk, actor, Act::ExportAudit));
     let (filter, permit) = (wanted.filter()?, leave.into_permit());
@@ -181,7 +181,7 @@ pub(crate) async fn verify(
     ByDoor(via): ByDoor,
     Form(Nothing {}): Form<Nothing>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Verification", "/audit");
+    let shell = shell(&desk, &leave, "Verification", "/audit").await?;
     let permit = Arc::new(leave.into_permit());
     let report = walk(&desk, Arc::clone(&permit)).await?;
     let scribe = desk.keys.scribe(desk.tenant).await?;

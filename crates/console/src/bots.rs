@@ -39,7 +39,7 @@ struct Row {
 
 /// `GET /bots`
 pub(crate) async fn list(leave: Authorized<ReadBots>, State(desk): State<Desk>) -> Answer {
-    let shell = shell(&desk, &leave, "Bots", "/bots");
+    let shell = shell(&desk, &leave, "Bots", "/bots").await?;
     let permit = leave.into_permit();
     let (bots, releases) = desk
         .db
@@ -130,7 +130,7 @@ async fn page(
     name: BotName,
     trial: Option<Trial>,
 ) -> Result<One, Trouble> {
-    let shell = shell(desk, &leave, format!("Bot {name}"), "/bots");
+    let shell = shell(desk, &leave, format!("Bot {name}"), "/bots").await?;
     let permit = leave.into_permit();
     let (actor, thing) = (permit.actor().clone(), permit.resource().clone());
     let (bot, releases) = desk
@@ -230,7 +230,7 @@ pub(crate) async fn trial(
     Path(name): Path<BotName>,
     Form(form): Form<TrialForm>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, format!("Bot {name}"), "/bots");
+    let shell = shell(&desk, &leave, format!("Bot {name}"), "/bots").await?;
     let text = MessageText::new(&form.text)?;
     let mut memory = Memory::read(&form.remembered)?;
     let (id, release) = desk.shelf.live(&name).ok_or_else(nothing)?;

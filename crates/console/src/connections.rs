@@ -94,7 +94,7 @@ pub(crate) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Answer {
     let manages = may(&desk, leave.permit().actor(), Act::ManageConnections) || steps_up(&leave);
-    let shell = shell(&desk, &leave, "Sign-in", "/connections").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Sign-in", "/connections").await?.after(wanted.done.as_deref());
     let rows = desk.identity.connections(leave.permit()).await?;
     let (only, named) = desk.identity.sign_in_rule(leave.permit()).await?;
     let mut people = Vec::new();
@@ -230,7 +230,7 @@ pub(crate) async fn one(
     let manages = may(&desk, leave.permit().actor(), Act::ManageConnections) || steps_up(&leave);
     let view = desk.identity.connection(leave.permit(), connection).await?;
     let title = format!("Sign-in: {}", view.name);
-    let shell = shell(&desk, &leave, title, "/connections").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, title, "/connections").await?.after(wanted.done.as_deref());
     let mut domains = Vec::new();
     for row in &view.domains {
         let word = match (row.proved, Domain::parse(&row.domain)) {
@@ -482,7 +482,7 @@ pub(crate) async fn trial(
     crumbs: Crumbs,
     Path(connection): Path<ConnectionId>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Trial sign-in", "/connections");
+    let shell = shell(&desk, &leave, "Trial sign-in", "/connections").await?;
     let trial = desk.identity.trial(leave.permit(), crumbs.ceremony()?).await?;
     let roles = trial.preview.iter().flat_map(|preview| preview.roles.iter().map(in_words)).collect();
     html(&TrialPage { shell, id: connection.to_string(), trial, roles })

@@ -152,7 +152,7 @@ pub(crate) async fn list(
     ByDoor(via): ByDoor,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Conversations", "/conversations");
+    let shell = shell(&desk, &leave, "Conversations", "/conversations").await?;
     let filter = wanted.filter()?;
     let bots = bot_names(&desk).await?;
     let found = desk.conversations.list(leave.into_permit(), filter, &via).await?;
@@ -194,7 +194,7 @@ pub(crate) async fn one(
     Path(id): Path<ConversationId>,
     Query(after): Query<After>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Conversation", "/conversations").after(after.done.as_deref());
+    let shell = shell(&desk, &leave, "Conversation", "/conversations").await?.after(after.done.as_deref());
     let permit = leave.permit();
     let readable = may_to(&desk, permit.actor(), Act::ReadTranscript, permit.resource());
     let tenant = desk.tenant;
@@ -241,7 +241,7 @@ pub(crate) async fn open(
     ByDoor(via): ByDoor,
     Form(_): Form<Opening>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Transcript", "/conversations");
+    let shell = shell(&desk, &leave, "Transcript", "/conversations").await?;
     page(&desk, shell, leave.into_permit(), &via).await
 }
 

@@ -24,6 +24,7 @@ use tokio::sync::watch;
 use wire::turn::EngineService;
 
 use crate::enrol::Codes;
+use crate::factors;
 use crate::page::may_to;
 use crate::trouble::{Trouble, nothing, of_store};
 
@@ -189,6 +190,9 @@ impl Entrance for Desk {
         };
         // A cookie without a session is nobody: the sign-in page gives one out before there is a session.
         match self.identity.session(&secret).await {
+            Ok(Ok(signed)) if signed.password_due && !factors::mends_password(parts.uri.path()) => {
+                Err(factors::password_due())
+            }
             Ok(Ok(signed)) => Ok(Arrival::by_cookie(signed.actor.into(), &secret)),
             Ok(Err(_)) => Ok(Arrival::unknown(self.tenant)),
             Err(error) => Err(Problem::from(&error)),
@@ -253,7 +257,9 @@ impl Entrance for Desk {
                 let user = user.map_err(|error| Problem::from(&error))?.ok_or_else(nothing)?;
                 Ok(Resource::Account { tenant, user })
             }
-            Act::RequestAccess | Act::MakeApiKey | Act::ManageOwnAccount => own_account(tenant, actor),
+            Act::RequestAccess | Act::MakeApiKey | Act::ManageOwnAccount | Act::ChangeOwnFactors => {
+                own_account(tenant, actor)
+            }
             Act::ReadUsers if need.path("id").is_none() => Ok(Resource::Tenant(tenant)),
             Act::LiftHold => {
                 let found = self.holds().resource(tenant, need.parse("hold")?).await.map_err(found)?;

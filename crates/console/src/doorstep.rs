@@ -12,7 +12,7 @@ use doors::csrf;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use identity::{CeremonyId, DeviceToken};
-use kernel::{Problem, ProblemKind};
+use kernel::{Problem, ProblemKind, Secret};
 
 use crate::Desk;
 
@@ -92,6 +92,11 @@ impl FromRequestParts<Desk> for Crumbs {
             device: named(&parts.headers, DeviceToken::COOKIE),
         })
     }
+}
+
+/// The token of a known device that a browser shows.
+pub(crate) fn device_token(headers: &HeaderMap) -> Option<Secret<String>> {
+    named(headers, DeviceToken::COOKIE).map(Secret::new)
 }
 
 /// The one cookie of a name; two of the same are none.

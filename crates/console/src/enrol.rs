@@ -108,7 +108,7 @@ impl FactorPage {
 }
 
 /// The image without a size of its own, so that it takes the size of its box.
-fn fitted(svg: &str) -> String {
+pub(crate) fn fitted(svg: &str) -> String {
     match svg.find(" width=\"").zip(svg.find(" viewBox=\"")) {
         Some((width, view)) if width < view => {
             let (before, after) = (svg.get(..width).unwrap_or_default(), svg.get(view..).unwrap_or_default());
@@ -119,7 +119,7 @@ fn fitted(svg: &str) -> String {
 }
 
 /// Letters in groups of four, to be typed.
-fn grouped(letters: &str) -> String {
+pub(crate) fn grouped(letters: &str) -> String {
     let letters: Vec<char> = letters.chars().collect();
     letters.chunks(4).map(String::from_iter).collect::<Vec<_>>().join(" ")
 }
@@ -179,7 +179,7 @@ pub(crate) async fn code(
         Ok(enrolled) => {
             let mut response = see("/enrol/codes")?;
             welcome(&mut response, &enrolled.signed_in);
-            desk.codes().keep(enrolled, desk.world.now());
+            keep(&desk, enrolled);
             Ok(response)
         }
         Err(error) => {
@@ -240,8 +240,12 @@ pub(crate) async fn passkey_finish(
     let enrolled = desk.identity.enrol_passkey(crumbs.ceremony()?, &credential, label, &via).await?;
     let mut response = Json(serde_json::json!({ "next": "/enrol/codes" })).into_response();
     welcome(&mut response, &enrolled.signed_in);
-    desk.codes().keep(enrolled, desk.world.now());
+    keep(&desk, enrolled);
     Ok(response)
+}
+
+fn keep(desk: &Desk, Enrolled { recovery_codes, signed_in }: Enrolled) {
+    desk.codes().keep(signed_in.session, recovery_codes, desk.world.now());
 }
 
 /// Recovery codes between the answer to the last step and the page that shows them: in this process's
@@ -258,11 +262,10 @@ struct Kept {
 impl Codes {
     const LIFE: Duration = Duration::from_secs(600);
 
-    fn keep(&self, enrolled: Enrolled, now: Timestamp) {
+    pub(crate) fn keep(&self, session: SessionId, codes: Vec<Secret<String>>, now: Timestamp) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| kept.until > now);
-        let fresh = Kept { until: now.after(Self::LIFE), codes: enrolled.recovery_codes };
-        kept.insert(enrolled.signed_in.session, fresh);
+        kept.insert(session, Kept { until: now.after(Self::LIFE), codes });
     }
 
     fn take(&self, session: SessionId, now: Timestamp) -> Option<Vec<Secret<String>>> {

@@ -61,7 +61,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Legal holds", "/holds").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Legal holds", "/holds").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let actor = permit.actor().clone();
     let names = names(&desk, &actor).await?;

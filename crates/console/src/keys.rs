@@ -64,7 +64,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Keys", "/keys").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Keys", "/keys").await?.after(wanted.done.as_deref());
     let actor = leave.permit().actor().clone();
     let acts = may(&desk, &actor, Act::RotateKeys);
     let custodian = actor.staff().is_some_and(|staff| staff.holds(Role::KeyCustodian));

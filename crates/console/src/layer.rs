@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use kernel::{Problem, ProblemKind};
 
 use crate::doorstep::way;
+use crate::factors::PASSWORD_DUE;
 
 /// A problem as a page.
 #[derive(Template)]
@@ -25,7 +26,8 @@ struct ProblemPage<'a> {
 }
 
 /// The rules that somebody can satisfy by proving again who they are.
-const PROVABLE: [&str; 3] = ["`guard.second_factor`", "`guard.step_up`", "`guard.phishing_resistant`"];
+const PROVABLE: [&str; 4] =
+    ["`guard.second_factor`", "`guard.step_up`", "`guard.phishing_resistant`", "`account.strongest_proof`"];
 
 /// Shows problems as pages.
 pub(crate) async fn pages(request: Request, next: Next) -> Response {
@@ -59,12 +61,16 @@ fn page_of_form(headers: &HeaderMap) -> Option<String> {
 
 fn shown(problem: Problem, response: Response, way_back: Option<String>, from: Option<String>) -> Response {
     let (mut parts, body) = response.into_parts();
-    if problem.kind() == ProblemKind::Unauthenticated {
+    let there = match (problem.kind(), way_back.as_deref()) {
+        (ProblemKind::Unauthenticated, None | Some("/")) => Some("/sign-in".to_owned()),
+        (ProblemKind::Unauthenticated, Some(path)) => Some(format!("/sign-in?next={path}")),
+        (ProblemKind::Forbidden, Some(_)) if problem.detail().contains(PASSWORD_DUE) => {
+            Some("/account/password".to_owned())
+        }
+        _ => None,
+    };
+    if let Some(there) = there {
         parts.status = StatusCode::SEE_OTHER;
-        let there = match way_back.as_deref() {
-            None | Some("/") => "/sign-in".to_owned(),
-            Some(path) => format!("/sign-in?next={path}"),
-        };
         let there = HeaderValue::from_str(&there).unwrap_or(HeaderValue::from_static("/sign-in"));
         parts.headers.insert(header::LOCATION, there);
         for name in [header::CONTENT_TYPE, header::CONTENT_LENGTH, header::WWW_AUTHENTICATE] {

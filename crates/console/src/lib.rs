@@ -16,10 +16,12 @@ mod conversations;
 mod desk;
 mod doorstep;
 mod enrol;
+mod factors;
 mod holds;
 mod keys;
 mod layer;
 mod live;
+mod notices;
 mod overview;
 mod page;
 mod policies;
@@ -61,6 +63,7 @@ pub fn doors(desk: Desk) -> Result<(axum::Router, RouteTable), DoorsError> {
         .and(hold_doors())
         .and(policy_doors())
         .and(people_doors())
+        .and(own_doors())
         .and(program_doors())
         .and(access_doors())
         .and(review_doors())
@@ -279,6 +282,25 @@ fn review_doors() -> Doors<Desk> {
         .guarded(get.clone(), "/sessions", sessions::list)
         .guarded(post, "/users/{id}/sessions/{session}/end", sessions::end)
         .guarded(get, "/sign-ins", sign_ins::list)
+}
+
+/// What one signs in with oneself, and what one is told about it.
+fn own_doors() -> Doors<Desk> {
+    let (get, post) = (Method::GET, Method::POST);
+    Doors::new()
+        .guarded(get.clone(), "/account/factors", factors::page)
+        .guarded(post.clone(), "/account/passkeys/start", factors::passkey_start)
+        .guarded(post.clone(), "/account/passkeys/finish", factors::passkey_finish)
+        .guarded(post.clone(), "/account/passkeys/{passkey}/name", factors::name)
+        .guarded(post.clone(), "/account/passkeys/{passkey}/remove", factors::remove)
+        .guarded(post.clone(), "/account/app/start", factors::app_start)
+        .guarded(get.clone(), "/account/app", factors::app_page)
+        .guarded(post.clone(), "/account/app", factors::app_finish)
+        .guarded(post.clone(), "/account/app/remove", factors::app_remove)
+        .guarded(post.clone(), "/account/recovery-codes", factors::codes)
+        .guarded(get, "/account/password", factors::password_page)
+        .guarded(post.clone(), "/account/password", factors::password)
+        .guarded(post, "/account/notices/seen", notices::seen)
 }
 
 /// People, and one's own account.

@@ -37,7 +37,7 @@ const SOON: u64 = 14;
 
 /// `GET /`
 pub(crate) async fn overview(leave: Authorized<ReadOverview>, State(desk): State<Desk>) -> Answer {
-    let shell = shell(&desk, &leave, "Overview", "/");
+    let shell = shell(&desk, &leave, "Overview", "/").await?;
     let actor = leave.permit().actor().clone();
     let posture = (desk.posture)();
     let mut cards = vec![tls(&desk, &posture.tls), at_rest(&desk).await?, log(&desk, &actor).await?];

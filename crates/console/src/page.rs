@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use kernel::Timestamp;
 
 use crate::Desk;
+use crate::notices::Line;
 use crate::trouble::{Answer, Trouble};
 use doors::Authorized;
 
@@ -23,6 +24,14 @@ pub(crate) struct Shell {
     pub(crate) csrf: String,
     /// What was just done.
     pub(crate) notice: Option<&'static str>,
+    /// What they are told about their own account, until they have acknowledged it.
+    pub(crate) told: Vec<Line>,
+    /// How much more there is of it than is shown.
+    pub(crate) more: usize,
+    /// The moment of the newest of it: the button acknowledges what happened until then.
+    pub(crate) until: u64,
+    /// The page that the rail shows for this one, to come back to.
+    pub(crate) here: String,
 }
 
 /// Links under one heading; the first group has none.
@@ -109,12 +118,17 @@ const RAIL: &[(&str, &[Entry])] = &[
 
 /// The frame for whoever holds this leave. `here` is the address of the rail's link that leads to this
 /// page.
-pub(crate) fn shell<A: Action>(
+///
+/// # Errors
+/// When it cannot be found out what they are to be told.
+pub(crate) async fn shell<A: Action>(
     desk: &Desk,
     leave: &Authorized<A>,
     title: impl Into<String>,
     here: &str,
-) -> Shell {
+) -> Result<Shell, Trouble> {
+    let title = title.into();
+    let told = desk.identity.unseen_notices(leave.permit()).await?;
     let actor = leave.permit().actor();
     let links = |entries: &[Entry]| -> Vec<Link> {
         let allowed = entries.iter().filter(|(_, _, act, _)| may(desk, actor, *act));
@@ -126,14 +140,21 @@ pub(crate) fn shell<A: Action>(
         roles.dedup();
         roles.join(", ")
     });
-    Shell {
-        title: title.into(),
+    Ok(Shell {
+        title,
         groups: groups.filter(|group| !group.links.is_empty()).collect(),
         roles: roles.unwrap_or_default(),
         csrf: leave.csrf().map(|token| token.expose().to_owned()).unwrap_or_default(),
         notice: None,
-    }
+        until: told.first().map_or(0, |newest| newest.at.as_millis()),
+        more: told.len().saturating_sub(TOLD),
+        told: told.iter().take(TOLD).map(Line::of).collect(),
+        here: here.to_owned(),
+    })
 }
+
+/// How many notices stand at the top of a page.
+const TOLD: usize = 4;
 
 impl Shell {
     /// The same with what was just done, when the address says so.
@@ -146,6 +167,11 @@ impl Shell {
 
 /// What a page says after a form was posted. The address carries the word, never a text.
 const DONE: &[(&str, &str)] = &[
+    ("acknowledged", "It stays listed on the page Your account for ninety days."),
+    ("factor-added", "It signs you in from now on. Your other sessions have ended."),
+    ("factor-removed", "It opens nothing any more. Your other sessions have ended."),
+    ("factor-named", "The passkey has its new name."),
+    ("password-changed", "The new password counts from now on. Your other sessions have ended."),
     ("activated", "The release answers from now on."),
     ("approved", "What was asked for is approved; the audit log says by whom."),
     ("asked", "It is asked for; within a day a second person must agree."),

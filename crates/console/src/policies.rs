@@ -90,7 +90,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Policies", "/policies").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Policies", "/policies").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let actor = permit.actor().clone();
     let explained = explain(&desk, &permit, &wanted).await?;
@@ -168,7 +168,7 @@ pub(crate) async fn file(
     State(desk): State<Desk>,
     Path(name): Path<String>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, format!("Policy file {name}"), "/policies");
+    let shell = shell(&desk, &leave, format!("Policy file {name}"), "/policies").await?;
     let tries = may(&desk, leave.permit().actor(), Act::ProposePolicy);
     let files = desk.rulebook.in_force(leave.permit()).await?;
     let found = files.iter().find(|(other, _)| *other == name).map(|(_, text)| text.to_owned());
@@ -211,7 +211,7 @@ pub(crate) async fn try_out(
     Path(name): Path<String>,
     Form(Text { text }): Form<Text>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, format!("Trying {name}"), "/policies");
+    let shell = shell(&desk, &leave, format!("Trying {name}"), "/policies").await?;
     let now = desk.rulebook.in_force(leave.permit()).await?;
     let files = changed(&now, &name, &text)?;
     let lines = difference(&now, &files);

@@ -84,7 +84,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "API keys", "/api-keys").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "API keys", "/api-keys").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let (actor, tenant, now) = (permit.actor().clone(), desk.tenant, desk.world.now());
     let me = actor.account().ok_or_else(crate::trouble::nothing)?;
@@ -225,7 +225,7 @@ pub(crate) async fn make(
     ByDoor(via): ByDoor,
     Form(form): Form<KeyForm>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "API key", "/api-keys");
+    let shell = shell(&desk, &leave, "API key", "/api-keys").await?;
     let (_, text) = desk.identity.make_key(leave.into_permit(), form.wish()?, &via).await?;
     let about = "A program sends it as `authorization: Bearer ..` to /api/v1.";
     html(&Made { shell, heading: "Key made", about, text: text.expose().clone() })
@@ -239,7 +239,7 @@ pub(crate) async fn rotate(
     ByDoor(via): ByDoor,
     Form(Nothing {}): Form<Nothing>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "API key", "/api-keys");
+    let shell = shell(&desk, &leave, "API key", "/api-keys").await?;
     let (_, text) = desk.identity.rotate_key(leave.into_permit(), key, LONGEST_DAYS, &via).await?;
     let about = "The old key lives on until you end it: give the program the new one, then end the old.";
     html(&Made { shell, heading: "Successor made", about, text: text.expose().clone() })

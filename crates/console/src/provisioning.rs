@@ -87,7 +87,7 @@ pub(crate) async fn make_token(
     ByDoor(via): ByDoor,
     Form(TokenForm { days }): Form<TokenForm>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Token for a directory", "/connections");
+    let shell = shell(&desk, &leave, "Token for a directory", "/connections").await?;
     let token = desk.identity.make_directory_token(leave.into_permit(), connection, days, &via).await?;
     let (id, address) = (connection.to_string(), format!("{}/scim/v2", desk.origin));
     html(&TokenPage { shell, id, address, token: token.expose().clone(), days })

@@ -123,7 +123,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Access review", "/access-review");
+    let shell = shell(&desk, &leave, "Access review", "/access-review").await?;
     let days = wanted.days.unwrap_or(DORMANT);
     if !(1..=3650).contains(&days) {
         return Err(invalid("This is not a number of days.", "Ask for 1 to 3650 days.").into());
@@ -268,7 +268,7 @@ struct GroupRow {
 
 /// `GET /groups`: what the groups of every provider bring, and who has it by them.
 pub(crate) async fn groups(leave: Authorized<ReadConnections>, State(desk): State<Desk>) -> Answer {
-    let shell = shell(&desk, &leave, "Groups", "/groups");
+    let shell = shell(&desk, &leave, "Groups", "/groups").await?;
     let permit = leave.into_permit();
     let connections = desk.identity.connections(&permit).await?;
     let people = match may(&desk, permit.actor(), Act::ReadUsers) {

@@ -46,7 +46,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Sessions", "/sessions").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Sessions", "/sessions").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let actor = permit.actor().clone();
     let mine = actor.staff().map(|staff| staff.session);

@@ -55,7 +55,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Sign-in attempts", "/sign-ins");
+    let shell = shell(&desk, &leave, "Sign-in attempts", "/sign-ins").await?;
     let refused_only = match chosen(&wanted.show) {
         None => false,
         Some("refused") => true,

@@ -67,7 +67,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Tickets", "/tickets");
+    let shell = shell(&desk, &leave, "Tickets", "/tickets").await?;
     let state = chosen(&wanted.state).map(str::parse::<TicketState>).transpose();
     let state = state.map_err(|_| invalid("There is no such state.", "Choose one of the list."))?;
     let after = chosen(&wanted.after).map(place).transpose()?;
@@ -106,7 +106,7 @@ pub(crate) async fn one(
     State(desk): State<Desk>,
     Path(ticket): Path<TicketId>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Ticket", "/tickets");
+    let shell = shell(&desk, &leave, "Ticket", "/tickets").await?;
     let permit = leave.permit();
     let readable = may_to(&desk, permit.actor(), Act::ReadTranscript, permit.resource());
     let tenant = desk.tenant;
@@ -123,7 +123,7 @@ pub(crate) async fn open(
     Path(ticket): Path<TicketId>,
     Form(_): Form<Opening>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Ticket", "/tickets");
+    let shell = shell(&desk, &leave, "Ticket", "/tickets").await?;
     let permit = leave.into_permit();
     let reason = permit.reason().map(|reason| reason.as_str().to_owned()).unwrap_or_default();
     let opened = desk.conversations.ticket(permit, ticket, &via).await?;

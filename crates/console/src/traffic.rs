@@ -172,7 +172,7 @@ pub(crate) async fn page(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Traffic", "/traffic").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Traffic", "/traffic").await?.after(wanted.done.as_deref());
     let now = desk.traffic.now();
     let most = now.seconds.iter().map(|(offered, refused)| offered.max(*refused)).fold(1.0, f64::max);
     let line = |value: fn(&(f64, f64)) -> f64| {

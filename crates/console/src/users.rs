@@ -107,7 +107,7 @@ pub(crate) async fn list(
     State(desk): State<Desk>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "People", "/users").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "People", "/users").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let invites_people = may(&desk, permit.actor(), Act::InviteUser);
     let now = desk.world.now();
@@ -181,7 +181,7 @@ pub(crate) async fn invite(
     ByDoor(via): ByDoor,
     Form(form): Form<InviteForm>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Invitation", "/users");
+    let shell = shell(&desk, &leave, "Invitation", "/users").await?;
     let grant = grant_of(&form.role, &form.bot)?;
     let email = Some(form.email.trim()).filter(|email| !email.is_empty()).map(Email::new).transpose()?;
     let letter = match (form.send.is_some(), &email, &desk.links) {
@@ -299,7 +299,7 @@ pub(crate) async fn one(
     Path(_): Path<UserId>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    let shell = shell(&desk, &leave, "Person", "/users").after(wanted.done.as_deref());
+    let shell = shell(&desk, &leave, "Person", "/users").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
     let able = |act| may_to(&desk, permit.actor(), act, permit.resource());
     let enable = desk.guard.decide(
@@ -426,7 +426,7 @@ pub(crate) async fn reset(
     ByDoor(via): ByDoor,
     Form(Nothing {}): Form<Nothing>,
 ) -> Result<axum::response::Response, Trouble> {
-    let shell = shell(&desk, &leave, "Factors reset", "/users");
+    let shell = shell(&desk, &leave, "Factors reset", "/users").await?;
     let secret = desk.identity.reset_factors(leave.into_permit(), &via).await?;
     let about =
         "The sessions have ended. With this link, and only for that account, new factors are enrolled.";

@@ -1,12 +1,15 @@
 //! By which way a request came, for the events of what it does and for what people are told about it.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use kernel::RequestId;
-use store::{Source, Via};
+use store::{Device, Source, Via};
+
+use crate::doorstep::device_token;
 
 /// The way of the request.
 pub(crate) struct ByDoor(pub(crate) Via);
@@ -17,13 +20,14 @@ impl<S: Send + Sync> FromRequestParts<S> for ByDoor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let source = parts.extensions.get::<Source>().map(|Source(address)| address.clone());
         let request = parts.extensions.get::<RequestId>().copied();
-        Ok(Self(Via { request, source, device: device(&parts.headers) }))
+        let device = Device { kind: kind(&parts.headers), token: device_token(&parts.headers).map(Arc::new) };
+        Ok(Self(Via { request, source, device: Some(device) }))
     }
 }
 
 /// The kind of browser, in words that its holder knows it by. What the browser says of itself is read for a
 /// few known words and never repeated; whoever lies about it is believed.
-fn device(headers: &HeaderMap) -> Option<String> {
+fn kind(headers: &HeaderMap) -> Option<String> {
     /// In the order in which they are looked for: a browser also names those that it resembles.
     const BROWSERS: [(&str, &str); 6] = [
         ("Edg", "Edge"),
@@ -62,7 +66,7 @@ mod tests {
         let named = |agent: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::USER_AGENT, agent.parse().unwrap());
-            device(&headers)
+            kind(&headers)
         };
         let firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
         assert_eq!(named(firefox).as_deref(), Some("Firefox on Linux"));
@@ -73,6 +77,6 @@ mod tests {
                     Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0";
         assert_eq!(named(edge).as_deref(), Some("Edge on Windows"));
         assert_eq!(named("<script>alert(1)</script>"), None);
-        assert_eq!(device(&HeaderMap::new()), None);
+        assert_eq!(kind(&HeaderMap::new()), None);
     }
 }

@@ -166,8 +166,11 @@ actions! {
 
     /// See the overview page.
     ReadOverview, "overview.read", "overview", [Tenant];
-    /// Manage one's own account: factors, sessions, password.
+    /// See one's own account and what it signs in with, and end one's own sessions.
     ManageOwnAccount, "self.manage", "self", [Account];
+    /// Change what one signs in with: passkeys, the app for codes, recovery codes, the password. Needs a fresh
+    /// proof.
+    ChangeOwnFactors, "self.change-factors", "self", [Account];
     /// See which keys there are and how old they are, never a key.
     ReadKeys, "key.list", "key", [Tenant];
     /// Give a key a new version, and see to the work that follows from it.

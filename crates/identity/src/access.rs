@@ -16,6 +16,7 @@ use store::access_requests::{self as rows, AccessRequest, SOURCE};
 use store::users::{self, GrantRow, UserState};
 use store::{Read, StoreError, Via, api_keys};
 
+use crate::notices::{NoticeKind, Particulars};
 use crate::session::{account, end_all};
 use crate::{Identity, IdentityError, Inner, Refused};
 
@@ -170,6 +171,7 @@ impl Identity {
             let (role, scope) = words(&row.grant);
             let granted = RoleGranted { user, role: role.clone(), scope: scope.clone() };
             pen.note_why(tx, &granted, reason.as_str())?;
+            pen.tell(tx, user, NoticeKind::RolesChanged, Particulars::default())?;
             pen.note(tx, &AccessApproved { request: id, user, role, scope, until })
         });
         job.await?;
@@ -222,6 +224,7 @@ impl Identity {
             users::bump_epoch(tx, tenant, user)?;
             end_all(tx, &pen, (tenant, user), None, now)?;
             let (role, scope) = words(&was.grant);
+            pen.tell(tx, user, NoticeKind::RolesChanged, Particulars::default())?;
             pen.note(tx, &AccessEnded { request: id, user, role, scope, why: "returned" })
         });
         job.await?;

@@ -8,6 +8,7 @@ use ledger::catalogue::{RoleDefined, RoleRetired};
 use store::custom_roles::{self, MadeRole};
 use store::{StoreError, Via, users};
 
+use crate::notices::{NoticeKind, Particulars};
 use crate::session::end_all;
 use crate::{Identity, IdentityError, Refused};
 
@@ -35,6 +36,7 @@ impl Identity {
                 }
                 users::bump_epoch(tx, tenant, *user)?;
                 end_all(tx, &pen, (tenant, *user), None, now)?;
+                pen.tell(tx, *user, NoticeKind::RolesChanged, Particulars::default())?;
             }
             let event = RoleDefined { role: Token::lossy(role.text()), holders: holders.len() as u64 };
             pen.note(tx, &event)?;
@@ -63,6 +65,7 @@ impl Identity {
             for user in &holders {
                 users::bump_epoch(tx, tenant, *user)?;
                 end_all(tx, &pen, (tenant, *user), None, now)?;
+                pen.tell(tx, *user, NoticeKind::RolesChanged, Particulars::default())?;
             }
             let event = RoleRetired { role: Token::lossy(role.text()), holders: holders.len() as u64 };
             pen.note(tx, &event)?;

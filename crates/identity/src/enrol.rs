@@ -17,7 +17,6 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 use crate::ceremony::{Open, Step};
 use crate::invite::{For, account_of};
 use crate::passkey::{Challenge, PasskeyError, Registration};
-use crate::password::NewPassword;
 use crate::recovery::RecoveryCode;
 use crate::sign_in::SignedIn;
 use crate::totp::TotpSeed;
@@ -190,7 +189,7 @@ impl Identity {
         let inner = &self.0;
         let mut open = inner.look::<Enrolling>(ceremony).await?;
         let about = [open.step.name.as_str(), open.step.email.as_str()];
-        let password = NewPassword::check(password, &about).map_err(Refused::from)?;
+        let password = inner.passwords.accept(password, &about).await?;
         let phc = inner.passwords.hash(&inner.world, password).await?;
         let seed = TotpSeed::generate(&inner.world);
         let shown = setup(&seed, &open.step.email)?;
@@ -363,7 +362,8 @@ fn seed_of(chosen: &Chosen) -> TotpSeed {
     TotpSeed::from_secret(Secret::new(chosen.seed))
 }
 
-fn setup(seed: &TotpSeed, email: &Email) -> Result<TotpSetup, IdentityError> {
+/// What an app with this seed is shown.
+pub(crate) fn setup(seed: &TotpSeed, email: &Email) -> Result<TotpSetup, IdentityError> {
     let address = seed.address("Wardroom", email.as_str());
     let code = QrCode::new(address.expose()).map_err(|_| IdentityError::Document("QR code"))?;
     let image = code.render::<svg::Color<'_>>().min_dimensions(200, 200).build();

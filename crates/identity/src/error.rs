@@ -6,6 +6,7 @@ use kernel::{Problem, ProblemKind};
 use store::StoreError;
 use vault::VaultError;
 
+use crate::breached::BreachedError;
 use crate::passkey::PasskeyError;
 use crate::password::{HashError, NewPassword, PasswordRefused};
 
@@ -24,6 +25,9 @@ pub enum IdentityError {
     /// The password hashing.
     #[error("the password hashing failed")]
     Hash(#[from] HashError),
+    /// The list of breached passwords could not be searched.
+    #[error("the list of breached passwords failed")]
+    Breached(#[from] BreachedError),
     /// The guard refused what this room does on its own.
     #[error("an inner permit was refused")]
     Denied(#[from] guard::Denied),
@@ -136,6 +140,33 @@ pub enum Refused {
     /// The account is not disabled.
     #[error("the account is not disabled")]
     NotDisabled,
+    /// The account has a passkey, and the last proof was something less.
+    #[error("the proof is not the strongest that the account has")]
+    Stronger,
+    /// The account has no such factor.
+    #[error("there is no such factor")]
+    NoFactor,
+    /// The person's roles ask for a passkey, and this is the last.
+    #[error("the roles ask for a passkey")]
+    PasskeyNeeded,
+    /// Without this factor there would be no second one.
+    #[error("this is the last second factor")]
+    LastFactor,
+    /// The account has as many passkeys as one may have.
+    #[error("the account has too many passkeys")]
+    TooManyPasskeys,
+    /// An app for codes goes with a password, and there is none.
+    #[error("a password is needed")]
+    PasswordNeeded,
+    /// The account has no password that could be changed.
+    #[error("the account has no password")]
+    NoPassword,
+    /// What was given as the present password is another.
+    #[error("the present password is another")]
+    OldPassword,
+    /// The new password is the old one.
+    #[error("the new password is the old one")]
+    SamePassword,
 }
 
 impl From<StoreError> for IdentityError {
@@ -311,6 +342,50 @@ impl From<&Refused> for Problem {
                 "The account is not disabled.",
                 "Reload the page and look again.",
             ),
+            R::Stronger => Problem::new(
+                Kind::Forbidden,
+                "Refused by the rule `account.strongest_proof`: this account has a passkey, and you confirmed \
+                 with something else.",
+                "Confirm with a passkey, then do it again. If you have lost it, ask an owner to reset your factors.",
+            ),
+            R::NoFactor => Problem::new(
+                Kind::NotFound,
+                "You have no such factor, or it was removed.",
+                "Reload the page.",
+            ),
+            R::PasskeyNeeded => Problem::new(
+                Kind::Conflict,
+                "Your roles ask for a passkey, and this is your last.",
+                "Add another passkey first.",
+            ),
+            R::LastFactor => Problem::new(
+                Kind::Conflict,
+                "Without it you would have no second factor.",
+                "Add another one first: a passkey, or an app for codes.",
+            ),
+            R::TooManyPasskeys => Problem::new(
+                Kind::Conflict,
+                "You have twenty passkeys.",
+                "Remove one that you do not use any more.",
+            ),
+            R::PasswordNeeded => Problem::new(
+                Kind::Invalid,
+                "Codes of an app go with a password, and you have none.",
+                "Choose a password.",
+            ),
+            R::NoPassword => Problem::new(
+                Kind::Conflict,
+                "You have no password that could be changed.",
+                "Add an app for codes; a password is chosen with it.",
+            ),
+            R::OldPassword => Problem::new(
+                Kind::Invalid,
+                "This is not your present password.",
+                "Type the password with which you sign in now.",
+            ),
+            R::SamePassword => {
+                Problem::new(Kind::Invalid, "The new password is the present one.", "Choose another.")
+            }
             R::Unusable => Problem::new(
                 Kind::Conflict,
                 "The account is disabled or holds no role.",
@@ -349,11 +424,13 @@ impl From<&IdentityError> for Problem {
                 format!("Refused by the rule `{}`: {}.", denied.rule(), denied.reason()),
                 denied.remedy().to_owned(),
             ),
-            E::Store(_) | E::Vault(_) | E::Hash(_) | E::Denied(_) | E::Document(_) => Problem::new(
-                ProblemKind::Internal,
-                "Something failed here.",
-                "Try again; if it stays, tell the operator the request id.",
-            ),
+            E::Store(_) | E::Vault(_) | E::Hash(_) | E::Breached(_) | E::Denied(_) | E::Document(_) => {
+                Problem::new(
+                    ProblemKind::Internal,
+                    "Something failed here.",
+                    "Try again; if it stays, tell the operator the request id.",
+                )
+            }
         }
     }
 }
@@ -380,6 +457,15 @@ mod tests {
             (Refused::NoAccount, 404),
             (Refused::Unusable, 409),
             (Refused::NotDisabled, 409),
+            (Refused::Stronger, 403),
+            (Refused::NoFactor, 404),
+            (Refused::PasskeyNeeded, 409),
+            (Refused::LastFactor, 409),
+            (Refused::TooManyPasskeys, 409),
+            (Refused::PasswordNeeded, 422),
+            (Refused::NoPassword, 409),
+            (Refused::OldPassword, 422),
+            (Refused::SamePassword, 422),
             (Refused::Asked, 409),
             (Refused::NoRequest, 409),
             (Refused::OwnRequest, 403),

@@ -14,6 +14,7 @@ use store::notices::{self, NewNotice, Notice};
 use store::{StoreError, Tx, api_keys, users};
 
 use crate::pen::Pen;
+use crate::session::account;
 use crate::{Identity, IdentityError, Inner};
 
 pub use store::notices::{NoticeHand, NoticeKind};
@@ -33,10 +34,22 @@ pub(crate) struct Particulars {
     from: Option<String>,
     /// The kind of browser.
     device: Option<String>,
-    /// Which factor or role, in a word of its holder's or of ours.
-    pub(crate) what: Option<String>,
+    /// Which factor, in words of its holder's or of ours.
+    what: Option<String>,
     /// The address before it was changed.
-    pub(crate) formerly: Option<Email>,
+    formerly: Option<Email>,
+}
+
+impl Particulars {
+    /// Of a factor.
+    pub(crate) fn about(what: String) -> Self {
+        Self { what: Some(what), ..Self::default() }
+    }
+
+    /// Of a change of name or address.
+    pub(crate) fn formerly(address: Option<Email>) -> Self {
+        Self { formerly: address, ..Self::default() }
+    }
 }
 
 /// A notice, opened for whoever it is for. `Debug` shows what stands in the clear.
@@ -75,6 +88,40 @@ pub struct Letter {
     pub tries: u32,
 }
 
+impl Told {
+    /// What happened, as a sentence.
+    pub fn sentence(&self) -> String {
+        let what = self.what.as_deref().map(|what| format!(": {what}")).unwrap_or_default();
+        match self.kind {
+            NoticeKind::PasswordChanged => "Your password was changed.".to_owned(),
+            NoticeKind::FactorAdded => format!("A way to sign in was added{what}."),
+            NoticeKind::FactorRemoved => format!("A way to sign in was removed{what}."),
+            NoticeKind::AppCodeReplaced => "Your app for codes was replaced by another.".to_owned(),
+            NoticeKind::RecoveryCodesMade => {
+                "New recovery codes were made; the old ones are void.".to_owned()
+            }
+            NoticeKind::RecoveryCodeUsed => "A recovery code was used to sign in.".to_owned(),
+            NoticeKind::FactorsReset => {
+                "All your ways to sign in were removed, so that you enrol anew.".to_owned()
+            }
+            NoticeKind::DetailsChanged => "Your name or address was changed.".to_owned(),
+            NoticeKind::NewDevice => "Your account was signed in to on a device not seen before.".to_owned(),
+            NoticeKind::Enabled => "Your account was enabled again.".to_owned(),
+            NoticeKind::Disabled => "Your account was disabled.".to_owned(),
+            NoticeKind::RolesChanged => "Your roles were changed.".to_owned(),
+        }
+    }
+
+    /// By whose hand it happened, in words.
+    pub fn by(&self) -> &'static str {
+        match self.hand {
+            NoticeHand::Oneself => "with your own proofs",
+            NoticeHand::Administrator => "by an administrator",
+            NoticeHand::Provisioning => "by your directory or identity provider",
+        }
+    }
+}
+
 impl std::fmt::Debug for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Told").field("id", &self.id).field("kind", &self.kind).finish_non_exhaustive()
@@ -103,9 +150,10 @@ impl Identity {
     ///
     /// # Errors
     /// When the store or the keys fail.
-    pub async fn notices(&self, permit: Permit<ManageOwnAccount>) -> Result<Vec<Told>, IdentityError> {
+    pub async fn notices(&self, permit: &Permit<ManageOwnAccount>) -> Result<Vec<Told>, IdentityError> {
+        let (tenant, user) = (self.0.tenant, account(permit.resource())?);
         let from = before(self.0.world.now(), LISTED);
-        let found = self.0.db.read(move |tx| notices::since(tx, &permit, from, SHOWN)).await?;
+        let found = self.0.db.read(move |tx| notices::since(tx, tenant, user, from, SHOWN)).await?;
         self.0.told(found).await
     }
 
@@ -188,15 +236,29 @@ impl Pen {
         kind: NoticeKind,
         about: Particulars,
     ) -> Result<(), StoreError> {
+        self.tell_by(tx, user, kind, hand_of(&self.actor, user), about)
+    }
+
+    /// The same where the pen does not tell by whose hand it was.
+    pub(crate) fn tell_by(
+        &self,
+        tx: &mut Tx<'_>,
+        user: UserId,
+        kind: NoticeKind,
+        hand: NoticeHand,
+        about: Particulars,
+    ) -> Result<(), StoreError> {
         let (world, key, tenant) = (&self.world, &self.key, self.tenant);
         if api_keys::service(tx, tenant, user)?.is_some() {
             return Ok(());
         }
-        let (id, hand) = (world.id(), hand_of(&self.actor, user));
+        let id = world.id();
         // Whose address of the network it is, is for the person alone who did it: what an administrator did
         // is told without where they sat.
         let (from, device) = match hand {
-            NoticeHand::Oneself => (self.via.source.clone(), self.via.device.clone()),
+            NoticeHand::Oneself => {
+                (self.via.source.clone(), self.via.device.as_ref().and_then(|device| device.kind.clone()))
+            }
             NoticeHand::Administrator | NoticeHand::Provisioning => (None, None),
         };
         let sealed = serde_json::to_vec(&Particulars { from, device, ..about })

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
@@ -15,6 +16,9 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use kernel::{Secret, World};
 use tokio::sync::Semaphore;
+
+use crate::breached::{self, Breached};
+use crate::{IdentityError, Refused};
 
 /// A password that was accepted: long enough, short enough, and hard to guess.
 #[derive(Debug)]
@@ -29,6 +33,9 @@ pub enum PasswordRefused {
     /// More characters than [`NewPassword::MAX`].
     #[error("use at most {max} characters", max = NewPassword::MAX)]
     Long,
+    /// It is in the operator's list of passwords that were stolen elsewhere.
+    #[error("it is in a list of passwords that were stolen elsewhere; whoever guesses tries those first")]
+    Breached,
     /// It is on the list of common passwords, close to one, or made of words about the person.
     #[error("this password is easy to guess{}", hint.as_deref().map(|hint| format!(": {hint}")).unwrap_or_default())]
     Guessable {
@@ -46,7 +53,7 @@ impl NewPassword {
     /// Checks a password. `about` are words that an attacker would try first: name, address, product.
     ///
     /// The check is offline, against the shipped list of about 30,000 common passwords and patterns of
-    /// the zxcvbn estimator; it does not promise that the password is in no breach list at all.
+    /// the zxcvbn estimator. Whether a list of breached passwords has it is asked by [`Passwords::accept`].
     ///
     /// # Errors
     /// When it is too short, too long or guessable in fewer than about 10^10 tries.
@@ -78,6 +85,8 @@ pub struct Passwords {
     gate: Arc<Semaphore>,
     scheme: Scheme,
     decoy: Arc<str>,
+    breached: Option<Arc<Breached>>,
+    longest: Option<Duration>,
 }
 
 /// How new passwords are hashed.
@@ -145,7 +154,47 @@ impl Passwords {
 
     fn of(world: &World, scheme: Scheme) -> Result<Self, HashError> {
         let decoy = scheme.hash(&world.bytes(), "a password that nobody has")?;
-        Ok(Self { gate: Arc::new(Semaphore::new(Self::AT_ONCE)), scheme, decoy: decoy.into() })
+        let gate = Arc::new(Semaphore::new(Self::AT_ONCE));
+        Ok(Self { gate, scheme, decoy: decoy.into(), breached: None, longest: None })
+    }
+
+    /// The same, and a new password is looked for in a list of breached ones.
+    #[must_use]
+    pub fn refusing(self, breached: Breached) -> Self {
+        Self { breached: Some(Arc::new(breached)), ..self }
+    }
+
+    /// The same, and a password that is older has to be changed. NIST (SP 800-63B-4, section 3.1.1.2) and ASVS
+    /// (6.2.10) advise against it; some houses' own policies demand it.
+    #[must_use]
+    pub fn lasting(self, longest: Duration) -> Self {
+        Self { longest: Some(longest), ..self }
+    }
+
+    /// How long a password may be kept, if there is an end.
+    pub fn longest(&self) -> Option<Duration> {
+        self.longest
+    }
+
+    /// Whether a password may be chosen: [`NewPassword::check`], and then the list of breached passwords, if
+    /// there is one. It is searched here and never sent anywhere.
+    ///
+    /// # Errors
+    /// [`Refused::Password`]; when the list cannot be searched, no password is taken.
+    pub async fn accept(
+        &self,
+        password: Secret<String>,
+        about: &[&str],
+    ) -> Result<NewPassword, IdentityError> {
+        let accepted = NewPassword::check(password, about).map_err(Refused::from)?;
+        let Some(list) = self.breached.clone() else { return Ok(accepted) };
+        let sought = breached::Sought::of(accepted.0.expose());
+        // A few reads of a file: not for the thread that answers others meanwhile.
+        let found = tokio::task::spawn_blocking(move || list.contains(&sought)).await;
+        if found.map_err(|_| HashError::Interrupted)?? {
+            return Err(Refused::from(PasswordRefused::Breached).into());
+        }
+        Ok(accepted)
     }
 
     /// The password's hash in PHC form, with a new salt.

@@ -10,6 +10,7 @@ use ledger::catalogue::{RoleGranted, RoleRevoked};
 use store::users::{self, GrantRow};
 use store::{StoreError, Via, api_keys};
 
+use crate::notices::{NoticeKind, Particulars};
 use crate::session::{account, end_all};
 use crate::staff::not_the_last;
 use crate::{Identity, IdentityError, Inner, Refused};
@@ -67,6 +68,7 @@ impl Identity {
             users::bump_epoch(tx, tenant, user)?;
             end_all(tx, &pen, (tenant, user), None, now)?;
             let (role, scope) = words(&row.grant);
+            pen.tell(tx, user, NoticeKind::RolesChanged, Particulars::default())?;
             pen.note_why(tx, &RoleGranted { user, role, scope }, reason.as_str())
         });
         Ok(job.await?)
@@ -97,6 +99,7 @@ impl Identity {
             users::bump_epoch(tx, tenant, user)?;
             end_all(tx, &pen, (tenant, user), None, now)?;
             let (role, scope) = words(&grant);
+            pen.tell(tx, user, NoticeKind::RolesChanged, Particulars::default())?;
             pen.note_why(tx, &RoleRevoked { user, role, scope }, reason.as_str())
         });
         Ok(job.await?)

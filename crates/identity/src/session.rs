@@ -11,7 +11,7 @@ use kernel::{DisplayName, Email, SessionId, Timestamp, UserId};
 use ledger::catalogue::SessionEnded;
 use store::sessions::{self, Session};
 use store::users::{self, User, UserState};
-use store::{StoreError, Tx, Via, person_sessions};
+use store::{Read, StoreError, Tx, Via, credentials, person_sessions};
 
 use crate::pen::Pen;
 use crate::{Identity, IdentityError, Inner, Refused, sha256};
@@ -30,6 +30,8 @@ pub struct Signed {
     pub session: Session,
     /// The token for the forms of this session's pages.
     pub csrf: Token,
+    /// Whether the person's password is older than the house lets one be, and has to be changed first.
+    pub password_due: bool,
     user: User,
 }
 
@@ -72,13 +74,18 @@ impl Identity {
     pub async fn session(&self, secret: &SessionSecret) -> Result<Result<Signed, Why>, IdentityError> {
         let inner = &self.0;
         let (hash, tenant, now) = (sha256(secret.expose()), inner.tenant, inner.world.now());
+        let longest = inner.passwords.longest();
         let found = inner.db.read(move |tx| {
             let Some(session) = sessions::find(tx, hash)? else { return Ok(None) };
             let Some(user) = users::find(tx, tenant, session.user)? else { return Ok(None) };
             let grants = users::grants_of(tx, tenant, session.user, now)?;
-            Ok(Some((session, user, grants)))
+            let due = match longest {
+                Some(longest) => password_due(tx, &user, longest, now)?,
+                None => false,
+            };
+            Ok(Some((session, user, grants, due)))
         });
-        let Some((session, user, grants)) = found.await? else { return Ok(Err(Why::Unknown)) };
+        let Some((session, user, grants, password_due)) = found.await? else { return Ok(Err(Why::Unknown)) };
         if let Err(why) = judge(&session, &user, now, tenant) {
             inner.lapse(&session, why).await;
             return Ok(Err(why));
@@ -98,7 +105,7 @@ impl Identity {
             authenticated_at: session.authenticated,
             session: session.id,
         };
-        Ok(Ok(Signed { actor, session, csrf: csrf::token(secret), user }))
+        Ok(Ok(Signed { actor, session, csrf: csrf::token(secret), password_due, user }))
     }
 
     /// The name and address of somebody who is signed in.
@@ -260,6 +267,21 @@ fn judge(session: &Session, user: &User, now: Timestamp, tenant: kernel::TenantI
         return Err(Why::Idle);
     }
     Ok(())
+}
+
+/// Whether somebody signs in with a password that is older than `longest`.
+fn password_due(
+    tx: &mut Read<'_>,
+    user: &User,
+    longest: Duration,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let password = credentials::password(tx, user.tenant, user.id)?;
+    if password.is_none_or(|password| password.changed.after(longest) > now) {
+        return Ok(false);
+    }
+    // Without its app a password opens nothing.
+    Ok(credentials::totp(tx, user.tenant, user.id)?.is_some_and(|app| app.confirmed.is_some()))
 }
 
 type Whose = (kernel::TenantId, UserId, SessionId);

@@ -19,6 +19,7 @@ use store::{Read, StoreError, Tx, Via};
 
 use crate::access::REVIEW;
 use crate::ceremony::{Open, Step};
+use crate::notices::{NoticeKind, Particulars};
 use crate::pen::Pen;
 use crate::recovery::typed_code_hash;
 use crate::throttle::{self, Bucket, Buckets};
@@ -58,6 +59,9 @@ pub(crate) struct HalfWay {
     /// The bucket that a success empties.
     bucket: Bucket,
     tries: u32,
+    /// Whether the device is known.
+    #[serde(default)]
+    known: bool,
 }
 
 impl Step for HalfWay {
@@ -119,7 +123,8 @@ impl Identity {
             Some(_) if !ready => "factor",
             Some(user) => {
                 let login = buckets.login(&login)?;
-                let half = HalfWay { user: user.id, epoch: user.epoch, login, bucket, tries: 0 };
+                let known = known.is_some();
+                let half = HalfWay { user: user.id, epoch: user.epoch, login, bucket, tries: 0, known };
                 return inner.begin(&half).await;
             }
         };
@@ -174,6 +179,7 @@ impl Identity {
                 if used {
                     let left = credentials::recovery_codes_left(tx, tenant, user)?;
                     pen.note(tx, &RecoveryCodeUsed { user, left })?;
+                    pen.tell(tx, user, NoticeKind::RecoveryCodeUsed, Particulars::default())?;
                 }
                 Ok(used)
             })
@@ -212,7 +218,7 @@ impl Inner {
     }
 
     /// Lets an attempt through, counted as failed until it succeeds, or refuses to look at it.
-    async fn admit(
+    pub(crate) async fn admit(
         &self,
         bucket: Bucket,
         source: Option<Bucket>,
@@ -265,7 +271,7 @@ impl Inner {
         proof: impl Fn(&mut Tx<'_>, &Pen, Timestamp) -> Result<bool, StoreError> + Send + 'static,
     ) -> Result<SignedIn, IdentityError> {
         let (tenant, now, key) = (self.tenant, self.world.now(), self.key().await?);
-        let HalfWay { user, epoch, login, bucket, .. } = open.step;
+        let HalfWay { user, epoch, login, bucket, known, .. } = open.step;
         let (beginning, signed_in) = self.beginning(user, method, via).await?;
         let nobody = beginning.pen.of(self.nobody());
         let mut open = open;
@@ -274,6 +280,7 @@ impl Inner {
             open.take(tx, now)?;
             if proof(tx, &beginning.pen, now)? {
                 beginning.begin(tx, Some(epoch))?;
+                beginning.tell_of_device(tx, known)?;
                 sessions::forget_failures(tx, tenant, bucket)?;
                 return Ok(Ok(()));
             }
@@ -383,6 +390,16 @@ impl Beginning {
         }
         let mfa = session.assurance >= 2;
         self.pen.note(tx, &LoginSucceeded { user, session: id, method: self.method, mfa })
+    }
+}
+
+impl Beginning {
+    /// Tells the person of a session that began on a device which they had not used before.
+    pub(crate) fn tell_of_device(&self, tx: &mut Tx<'_>, known: bool) -> Result<(), StoreError> {
+        if known {
+            return Ok(());
+        }
+        self.pen.tell(tx, self.session.user, NoticeKind::NewDevice, Particulars::default())
     }
 }
 

@@ -98,6 +98,7 @@ impl Identity {
             if let (Some(known), Some(counter)) = (&known, checked) {
                 if credentials::used_passkey(tx, tenant, known.credential, counter, now)? {
                     beginning.begin(tx, Some(known.user.epoch))?;
+                    beginning.tell_of_device(tx, is_known)?;
                     return Ok(Ok(()));
                 }
                 reason = "counter";

@@ -41,6 +41,11 @@ impl Buckets<'_> {
         self.of(&[b"step-up\0", &user.to_bytes()])
     }
 
+    /// Of the present password that somebody who is signed in gives before they change it.
+    pub(crate) fn password(&self, user: UserId) -> Result<Bucket, VaultError> {
+        self.of(&[b"password\0", &user.to_bytes()])
+    }
+
     /// Of the network that a request comes from, if that is known.
     pub(crate) fn source(&self, via: &Via) -> Result<Option<Bucket>, VaultError> {
         via.source.as_deref().map(|source| self.of(&[b"source\0", network(source).as_bytes()])).transpose()

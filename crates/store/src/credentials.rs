@@ -62,6 +62,14 @@ pub fn set_password(
     )
 }
 
+/// Removes the password of an account, if it has one.
+///
+/// # Errors
+/// Only what the database says.
+pub fn remove_password(tx: &mut Tx<'_>, tenant: TenantId, user: UserId) -> Result<(), StoreError> {
+    tx.execute("DELETE FROM passwords WHERE tenant = $1 AND user_id = $2", params![tenant, user]).map(drop)
+}
+
 /// The place of an account's one-time-code seed.
 pub fn totp_place(tenant: TenantId, user: UserId) -> Place {
     SealedColumn::TotpSeed.of(tenant, user)
@@ -252,6 +260,35 @@ pub fn used_passkey(
         )
     })?;
     Ok(used == 1)
+}
+
+/// Removes the one-time-code seed of an account.
+///
+/// # Errors
+/// [`StoreError::Missing`] when the account has none.
+pub fn remove_totp(tx: &mut Tx<'_>, tenant: TenantId, user: UserId) -> Result<(), StoreError> {
+    tx.execute_one("app", "DELETE FROM totp WHERE tenant = $1 AND user_id = $2", params![tenant, user])
+}
+
+/// Gives a passkey of an account another name, sealed at [`passkey_name_place`] under the key of the passkey's
+/// own generation.
+///
+/// # Errors
+/// [`StoreError::Missing`] when the account has none such.
+pub fn name_passkey(
+    tx: &mut Tx<'_>,
+    tenant: TenantId,
+    user: UserId,
+    credential: [u8; 32],
+    name: &Sealed<DisplayName>,
+) -> Result<(), StoreError> {
+    bound::change(tx, Bound::Passkeys, params![tenant, credential], |tx| {
+        tx.execute_one(
+            "passkey",
+            "UPDATE passkeys SET name = $4 WHERE tenant = $1 AND user_id = $2 AND credential = $3",
+            params![tenant, user, credential, name],
+        )
+    })
 }
 
 /// Removes a passkey of an account.

@@ -70,7 +70,7 @@ pub use error::{EngineFault, StoreError};
 pub use keychain::Keychain;
 pub use migrate::{MIGRATIONS, Migration, schema_sum, translate};
 pub use places::SealedColumn;
-pub use scribe::{Scribe, Source, Via, Written};
+pub use scribe::{Device, Scribe, Source, Via, Written};
 pub use tx::{Read, Tx};
 pub use value::{ColumnError, FromValue, Row, ToValue, Value};
 pub use words::Keyed;

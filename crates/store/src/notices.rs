@@ -159,20 +159,22 @@ pub fn unseen(
     bound::held(tx, Bound::Notices, rows)?.into_iter().map(notice_of).collect()
 }
 
-/// The notices of the permit's account since a moment, the newest first.
+/// The notices of an account since a moment, the newest first. No permit, as for [`unseen`]: `identity` asks
+/// for one and shows them to nobody else.
 ///
 /// # Errors
 /// [`StoreError::Tampered`] when a row is not as this program left it.
 pub fn since(
     tx: &mut Read<'_>,
-    permit: &Permit<ManageOwnAccount>,
+    tenant: TenantId,
+    user: UserId,
     from: Timestamp,
     limit: u32,
 ) -> Result<Vec<Notice>, StoreError> {
     let rows = tx.rows(
         "SELECT * FROM notices WHERE tenant = $1 AND user_id = $2 AND at_ms >= $3
          ORDER BY at_ms DESC, id DESC LIMIT $4",
-        params![permit.tenant(), access::account(permit)?, from, limit],
+        params![tenant, user, from, limit],
     )?;
     bound::held(tx, Bound::Notices, rows)?.into_iter().map(notice_of).collect()
 }

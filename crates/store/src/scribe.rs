@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use guard::{Actor, ServiceName};
-use kernel::{Id, RequestId, SubjectId, TenantId, UserId, World};
+use kernel::{Id, RequestId, Secret, SubjectId, TenantId, UserId, World};
 use ledger::{ActorRef, Entry, Event, Header, Pseudonym};
 use vault::{DataKey, VaultError};
 
@@ -21,8 +21,17 @@ pub struct Via {
     pub request: Option<RequestId>,
     /// The client's address, in the spelling to look it up by.
     pub source: Option<String>,
-    /// The kind of browser, in words of ours: no event carries it, notices to people do.
-    pub device: Option<String>,
+    /// The browser, where a person came with one. No event carries it; notices to people do.
+    pub device: Option<Device>,
+}
+
+/// What is known of a browser.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// Its kind, in words of ours.
+    pub kind: Option<String>,
+    /// The token of a known device, as it was shown: whether it is one is looked into.
+    pub token: Option<Arc<Secret<String>>>,
 }
 
 /// The client's address as the edge saw it: a request carries it among its extensions from the listener

@@ -114,6 +114,29 @@ pub fn step_up(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Res
     })
 }
 
+/// Lets a session outlive a change of what its account signs in with: it goes on in the account's new epoch,
+/// under a new secret.
+///
+/// # Errors
+/// [`StoreError::Missing`] when it has ended.
+pub fn outlive(tx: &mut Tx<'_>, session: &Session, secret_hash: [u8; 32]) -> Result<(), StoreError> {
+    bound::change(tx, Bound::Sessions, params![session.tenant, session.id], |tx| {
+        tx.execute_one(
+            "session",
+            "UPDATE sessions SET secret_hash = $3, csrf_hash = $4, epoch = $5, last_seen_ms = $6
+             WHERE tenant = $1 AND id = $2 AND ended_ms IS NULL",
+            params![
+                session.tenant,
+                session.id,
+                secret_hash,
+                session.csrf_hash,
+                session.epoch,
+                session.last_seen
+            ],
+        )
+    })
+}
+
 /// Ends one session of an account. Ending it twice is no error; false says there was nothing to end.
 ///
 /// # Errors

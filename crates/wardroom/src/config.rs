@@ -45,6 +45,21 @@ pub(crate) struct SignIn {
     pub(crate) internal_providers: Vec<String>,
     /// A PEM file with the authority of providers' certificates, if it is a private one.
     pub(crate) provider_ca: Option<PathBuf>,
+    /// A file of breached passwords, in the form of "Pwned Passwords" ordered by hash. None of them can be
+    /// chosen.
+    pub(crate) breached_passwords: Option<PathBuf>,
+    /// After how many days a password has to be changed. Without it, never.
+    pub(crate) password_days: Option<u32>,
+}
+
+impl SignIn {
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.password_days.is_some_and(|days| !(1..=3650).contains(&days)) {
+            let message = "must be 1 to 3650 days".to_owned();
+            return Err(ConfigError::Value { key: "sign_in.password_days", message });
+        }
+        Ok(())
+    }
 }
 
 /// The door for the people who chat.
@@ -296,6 +311,7 @@ impl Config {
             return refuse("console.client_crl", "needs `client_ca` beside it");
         }
         self.keys.check()?;
+        self.sign_in.check()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.
         if self.public.listen == self.console.listen && self.public.listen.port() != 0 {
             return refuse("console.listen", "must differ from `public.listen`");

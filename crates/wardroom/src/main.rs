@@ -20,6 +20,7 @@ mod invitations;
 mod keys;
 mod mail;
 mod memory;
+mod passwords;
 mod people;
 mod policies;
 mod posture;

@@ -16,6 +16,7 @@ use edge::{
 };
 use identity::Identity;
 use identity::passkey::RelyingParty;
+use identity::password::Passwords;
 use ledger::Token;
 use ledger::catalogue::{ServiceStarted, ServiceStopped};
 use rustls_pki_types::{DnsName, ServerName};
@@ -32,7 +33,8 @@ use crate::courier::Courier;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
 use crate::{
-    Failure, adapters, checkpoints, invitations, posture, providers, requests, retention, samples, watchman,
+    Failure, adapters, checkpoints, invitations, passwords, posture, providers, requests, retention, samples,
+    watchman,
 };
 
 /// How long open streams get to end after Ctrl-C.
@@ -76,7 +78,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let staff_port = staff.local_addr()?.port();
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
-    let identity = identity(&base, &staff_origin).await?;
+    let rules = passwords::rules(&config.sign_in, &base.world)?;
+    let identity = identity_with(&base, &staff_origin, rules)?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);
     let visitors = front(&house, &config, identity.clone(), origin.clone(), &shutdown);
     let (router, _) = api::doors(visitors.clone())?;
@@ -284,12 +287,17 @@ impl Certificates {
 
 /// The room of staff accounts; passkeys are bound to the console's host name.
 pub(crate) async fn identity(base: &Foundation, origin: &str) -> Result<Identity, Failure> {
+    identity_with(base, origin, Passwords::new(&base.world)?)
+}
+
+/// The same with the house's own rules for passwords.
+fn identity_with(base: &Foundation, origin: &str, passwords: Passwords) -> Result<Identity, Failure> {
     let party = RelyingParty::of_origin(origin).ok_or_else(|| {
         format!("`console.origin` must name a host, not an address with brackets: `{origin}`")
     })?;
     let (db, keys, guard, world) =
         (base.db.clone(), base.keys.clone(), base.guard.clone(), base.world.clone());
-    Ok(Identity::new(db, keys, guard, world, base.tenant, party)?)
+    Ok(Identity::with_hasher(db, keys, guard, world, base.tenant, party, passwords))
 }
 
 /// Who is served now; together with other edges where they share a store.

@@ -40,10 +40,12 @@ const SILENCE: Duration = Duration::from_secs(35);
 const STALL: Duration = Duration::from_secs(10);
 /// What a `ref` may have, in bytes.
 const REF: usize = 64;
+/// What an answer to a challenge may have, in bytes.
+const PROOF_BYTES: usize = 512;
 
-/// The token is worth nothing any more: its session has ended, or its half hour.
+/// The token is worth nothing any more: its session has ended, or the half hour is over that one lives.
 const SIGNED_OUT: Close = Close::new(4401, "the sign-in has ended");
-const EXPIRED: Close = Close::new(4401, "the token has expired; exchange it and connect again");
+const EXPIRED: Close = Close::new(4401, "the half hour is over; exchange the token and connect again");
 /// No sign of life came.
 const SILENT: Close = Close::new(4408, "no sign of life came");
 
@@ -240,7 +242,7 @@ impl TryFrom<String> for Mark {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        let short = text.len() <= REF.max(512) && !text.chars().any(char::is_control);
+        let short = text.len() <= PROOF_BYTES && !text.chars().any(char::is_control);
         if short { Ok(Self(text)) } else { Err("too long, or not plain text") }
     }
 }

@@ -2,8 +2,8 @@
 //! ([`super::events`]) or a WebSocket ([`super::socket`]), in the same words. The store is read, the hub only
 //! wakes; so a stream can end at any moment and be taken up again at the id of its last event.
 //!
-//! What ends one kind of stream ends the other: the token's half hour, the end of the session in which it was
-//! given out, the end of the process. Whoever is signed in is asked about before each event, after its content
+//! What ends one kind of stream ends the other: half an hour, as long as a token lives; the end of the session in
+//! which the token was given out; the end of the process. Whoever is signed in is asked about before each event, after its content
 //! was read: what was stored after the end of their session is never told.
 
 use std::collections::VecDeque;
@@ -41,7 +41,7 @@ pub(super) struct Told {
 pub(super) enum Over {
     /// The session has ended in which the token was given out.
     SignedOut,
-    /// The token has expired.
+    /// A token that was new when the stream began has expired.
     Expired,
     /// The process is ending.
     Ending,
@@ -61,7 +61,7 @@ pub(super) struct Telling {
     after: u64,
     state: Option<ConversationState>,
     queue: VecDeque<Told>,
-    /// No stream outlives the token that opened it.
+    /// No stream lasts longer than a token lives.
     until: Instant,
     /// The session in which the token was given out.
     session: Option<SessionId>,

@@ -7,10 +7,10 @@ use http::{Request, StatusCode};
 
 use crate::house::{House, Page, jar};
 
-const PASSWORD: &str = "herring tidal copper lantern";
+pub(crate) const PASSWORD: &str = "herring tidal copper lantern";
 
 /// The code of an authenticator app for a seed in letters (RFC 6238), `later` steps from now.
-fn code(letters: &str, house: &House, later: u64) -> String {
+pub(crate) fn code(letters: &str, house: &House, later: u64) -> String {
     let mut bits = String::new();
     for letter in letters.chars().filter(|c| !c.is_whitespace()) {
         let digit = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".find(letter).unwrap();
@@ -28,12 +28,35 @@ fn code(letters: &str, house: &House, later: u64) -> String {
     format!("{:06}", (u32::from_be_bytes(four) & 0x7fff_ffff) % 1_000_000)
 }
 
-async fn get(house: &House, path: &str, cookies: &str) -> Page {
+pub(crate) async fn get(house: &House, path: &str, cookies: &str) -> Page {
     house.send(Request::get(path).header("cookie", cookies).body(Body::empty()).unwrap()).await
 }
 
-fn token(page: &Page) -> String {
+pub(crate) fn token(page: &Page) -> String {
     page.between(r#"name="csrf_token" value=""#, "\"").to_owned()
+}
+
+/// The first owner, enrolled with a password and an app: their cookies, and the app's letters.
+pub(crate) async fn first_owner(house: &House) -> (String, String) {
+    let secret = house.identity.first_owner_invite().await.unwrap().unwrap();
+    let first = get(house, "/enrol", "").await;
+    let (cookies, csrf) = (jar(&[&first]), token(&first));
+    let who = [
+        ("name", "Ines Aalto"),
+        ("email", "ines@desk.example"),
+        ("csrf_token", csrf.as_str()),
+        ("code", secret.expose().as_str()),
+    ];
+    let begun = house.post_with("/enrol", &cookies, &who).await;
+    let cookies = jar(&[&first, &begun]);
+    let strong = [("password", PASSWORD), ("again", PASSWORD), ("csrf_token", csrf.as_str())];
+    assert_eq!(house.post_with("/enrol/password", &cookies, &strong).await.location(), "/enrol/factor");
+    let setup = get(house, "/enrol/factor", &cookies).await;
+    let letters = setup.between(r#"<code id="letters">"#, "</code>").to_owned();
+    let now = code(&letters, house, 0);
+    let done = house.post_with("/enrol/code", &cookies, &[("code", &now), ("csrf_token", &csrf)]).await;
+    assert_eq!(done.location(), "/enrol/codes", "{}", done.text);
+    (jar(&[&first, &begun, &done]), letters)
 }
 
 #[tokio::test]

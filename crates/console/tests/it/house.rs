@@ -18,6 +18,7 @@ use http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use identity::Identity;
 use identity::passkey::RelyingParty;
+use identity::password::Passwords;
 use kernel::{BotName, ConversationId, DisplayName, Email, MessageText, ReleaseId, TenantId, UserId, World};
 use ledger::catalogue::ReleaseActivated;
 use ledger::{SignedCheckpoint, Signer};
@@ -206,7 +207,13 @@ impl House {
 
     /// The same on another database.
     pub(crate) async fn on(url: DbUrl, room: TempDir) -> Self {
+        Self::with(url, room, |passwords| passwords).await
+    }
+
+    /// The same with other rules for passwords.
+    pub(crate) async fn with(url: DbUrl, room: TempDir, rules: impl FnOnce(Passwords) -> Passwords) -> Self {
         let world = World::real();
+        let passwords = rules(Passwords::new(&world).unwrap());
         let opening = world.clone();
         let db = tokio::task::spawn_blocking(move || Db::open(&url, &opening).unwrap()).await.unwrap();
         let root = FileRoot::create(room.path().join("root.key"), world.clone()).unwrap();
@@ -226,8 +233,8 @@ impl House {
         let conversations =
             Conversations::new(db.clone(), keys.clone(), guard.clone(), world.clone(), Arc::new(Echo), bots);
         let party = RelyingParty::of_origin(ORIGIN).unwrap();
-        let identity =
-            Identity::new(db.clone(), keys.clone(), guard.clone(), world.clone(), tenant, party).unwrap();
+        let (rooms, its_world) = ((db.clone(), keys.clone(), guard.clone()), world.clone());
+        let identity = Identity::with_hasher(rooms.0, rooms.1, rooms.2, its_world, tenant, party, passwords);
         let letters = Letters::default();
         let signer = Signer::from_seed(&format!("wardroom/{tenant}"), &kernel::Secret::new([7; 32])).unwrap();
         let ends = world.now().after(Duration::from_secs(90 * 86_400));

@@ -8,6 +8,7 @@ mod holds;
 mod house;
 mod keys;
 mod live;
+mod own;
 mod pages;
 mod policies;
 mod roles;

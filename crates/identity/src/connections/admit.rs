@@ -19,7 +19,7 @@ use super::{Domain, Opened};
 use crate::pen::Pen;
 use crate::session::end_all;
 use crate::sign_in::{ABSOLUTE, Beginning, SignedIn};
-use crate::{IdentityError, Inner};
+use crate::{DeviceToken, IdentityError, Inner};
 
 /// The oldest proof that a session may begin with.
 pub(crate) const OLDEST: Duration = ABSOLUTE;
@@ -66,6 +66,10 @@ impl Inner {
             Ok(wanted) => wanted,
             Err(objection) => return self.objected(opened, Some(user), objection, via).await,
         };
+        let known = match via.device.as_ref().and_then(|device| device.token.as_ref()) {
+            Some(token) => DeviceToken::check(&index, tenant, user, token.expose(), now)?.is_some(),
+            None => false,
+        };
         let (mut beginning, signed_in) = self.beginning(user, opened.method(), via).await?;
         let proved = told.proved.unwrap_or_else(|| before(now, UNSAID)).min(now);
         beginning.through(told.level, proved, told.ends);
@@ -80,6 +84,7 @@ impl Inner {
             gains: opened.row.changed_by != Some(user),
             whose,
             wanted,
+            known,
             nobody: beginning.pen.of(self.nobody()),
             beginning,
         };
@@ -226,6 +231,8 @@ struct Act {
     source: String,
     wanted: Vec<Grant>,
     gains: bool,
+    /// Whether the device is known.
+    known: bool,
     nobody: Pen,
     beginning: Beginning,
 }
@@ -268,6 +275,8 @@ impl Act {
             return self.refuse(tx, connection, Objection::NoRole);
         }
         self.beginning.begin(tx, None)?;
+        // With a new account every device is new.
+        self.beginning.tell_of_device(tx, self.known || self.new.is_some())?;
         identities::remember_origin(tx, tenant, self.beginning.session(), &self.origin)?;
         Ok(Ok(()))
     }

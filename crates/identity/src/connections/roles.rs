@@ -11,6 +11,7 @@ use store::{StoreError, Tx, identities};
 use super::reason::Objection;
 use super::settings::{People, Unsaid};
 use super::told::GroupsTold;
+use crate::notices::{NoticeHand, NoticeKind, Particulars};
 use crate::pen::Pen;
 
 /// What groups bring, or why it cannot be said.
@@ -79,6 +80,16 @@ pub(crate) fn sync(
     }
     if outcome != Synced::Same {
         users::bump_epoch(tx, tenant, user)?;
+        // What a new account begins with is no change.
+        if users::find(tx, tenant, user)?.is_some_and(|row| row.last_login.is_some()) {
+            pen.tell_by(
+                tx,
+                user,
+                NoticeKind::RolesChanged,
+                NoticeHand::Provisioning,
+                Particulars::default(),
+            )?;
+        }
     }
     Ok(outcome)
 }

@@ -12,6 +12,7 @@ use store::{StoreError, Tx, connections, directory};
 
 use super::Meaning;
 use crate::connections::{Domain, somebody_left};
+use crate::notices::{NoticeKind, Particulars};
 use crate::pen::Pen;
 use crate::session::end_all;
 use crate::staff::end_keys;
@@ -23,8 +24,9 @@ pub(super) enum Account {
     /// There is none, and none is made: no address that the connection vouches for, or somebody else has
     /// it, or the person may not sign in anyway.
     None,
-    /// There is one; with the name and address it is to have, if they are others than now.
-    There(UserId, Option<NewUser>),
+    /// There is one; with the name and address it is to have, if they are others than now, and the address
+    /// that it loses by it.
+    There(UserId, Option<(NewUser, Option<Email>)>),
     /// One is made.
     Made(NewUser),
 }
@@ -112,14 +114,15 @@ impl Inner {
         user: &User,
         person: &Resource,
         email: Option<Email>,
-    ) -> Result<Option<NewUser>, IdentityError> {
+    ) -> Result<Option<(NewUser, Option<Email>)>, IdentityError> {
         let now = self.who(user).await?;
         let email = email.unwrap_or_else(|| now.email.clone());
         let name = name_of(person, &email).unwrap_or_else(|| now.name.clone());
         if name.as_str() == now.name.as_str() && email == now.email {
             return Ok(None);
         }
-        Ok(Some(self.sealed_user(user.id, &name, &email).await?))
+        let formerly = (email != now.email).then_some(now.email);
+        Ok(Some((self.sealed_user(user.id, &name, &email).await?, formerly)))
     }
 
     async fn sealed_user(
@@ -166,8 +169,10 @@ pub(super) fn follow(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let Some(user) = account.user() else { return Ok(()) };
-    if let Account::There(_, Some(as_)) = account {
+    if let Account::There(_, Some((as_, formerly))) = account {
         directory::rename(tx, permit, as_)?;
+        let about = Particulars::formerly(formerly.clone());
+        pen.tell(tx, user, NoticeKind::DetailsChanged, about)?;
     }
     if entry.active {
         enable(tx, pen, permit, user, now)?;
@@ -202,6 +207,7 @@ pub(super) fn disable(
     let sessions_ended = end_all(tx, pen, (tenant, user), None, now)?;
     directory::set_state(tx, permit, user, UserState::Disabled)?;
     directory::hold(tx, permit, user, now)?;
+    pen.tell(tx, user, NoticeKind::Disabled, Particulars::default())?;
     pen.note(tx, &UserDisabled { user, sessions_ended })
 }
 
@@ -222,5 +228,6 @@ fn enable(
     directory::release(tx, tenant, user)?;
     end_keys(tx, pen, (tenant, user), now)?;
     directory::set_state(tx, permit, user, UserState::Active)?;
+    pen.tell(tx, user, NoticeKind::Enabled, Particulars::default())?;
     pen.note(tx, &UserEnabled { user, connection: Some(connection) })
 }

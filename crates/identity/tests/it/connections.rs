@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use guard::action::{DisableUser, GrantRole, ManageConnections, ReadConnections, ReadOverview};
+use guard::action::{
+    DisableUser, GrantRole, ManageConnections, ManageOwnAccount, ReadConnections, ReadOverview,
+};
 use guard::{Actor, Grant, Role};
 use identity::connections::{Domain, Draft, DraftProvider, Finished, GroupRole, Settings, Unsaid, Wish};
+use identity::notices::{NoticeHand, NoticeKind};
 use identity::{IdentityError, Refused, SignedIn, Why};
 use kernel::{ConnectionId, Secret};
 use serde_json::{Value, json};
-use store::Via;
+use store::{Device, Via};
 
 use crate::house::{House, PASSWORD, from, refusal};
 use crate::provider::{ACCESS_TOKEN, CLIENT_SECRET, Idp, Net};
@@ -174,6 +177,43 @@ async fn a_group_that_is_gone_takes_its_role_along_and_leaves_what_was_granted_b
     let fourth = fed.sign_in(alice()).await;
     assert_eq!(fed.why(&third).await, None, "nothing changed, so nothing ended");
     assert_eq!(fed.why(&fourth).await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_device_and_changed_groups_are_told_to_whoever_signs_in_through_a_provider() {
+    let fed = Fed::new().await;
+    let first = fed.sign_in(alice()).await;
+    let told = async |signed_in: &SignedIn| {
+        let signed = fed.house.signed(signed_in).await;
+        let actor = Actor::Staff(signed.actor);
+        let leave = fed.house.permit::<ManageOwnAccount>(&actor, &fed.house.account(signed_in.user));
+        let mut told: Vec<_> = fed.house.identity.unseen_notices(&leave).await.unwrap();
+        told.sort_by_key(|told| (told.at, told.kind.as_str()));
+        told.into_iter().map(|told| (told.kind, told.hand)).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&first).await, [], "with a new account every device is new, and every role");
+    let on = async |person: Value, token: Option<&SignedIn>| {
+        let there =
+            fed.house.identity.depart(fed.connection, Wish::sign_in("/".to_owned()), None).await.unwrap();
+        let answer = fed.idp.authorize(there.to.expose(), person);
+        let token = token.map(|before| Arc::new(Secret::new(before.device.expose().to_owned())));
+        let via = Via { device: Some(Device { kind: None, token }), ..from("192.0.2.7") };
+        match fed.house.identity.oidc_answer(&there.ceremony, &answer, None, &via).await.unwrap() {
+            Finished::SignedIn { signed_in, .. } => signed_in,
+            other => panic!("{other:?}"),
+        }
+    };
+    let known = on(alice(), Some(&first)).await;
+    assert_eq!(told(&known).await, []);
+    fed.house.advance(1);
+    let unknown = on(alice(), None).await;
+    assert_eq!(told(&unknown).await, [(NoticeKind::NewDevice, NoticeHand::Oneself)]);
+    fed.house.advance(1);
+    let other = on(with(alice(), "groups", json!(["desk"])), Some(&first)).await;
+    assert_eq!(
+        told(&other).await,
+        [(NoticeKind::NewDevice, NoticeHand::Oneself), (NoticeKind::RolesChanged, NoticeHand::Provisioning)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

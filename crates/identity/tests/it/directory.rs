@@ -9,6 +9,7 @@ use guard::action::{
 use guard::{Actor, Grant, Role};
 use identity::connections::{Domain, GroupRole};
 use identity::directory::{DirectoryError, Provisioned};
+use identity::notices::{NoticeHand, NoticeKind};
 use identity::{IdentityError, Refused, UserState, UserView, Why};
 use kernel::{ConnectionId, DirectoryEntryId, UserId};
 use serde_json::{Value, json};
@@ -488,6 +489,12 @@ async fn names_are_unique_versions_count_and_the_account_follows_the_directory()
     assert_eq!(replace(None).await.unwrap().version(), 2, "nothing was to be changed");
     let account = corp.account("a.liddell@corp.example").await.unwrap();
     assert_eq!(account.name.as_str(), "Alice Liddell");
+    // The letter about it goes to the former address, too: to whoever had the account before.
+    let letters = identity.letters_due(10).await.unwrap();
+    let letter = letters.iter().find(|letter| letter.told.kind == NoticeKind::DetailsChanged).unwrap();
+    assert_eq!((letter.user, letter.told.hand), (account.id, NoticeHand::Provisioning));
+    let to: Vec<&str> = letter.to.iter().map(|to| to.as_str()).collect();
+    assert_eq!(to, ["a.liddell@corp.example", "alice@corp.example"]);
     // Whoever holds a role that was granted here keeps the address; with another, another could sign in.
     corp.by_hand(account.id, Role::SupportAgent).await;
     let mallory = json!([{ "op": "replace", "value": {

@@ -17,6 +17,7 @@ mod documents;
 mod enrolment;
 mod house;
 mod keys;
+mod own;
 mod privacy;
 mod provider;
 mod saml;

@@ -315,7 +315,8 @@ async fn a_sign_in_belongs_to_the_browser_in_which_it_began_and_an_answer_to_one
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_on_the_way_to_the_public_door_is_refused_for_its_own_reason() {
     let club = Club::new().await;
-    let changes: [(&str, fn(&str) -> String); 6] = [
+    type Change = fn(&str) -> String;
+    let changes: [(&str, Change); 6] = [
         ("saml.digest", |xml| xml.replace(">u-1<", ">u-9<")),
         ("saml.markup", |xml| xml.replace(">u-1<", ">u-<!-- -->1<")),
         ("saml.id_attribute", |xml| xml.replace("<saml:Subject>", "<saml:Subject ID=\"_x\">")),

@@ -196,6 +196,29 @@ events! {
     }
     shape |e| { "user": by_uid(e.user), "session": by_uid(e.session) };
 
+    /// A member of staff removed a factor of theirs, or another took its place.
+    "AUTH-1018I" "factor.removed" FactorRemoved: AccountChange 11, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+        /// Which kind: `totp`, `passkey`, `recovery-codes`.
+        factor: &'static str,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// A member of staff gave a passkey of theirs another name.
+    "AUTH-1019I" "passkey.named" PasskeyNamed: AccountChange 99, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
+    /// A member of staff changed their password.
+    "AUTH-1020I" "password.changed" PasswordChanged: AccountChange 3, Info, Success, Accountability {
+        /// Whose.
+        user: UserId,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
     /// An account that was disabled may sign in again, because the directory that had disabled it says so, or
     /// somebody here. What had ended with it stays ended.
     "AUTH-1030I" "user.enabled" UserEnabled: AccountChange 2, Info, Success, Accountability {

@@ -91,6 +91,9 @@ fn auth(all: &mut Samples) {
     let resource = Token::lossy("conversation:019aac5b");
     all.add(&AccessDenied { action: "transcript.read", resource, rule: Token::lossy("default") });
     all.add(&FactorsReset { user, removed: 2 });
+    all.add(&FactorRemoved { user, factor: "passkey" });
+    all.add(&PasskeyNamed { user });
+    all.add(&PasswordChanged { user });
     all.add(&RecoveryCodeUsed { user, left: 9 });
     for user in [Some(user), None] {
         all.add(&ProviderRefused { connection: id(23), user, reason: "oidc.nonce" });

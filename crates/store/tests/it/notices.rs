@@ -57,18 +57,16 @@ async fn a_notice_is_shown_until_it_is_acknowledged(house: House) {
 
     // What came after the page was made stays to be seen; somebody else's is not touched.
     let staff = tenancy.staff_of(Role::Owner, ada);
-    let own = || tenancy.permit::<ManageOwnAccount>(&staff, &tenancy.account(ada));
-    let permit = own();
+    let permit = tenancy.permit::<ManageOwnAccount>(&staff, &tenancy.account(ada));
     let done = house.db.write(move |tx| notices::acknowledge(tx, &permit, now, next)).await.unwrap();
     assert_eq!(done, 1);
     assert_eq!(ids(unseen(ada).await.unwrap()), [second]);
     assert_eq!(ids(unseen(bob).await.unwrap()), [other]);
 
-    let (permit, begin) = (own(), Timestamp::from_millis(0));
-    let listed = house.db.read(move |tx| notices::since(tx, &permit, begin, 10)).await.unwrap();
+    let begin = Timestamp::from_millis(0);
+    let listed = house.db.read(move |tx| notices::since(tx, tenant, ada, begin, 10)).await.unwrap();
     assert_eq!(listed.iter().map(|it| it.seen).collect::<Vec<_>>(), [None, Some(next)]);
-    let permit = own();
-    let listed = house.db.read(move |tx| notices::since(tx, &permit, next, 10)).await.unwrap();
+    let listed = house.db.read(move |tx| notices::since(tx, tenant, ada, next, 10)).await.unwrap();
     assert_eq!(ids(listed), [second]);
 }
 

@@ -17,8 +17,8 @@ const QUESTIONS: [&str; 3] = [
 ];
 
 /// What people typed on the way: their addresses, the reason for opening a transcript, a question, an
-/// answer, a ticket, what a key is for, why a role is asked for.
-const TYPED: [&str; 7] = [
+/// answer, a ticket, what a key is for, why a role is asked for, what a passkey is called.
+const TYPED: [&str; 8] = [
     "@desk.example",
     "ticket 4711",
     "How are messages encrypted at rest?",
@@ -26,6 +26,7 @@ const TYPED: [&str; 7] = [
     "The lantern in the hall is out",
     "night report",
     "somebody asked to be forgotten",
+    "blue walrus key",
 ];
 
 pub(super) fn run() -> Outcome {
