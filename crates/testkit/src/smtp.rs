@@ -39,7 +39,7 @@ pub struct Relay {
     folder: tempfile::TempDir,
     offers: Offers,
     port: u16,
-    owner: Option<(u32, u32)>,
+    owner: (u32, u32),
     open: Option<Open>,
     connections: Arc<AtomicUsize>,
 }
@@ -60,7 +60,8 @@ impl Relay {
     /// Starts one as `localhost`, vouched for by an authority.
     ///
     /// # Panics
-    /// When Exim is not installed (Debian: `exim4-daemon-light`), or there is no port.
+    /// When Exim is not installed (Debian: `exim4-daemon-light`), the tests do not run as root, or there is no
+    /// port.
     pub fn start(authority: &Authority, offers: Offers) -> Self {
         Self::with(&authority.issue(&["localhost"]), offers)
     }
@@ -79,13 +80,12 @@ impl Relay {
         for name in ["spool", "mail"] {
             std::fs::create_dir(home.join(name)).unwrap();
         }
-        // Exim refuses to deliver as root, so a test that runs as root lets it run as its own user.
-        let owner = is_root(home).then(|| exims_own_user().unwrap_or((65534, 65534)));
-        if let Some((user, group)) = owner {
-            let inside = std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().path());
-            for path in inside.chain([home.to_owned()]) {
-                chown(path, Some(user), Some(group)).unwrap();
-            }
+        // Exim delivers nothing as root, and hands its spool to its own user, which root alone can let it do.
+        assert!(is_root(home), "Exim keeps its spool as its own user: run the tests of mail as root");
+        let owner = exims_own_user().unwrap();
+        let inside = std::fs::read_dir(home).unwrap().map(|entry| entry.unwrap().path());
+        for path in inside.chain([home.to_owned()]) {
+            chown(path, Some(owner.0), Some(owner.1)).unwrap();
         }
         std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700)).unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -178,16 +178,14 @@ impl Drop for Relay {
 }
 
 /// Lets one Exim process talk on a connection, and deliver what it is given. It ends with the connection.
-fn serve(home: &Path, owner: Option<(u32, u32)>, offers: Offers, stream: TcpStream) {
+fn serve(home: &Path, (user, group): (u32, u32), offers: Offers, stream: TcpStream) {
     let ours = |stream: &TcpStream| Stdio::from(OwnedFd::from(stream.try_clone().unwrap()));
     let mut exim = Command::new(EXIM);
     exim.arg("-C").arg(home.join("exim.conf")).arg("-bs").current_dir("/");
     if offers == Offers::Tls {
         exim.arg("-tls-on-connect");
     }
-    if let Some((user, group)) = owner {
-        exim.uid(user).gid(group);
-    }
+    exim.uid(user).gid(group);
     let child = exim.stdin(ours(&stream)).stdout(ours(&stream)).stderr(Stdio::null()).spawn();
     let mut child = child.unwrap();
     // Taken in when it ends, so that no test leaves the dead behind.
