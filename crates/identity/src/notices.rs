@@ -109,6 +109,9 @@ impl Told {
             NoticeKind::Enabled => "Your account was enabled again.".to_owned(),
             NoticeKind::Disabled => "Your account was disabled.".to_owned(),
             NoticeKind::RolesChanged => "Your roles were changed.".to_owned(),
+            NoticeKind::BreakGlassUsed => {
+                "A break-glass account was signed in to; look into it on the page Access.".to_owned()
+            }
         }
     }
 

@@ -19,7 +19,7 @@ use store::{Read, StoreError, Tx, Via};
 
 use crate::access::REVIEW;
 use crate::ceremony::{Open, Step};
-use crate::notices::{NoticeKind, Particulars};
+use crate::notices::{NoticeHand, NoticeKind, Particulars};
 use crate::pen::Pen;
 use crate::recovery::typed_code_hash;
 use crate::throttle::{self, Bucket, Buckets};
@@ -387,6 +387,10 @@ impl Beginning {
         if elsewhere {
             access_requests::glass_used(tx, tenant, user, id, now, now.after(REVIEW))?;
             self.pen.note(tx, &BreakGlassUsed { user, session: id })?;
+            for owner in users::owners(tx, tenant, now)?.into_iter().filter(|owner| *owner != user) {
+                let (kind, hand) = (NoticeKind::BreakGlassUsed, NoticeHand::Administrator);
+                self.pen.tell_by(tx, owner, kind, hand, Particulars::default())?;
+            }
         }
         let mfa = session.assurance >= 2;
         self.pen.note(tx, &LoginSucceeded { user, session: id, method: self.method, mfa })

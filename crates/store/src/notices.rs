@@ -55,6 +55,8 @@ states! {
         Disabled = "disabled",
         /// Roles were granted or taken away.
         RolesChanged = "roles_changed",
+        /// Somebody else's account went around the identity provider; owners are told.
+        BreakGlassUsed = "break_glass_used",
     }
     /// By whose hand it happened.
     NoticeHand {

@@ -5,6 +5,7 @@ use guard::action::{
 };
 use guard::{Actor, Circumstances, Grant, Role, Staff};
 use identity::access::AccessState;
+use identity::notices::NoticeKind;
 use identity::review::GrantSource;
 use identity::{Refused, Why};
 use kernel::AccessRequestId;
@@ -195,6 +196,10 @@ async fn the_use_of_a_break_glass_account_waits_for_somebody_else_to_look_into_i
     assert_eq!(house.identity.glass_open().await.unwrap(), (0, 0));
     let used = house.sign_in(&glass).await;
     assert_eq!(house.identity.glass_open().await.unwrap(), (1, 0));
+    // Owners are told at once, on the console and by mail; whoever used it is not told of that.
+    let letters = house.identity.letters_due(50).await.unwrap();
+    let alerts = letters.iter().filter(|letter| letter.told.kind == NoticeKind::BreakGlassUsed);
+    assert_eq!(alerts.map(|letter| letter.to[0].as_str()).collect::<Vec<_>>(), ["owner@example.org"]);
     house.minutes(3 * 24 * 60);
     assert_eq!(house.identity.glass_open().await.unwrap(), (1, 1));
 

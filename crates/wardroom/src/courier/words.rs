@@ -86,6 +86,11 @@ fn words(kind: NoticeKind) -> (&'static str, &'static str) {
             "Your roles were changed",
             "what your Wardroom account may do was changed: a role was granted or taken away.",
         ),
+        NoticeKind::BreakGlassUsed => (
+            "A break-glass account was used",
+            "somebody signed in to a break-glass account of Wardroom, past the identity provider. You are told because \
+             you are an owner. Who it was is on the page Access of the console, where the use waits for a review.",
+        ),
     }
 }
 
@@ -103,6 +108,10 @@ fn advice(told: &Told) -> &'static str {
             "If this was you, there is nothing to do.\n\nIf it was not, tell your security team now, by a way other than \
              this letter. If you can still sign in, open your account on the console, end the sessions that are not \
              yours, and change what you sign in with."
+        }
+        (_, NoticeKind::BreakGlassUsed) => {
+            "If nobody agreed to this, tell your security team now, by a way other than this letter, and disable the \
+             account."
         }
         (_, NoticeKind::Enabled | NoticeKind::Disabled | NoticeKind::RolesChanged) => {
             "If you did not expect this, ask your administrator or your security team, by a way other than this letter."
@@ -134,7 +143,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [NoticeKind; 12] = [
+    const KINDS: [NoticeKind; 13] = [
         NoticeKind::PasswordChanged,
         NoticeKind::FactorAdded,
         NoticeKind::FactorRemoved,
@@ -147,6 +156,7 @@ mod tests {
         NoticeKind::Enabled,
         NoticeKind::Disabled,
         NoticeKind::RolesChanged,
+        NoticeKind::BreakGlassUsed,
     ];
 
     fn about(kind: NoticeKind, hand: NoticeHand) -> Letter {

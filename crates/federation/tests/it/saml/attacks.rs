@@ -35,7 +35,7 @@ impl<'a> Pieces<'a> {
     fn of(xml: &'a str) -> Self {
         let document = Document::parse(xml).unwrap();
         let root = document.root_element();
-        let assertion = local(root, "Assertion").unwrap();
+        let assertion = local(root, "Assertion").expect("a plain assertion");
         let text = |node: Node<'_, 'a>| &xml[node.range()];
         let name = local(local(assertion, "Subject").unwrap(), "NameID").unwrap();
         let (assertion_signature, response_signature) =
