@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use kernel::{SessionId, UserId};
-use store::{access_requests, api_keys, params, policies};
+use store::{access_requests, api_keys, notices, params, policies};
 use vault::{Place, Purpose};
 
 use crate::house::House;
@@ -40,6 +40,14 @@ impl House {
                 other,
                 late
             ],
+        )
+        .await;
+        let notice = self.world.id();
+        self.run(
+            "INSERT INTO notices (tenant, id, user_id, kind, hand, at_ms, key_gen, particulars, seen_ms, mailed_ms, tries,
+                                  next_ms)
+             VALUES ($1, $2, $3, 'factor_added', 'oneself', $4, 1, $5, $4, $4, 2, $6)",
+            params![tenant, notice, user, now, seal(notices::particulars_place(tenant, notice)), late],
         )
         .await;
         let request = self.world.id();
