@@ -2,9 +2,9 @@
 //! ([`super::events`]) or a WebSocket ([`super::socket`]), in the same words. The store is read, the hub only
 //! wakes; so a stream can end at any moment and be taken up again at the id of its last event.
 //!
-//! What ends one kind of stream ends the other: half an hour, as long as a token lives; the end of the session in
-//! which the token was given out; the end of the process. Whoever is signed in is asked about before each event, after its content
-//! was read: what was stored after the end of their session is never told.
+//! What ends one kind of stream ends the other: half an hour, as long as a token lives; the end of the
+//! session in which the token was given out; the end of the process. Whoever is signed in is asked about before
+//! each event, after its content was read: what was stored after the end of their session is never told.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
