@@ -2,9 +2,7 @@
 //! of a rotation and of the wrapping anew.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
 
 use guard::action::ApproveKeyRequest;
 use guard::{Actor, Circumstances, Grant, Guard, Permit, Resource, Role, Staff};
@@ -14,9 +12,10 @@ use store::{Db, DbUrl, Keychain, keys, tenants};
 use vault::{CachePolicy, FileRoot, KeyChain, Keyring, PassphraseRoot, Purpose, TwoRoots};
 
 use crate::house::{House, wardroom};
+use crate::killer::{Killer, program};
 use crate::root;
 
-/// Loops of the kill test.
+/// Kills in the middle of a rotation and of what follows it.
 const KILLS: u64 = 40;
 /// Kills in the middle of a move.
 const MOVES_KILLED: u64 = 30;
@@ -207,47 +206,23 @@ async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lo
     let rows = Rows::open(&data).await;
     rows.seed(DATA_KEYS).await;
     let all = rows.open_all().await;
-    let mut chance = 0x2545_F491_4F6C_DD1D_u64;
-    let (mut killed, mut ended) = (0, 0);
-    for round in 0..KILLS {
-        let command: &[&str] = match round % 4 {
+    let mut killer = Killer::new(0x2545_F491_4F6C_DD1D);
+    let (mut killed, mut rounds) = (0, 0);
+    while killed < KILLS {
+        let command: &[&str] = match rounds % 4 {
             0 => &["keys", "rotate"],
             1 | 2 => &["keys", "rewrap"],
             _ => &["keys", "tend"],
         };
-        let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
-            .args(command)
-            .args(["--json", "--data", data.to_str().unwrap()])
-            .env_remove("WARDROOM_DATA")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        // xorshift: from the first moment of the program to well into its work.
-        chance ^= chance << 13;
-        chance ^= chance >> 7;
-        chance ^= chance << 17;
-        tokio::time::sleep(Duration::from_millis(20 + chance % 400)).await;
-        match child.try_wait().unwrap() {
-            Some(_) => ended += 1,
-            None => killed += 1,
+        killed += u64::from(killer.strike(&data, command).await);
+        rounds += 1;
+        if rounds % 5 == 0 {
+            assert_eq!(rows.open_all().await, all, "after {rounds} rounds");
         }
-        let _ = child.kill();
-        child.wait().unwrap();
-        if round % 5 == 4 {
-            assert_eq!(rows.open_all().await, all, "after round {round}");
-        }
+        assert!(rounds < 8 * KILLS, "{killed} kills in {rounds} rounds");
     }
-    assert!(killed >= KILLS / 2, "{killed} were killed, {ended} had ended");
     // Two at once bring it to its end.
-    let both = [1, 2].map(|_| {
-        Command::new(env!("CARGO_BIN_EXE_wardroom"))
-            .args(["keys", "rewrap", "--json", "--data", data.to_str().unwrap()])
-            .env_remove("WARDROOM_DATA")
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap()
-    });
+    let both = [1, 2].map(|_| program(&data, &["keys", "rewrap", "--json"]).spawn().unwrap());
     for mut child in both {
         assert!(child.wait().unwrap().success());
     }
@@ -256,25 +231,8 @@ async fn killed_at_any_moment_of_a_rotation_or_of_the_wrapping_anew_no_key_is_lo
     assert_eq!(page["under_old_versions"], 0, "{page}");
     let (status, _, stderr) = wardroom(&["audit", "verify", "--data", data.to_str().unwrap()]);
     assert_eq!(status, 0, "{stderr}");
-    println!("{killed} killed, {ended} had ended before");
+    println!("{killed} killed in {rounds} rounds");
     assert_eq!(House::start(&data).interrupt(), 0);
-}
-
-/// Runs a command and kills it after a while. Gives whether it was still at work.
-async fn killed_after(data: &Path, command: &[&str], millis: u64) -> bool {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_wardroom"))
-        .args(command)
-        .args(["--json", "--data", data.to_str().unwrap()])
-        .env_remove("WARDROOM_DATA")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    tokio::time::sleep(Duration::from_millis(millis)).await;
-    let at_work = child.try_wait().unwrap().is_none();
-    let _ = child.kill();
-    child.wait().unwrap();
-    at_work
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,23 +258,20 @@ async fn killed_at_any_moment_of_a_move_to_another_root_key_it_goes_on() {
         assert_eq!(keys_command(&data, &["rotate"]).0, 0);
     }
     let all = Rows::open(&data).await.open_all().await;
-    let (mut killed, mut moves, mut chance) = (0, 0, 0x9E37_79B9_7F4A_7C15_u64);
+    let mut killer = Killer::new(0x9E37_79B9_7F4A_7C15);
+    let (mut killed, mut moves) = (0, 0_u64);
     while killed < MOVES_KILLED {
-        let (kind, config) = &configs[moves % 2];
+        let (kind, config) = &configs[usize::from(moves % 2 == 1)];
         std::fs::write(data.join("wardroom.toml"), config).unwrap();
         let (status, asked, stderr) = keys_command(&data, &["move", "--to", kind]);
         assert_eq!(status, 0, "{stderr}");
         let rows = Rows::open_with_both(&data).await;
         rows.agree(asked["request"].as_str().unwrap()).await;
         for _ in 0..6 {
-            chance ^= chance << 13;
-            chance ^= chance >> 7;
-            chance ^= chance << 17;
-            let at_work = killed_after(&data, &["keys", "move", "--to", kind], 150 + chance % 900).await;
-            killed += u64::from(at_work);
-            if !at_work {
+            if !killer.strike(&data, &["keys", "move", "--to", kind]).await {
                 break;
             }
+            killed += 1;
         }
         // Whoever comes next goes on: with this command if it is not done, and then it is.
         let (_, page, _) = keys_command(&data, &["status"]);
@@ -331,7 +286,7 @@ async fn killed_at_any_moment_of_a_move_to_another_root_key_it_goes_on() {
         assert!(providers.iter().all(|provider| provider.starts_with(kind)), "{providers:?}");
         assert_eq!(rows.open_all().await, all);
         moves += 1;
-        assert!(moves < 60, "{killed} kills in {moves} moves");
+        assert!(moves < 8 * MOVES_KILLED, "{killed} kills in {moves} moves");
     }
     println!("{killed} killed in {moves} moves");
     let (status, _, stderr) = wardroom(&["audit", "verify", "--data", data.to_str().unwrap()]);

@@ -22,6 +22,7 @@ mod holds;
 mod house;
 mod keys;
 mod kill;
+mod killer;
 mod mail;
 mod own;
 mod people;
