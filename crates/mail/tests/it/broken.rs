@@ -70,7 +70,7 @@ async fn a_relay_that_takes_its_offer_back_or_is_silent_hears_no_secret() {
     ] {
         let (port, heard) = scripted(script);
         let mut settings = hasty(&authority, port, Security::StartTls);
-        settings.limits.connect = Duration::from_secs(1);
+        settings.limits.connect = Duration::from_secs(3);
         let error = refusal(settings).await;
         assert!(error.to_string().contains(words), "{words}: {error}");
         assert!(!error.is_final());

@@ -30,7 +30,7 @@ fn mailer(authority: &Authority, port: u16, security: Security) -> Mailer {
 
 /// Settings that do not wait long for who will not answer.
 fn hasty(authority: &Authority, port: u16, security: Security) -> Settings {
-    let answer = Duration::from_millis(1500);
+    let answer = Duration::from_secs(3);
     Settings { limits: Limits { answer, ..Limits::default() }, ..settings(authority, port, security) }
 }
 

@@ -110,7 +110,7 @@ fn troubles() -> Vec<(&'static str, Said)> {
     vec![
         ("a closed connection", Said::Raw(Vec::new())),
         ("half an answer", Said::Raw(b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{".to_vec())),
-        ("silence", Said::Silence(Duration::from_secs(4))),
+        ("silence", Said::Silence(Duration::from_secs(8))),
         ("a trickle", Said::Trickle(Duration::from_millis(300), vec![b' '; 64])),
         ("500", Said::json(500, "{}")),
         ("502", Said::Answer(502, Vec::new(), b"<html>Bad Gateway".to_vec())),
@@ -141,7 +141,7 @@ pub(crate) fn bears_faults(provider: &dyn KeyProvider, wire: &Wire) -> usize {
             assert!(said.len() < 600 && !said.contains("evil"), "{name}: {said}");
             checks += 1;
         }
-        assert!(began.elapsed() < Duration::from_secs(6), "{name}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(20), "{name}: {:?}", began.elapsed());
         wire.set(Mode::Good);
         assert_eq!(provider.unwrap(&blob, &context).unwrap().expose(), key.expose(), "after {name}");
     }
