@@ -131,8 +131,8 @@ impl House {
         let address = listener.local_addr().map_err(|error| told(&error))?;
         // A request that is cut off need not be waited for.
         let limits = Limits {
-            body_grace: Duration::from_millis(300),
-            header_timeout: Duration::from_secs(1),
+            body_grace: Duration::from_secs(1),
+            header_timeout: Duration::from_secs(2),
             ..Limits::default()
         };
         let edge = Edge::new(tls, limits, Admission::off(&world), Door::Public)

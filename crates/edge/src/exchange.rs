@@ -46,7 +46,8 @@ const SPOOFABLE: [&str; 12] = [
     "cf-connecting-ip",
     "proxy",
 ];
-/// How much of a body is read before its request waits for its turn. Chat messages fit.
+/// How much of any body is read before its request waits for its turn. Chat messages fit. Of what is larger,
+/// few are read at once.
 const GATHERED: u64 = 64 * 1024;
 /// How much of a body is inspected. The rooms read no body that is larger, and refuse it whole.
 const INSPECTED: u64 = 128 * 1024 + 1;
@@ -246,20 +247,22 @@ impl Exchange {
         S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>,
     {
         // What went wrong is in the verdict, or else there is nobody left to be told.
-        let whole = request.body_mut().gather(GATHERED).await.map_err(|_| Refusal::Problem(unreadable()))?;
-        let mut pending = if whole { self.inspect(visit, &request, true)? } else { None };
-        let mut turn = self.admission.turn(visit).await.map_err(|turned| {
+        let body = request.body_mut();
+        let mut whole = body.gather(GATHERED).await.map_err(|_| Refusal::Problem(unreadable()))?;
+        let shed = |turned| {
             self.stats.shed.add();
             Refusal::Turned(turned)
-        })?;
-        if let Some(turn) = turn.as_mut().filter(|_| !whole) {
-            turn.say_nothing();
-        }
+        };
+        let mut _place = None;
         if !whole {
-            // A large body costs memory: it is read to its end by those whose turn it is.
-            let body = request.body_mut();
-            let whole = body.gather(INSPECTED).await.map_err(|_| Refusal::Problem(unreadable()))?;
-            pending = self.inspect(visit, &request, whole)?;
+            _place = self.admission.large(visit).await.map_err(shed)?;
+            whole = body.gather(INSPECTED).await.map_err(|_| Refusal::Problem(unreadable()))?;
+        }
+        let pending = self.inspect(visit, &request, whole)?;
+        let mut turn = self.admission.turn(visit).await.map_err(shed)?;
+        if let Some(turn) = turn.as_mut().filter(|_| !whole) {
+            // What is still to come of it is read by the application, at its sender's pace.
+            turn.say_nothing();
         }
         // The firewall has read what was sent; the rooms read what they may believe.
         strip(request.headers_mut());

@@ -313,7 +313,8 @@ async fn arrive(
         edge.stats.refused_admission.add();
         return Ok(None);
     }
-    if let Err(refused) = permit.count_for(client.ip()) {
+    let friend = edge.admission.is_friend(client.ip());
+    if let Err(refused) = permit.is_of(friend).and_then(|()| permit.count_for(client.ip())) {
         refuse(&edge.stats, refused);
         return Ok(None);
     }

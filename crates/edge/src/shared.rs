@@ -13,7 +13,7 @@ mod resp;
 mod rumour;
 mod scripts;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,8 @@ use scripts::Script;
 const WAITING: usize = 4096;
 /// Rumours that wait while the store is away.
 const UNTOLD: usize = 512;
+/// Places of which it is remembered what was told last.
+const REMEMBERED: usize = 8192;
 /// What is told in passing and not kept; more than that at once is not told.
 const PASSING: usize = 1024;
 
@@ -63,6 +65,8 @@ struct Inner {
     asked: Mutex<Option<mpsc::Receiver<Ask>>>,
     untold: Mutex<VecDeque<Told>>,
     passing: Mutex<VecDeque<Told>>,
+    /// When each edge, this one included, told its last about each place, and until when that matters.
+    latest: Mutex<HashMap<(u64, String), (u64, Timestamp)>>,
     news: Notify,
 }
 
@@ -147,6 +151,7 @@ impl Shared {
             asks,
             untold: Mutex::default(),
             passing: Mutex::default(),
+            latest: Mutex::default(),
             news: Notify::new(),
             take: Script::take(),
             tell: Script::tell(),
@@ -247,7 +252,14 @@ impl Shared {
 
     /// Tells the other edges, now or when the store is back.
     pub(crate) fn tell(&self, rumour: Rumour) {
-        let told = Told { from: self.0.me, at: self.0.world.now().as_millis(), rumour };
+        let place = (self.0.me, self.0.keys.place(&rumour));
+        let mut latest = self.0.latest();
+        // Later than whatever was told of it before, also within a millisecond.
+        let before = latest.get(&place).map_or(0, |(at, _)| at + 1);
+        let at = self.0.world.now().as_millis().max(before);
+        remember(&mut latest, place, at, rumour.until(), self.0.world.now());
+        drop(latest);
+        let told = Told { from: self.0.me, at, rumour };
         let mut untold = self.0.untold();
         if untold.len() >= UNTOLD {
             untold.pop_front();
@@ -312,6 +324,27 @@ impl Inner {
         self.passing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn latest(&self) -> MutexGuard<'_, HashMap<(u64, String), (u64, Timestamp)>> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an edge tells this for the first time, and has told nothing later about the same. Messages are
+    /// sealed, but whoever may write to the store could say one again that was taken back since; and what is
+    /// kept there may be older than what was told while it was away.
+    fn is_news(&self, told: &Told) -> bool {
+        // Who is known is told often and takes nothing back.
+        if matches!(told.rumour, Rumour::Known { .. }) {
+            return true;
+        }
+        let place = (told.from, self.keys.place(&told.rumour));
+        let mut latest = self.latest();
+        if latest.get(&place).is_some_and(|(at, _)| *at >= told.at) {
+            return false;
+        }
+        remember(&mut latest, place, told.at, told.rumour.until(), self.world.now());
+        true
+    }
+
     fn place(&self) -> String {
         format!("{}:{}", self.address.host, self.address.port)
     }
@@ -338,6 +371,22 @@ impl Inner {
 
     fn kept(&self) -> String {
         format!("{}:kept", self.name)
+    }
+}
+
+fn remember(
+    latest: &mut HashMap<(u64, String), (u64, Timestamp)>,
+    place: (u64, String),
+    at: u64,
+    until: Timestamp,
+    now: Timestamp,
+) {
+    if latest.len() >= REMEMBERED {
+        latest.retain(|_, (_, until)| *until > now);
+    }
+    // Of more than that, which only edges could tell, it is not remembered.
+    if latest.len() < REMEMBERED || latest.contains_key(&place) {
+        latest.insert(place, (at, until));
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Policy {
     pub settings: Vec<(String, String)>,
     /// Bounds of the body's readers.
     pub body: BodyLimits,
+    /// Whether a body that could not be read to its end is refused without a rule that says so.
+    pub refuse_unread: bool,
     /// Most work, in bytes looked at, for one request or response. Beyond it a request is refused.
     pub steps: u64,
 }
@@ -57,6 +59,7 @@ impl Default for Policy {
             conversation_text: Vec::new(),
             settings: Vec::new(),
             body: BodyLimits::default(),
+            refuse_unread: false,
             steps: DEFAULT_STEPS,
         }
     }

@@ -73,6 +73,14 @@ impl Rules {
         self.0.remembers_request()
     }
 
+    /// Whether any rule looks at whether a request's body could be read. The built-in ones do; those of the
+    /// Core Rule Set leave it to the configuration around them.
+    #[must_use]
+    pub fn judge_bodies(&self) -> bool {
+        let [of_request, _] = &self.0.used;
+        of_request.contains(&crate::Variable::ReqbodyError)
+    }
+
     pub(crate) fn program(&self) -> &Program {
         &self.0
     }

@@ -3,6 +3,8 @@
 
 use std::net::IpAddr;
 
+use memchr::memmem;
+
 /// One request as it came over the wire, before any decoding. Everything is bytes: a firewall that
 /// insists on UTF-8 has already been walked around.
 #[derive(Clone, Copy)]
@@ -111,10 +113,12 @@ pub enum Processor {
 
 impl Processor {
     /// The reader for a body of this content type, as ModSecurity v3 with its recommended rules
-    /// (200000, 200001, 200006) picks it.
+    /// (200000, 200001, 200006) picks it; what else a reader behind us may take for JSON (RFC 6839) is read
+    /// as JSON, too.
     #[must_use]
     pub fn of_content_type(value: &[u8]) -> Self {
-        let value = value.to_ascii_lowercase();
+        // White space before it is none of it (RFC 9110 section 5.5), and HTTP/2 does not take it off.
+        let value = value.trim_ascii_start().to_ascii_lowercase();
         let begins = |prefix: &[u8]| value.starts_with(prefix);
         if begins(b"application/x-www-form-urlencoded") {
             Self::Urlencoded
@@ -125,10 +129,8 @@ impl Processor {
         } else if begins(b"application/xml") || begins(b"application/soap+xml") || begins(b"text/xml") {
             Self::Xml
         } else if let Some(rest) = value.strip_prefix(b"application/") {
-            let letters = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-            let name = rest.iter().take_while(letters).count();
-            let json = name > 0 && rest.get(name..).is_some_and(|rest| rest.starts_with(b"+json"));
-            if json { Self::Json } else { Self::None }
+            let name = rest.split(|byte| *byte == b';').next().unwrap_or_default();
+            if memmem::find(name, b"+json").is_some() { Self::Json } else { Self::None }
         } else {
             Self::None
         }
@@ -165,6 +167,8 @@ pub struct Body {
     pub processor: Processor,
     /// `ARGS_POST`: form fields, JSON leaves.
     pub args: Vec<Pair>,
+    /// Names without a value, among `ARGS_POST_NAMES`: of objects and arrays in JSON that are empty.
+    pub bare_names: Vec<Vec<u8>>,
     /// `FILES` and its kin.
     pub files: Vec<FilePart>,
     /// `MULTIPART_PART_HEADERS`: the part's name, and one whole header line.

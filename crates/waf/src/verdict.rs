@@ -47,6 +47,8 @@ pub struct Refusal {
 pub enum Cause {
     /// A rule refused.
     Rule(u32),
+    /// The body could not be read to its end, and no rule has anything to say of that.
+    Unread,
     /// The inspection would have needed more work than allowed; what cannot be inspected is refused.
     TooMuchWork,
 }

@@ -70,6 +70,7 @@ pub(crate) fn explain(
 fn outcome(verdict: &Verdict) -> String {
     let cause = |refusal: &Refusal| match refusal.cause {
         Cause::Rule(rule) => format!("rule {rule}, status {}", refusal.status),
+        Cause::Unread => "its body could not be read to its end".to_owned(),
         Cause::TooMuchWork => "it would take too much work to inspect".to_owned(),
     };
     let end = match (&verdict.decision, &verdict.withheld) {

@@ -41,13 +41,21 @@ impl fmt::Debug for Prefix {
     }
 }
 
+/// A block as addresses are compared with it: one of IPv4 addresses that is written as IPv6 (`::ffff:`) is
+/// the one that it maps.
+pub(crate) fn plain(block: IpNet) -> IpNet {
+    let IpNet::V6(v6) = block else { return block };
+    let mapped = v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96));
+    mapped.and_then(|(address, bits)| IpNet::new(address.into(), bits).ok()).unwrap_or(block)
+}
+
 /// Blocks of addresses, asked whether one is inside. Small lists, so a walk is the fastest lookup.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Blocks(Vec<IpNet>);
 
 impl Blocks {
     pub(crate) fn new(blocks: &[IpNet]) -> Self {
-        Self(IpNet::aggregate(&blocks.to_vec()))
+        Self(IpNet::aggregate(&blocks.iter().copied().map(plain).collect()))
     }
 
     pub(crate) fn is_empty(&self) -> bool {

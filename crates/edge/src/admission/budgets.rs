@@ -3,7 +3,7 @@
 use kernel::Timestamp;
 
 use super::lane::Class;
-use super::rate::Rate;
+use super::rate::{Buckets, Rate};
 use super::standing::Standing;
 use super::turned::{Because, Turned};
 use super::{Admission, Route, Settings, Visit};
@@ -40,8 +40,18 @@ impl Admission {
     }
 
     fn take(&self, Charge { because, key, rate, units }: Charge, now: Timestamp) -> Result<(), Turned> {
-        let took = self.0.requests.take(key, rate, units, now);
+        let took = self.bucket(because).take(key, rate, units, now);
         took.map_err(|wait| Turned::back_in(because, wait))
+    }
+
+    /// Where a budget is remembered: what many have together apart from what each has.
+    pub(super) fn bucket(&self, because: Because) -> &Buckets {
+        match because {
+            Because::Bot | Because::Tenant | Because::Logins | Because::Place | Because::Measure => {
+                &self.0.purses
+            }
+            _ => &self.0.requests,
+        }
     }
 
     /// The budgets that a request takes from.

@@ -34,9 +34,11 @@ const HARDEST: u8 = 20;
 /// Strangers' requests each second from which it becomes harder; at twice as many once more, and so on.
 const PRESSED: f64 = 50.0;
 /// How long a challenge may be answered.
-pub(crate) const LASTS: Duration = Duration::from_secs(120);
+const LASTS: Duration = Duration::from_secs(120);
 /// By how much the clocks of two edges may differ.
 const CLOCKS: Duration = Duration::from_secs(2);
+/// How long an answer is remembered: by the clock of an edge that is ahead, it counts so much longer.
+pub(crate) const REMEMBERED: Duration = Duration::from_secs(LASTS.as_secs() + CLOCKS.as_secs());
 /// Answers remembered in that time, so that each is taken once. When there are more, no other is taken.
 const ANSWERS: usize = 65_536;
 
@@ -140,8 +142,8 @@ impl Challenges {
     fn spend(&self, nonce: Nonce, now: Timestamp) -> Option<Nonce> {
         let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
         let began = *spent.began.get_or_insert(now);
-        // An answer is good for as long as a generation lasts, so that two of them hold all that count.
-        if now.since(began) > LASTS {
+        // An answer is good for no longer than a generation lasts, so that two of them hold all that count.
+        if now.since(began) > REMEMBERED {
             spent.old = std::mem::take(&mut spent.young);
             spent.began = Some(now);
         }
@@ -207,6 +209,22 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_another_edges_clock_keeps_good_longer_is_remembered_as_long() {
+        let world = World::real();
+        let challenges = Challenges::under(&[1; 32]);
+        let taken = |proof: &HeaderMap, second| challenges.answered(proof, 7, at(second)).is_some();
+        let other = |second| with(&answer(&challenges.give(7, at(second), &world).unwrap()));
+        assert!(taken(&other(0), 0));
+        // Given out by an edge whose clock is two seconds ahead.
+        let ahead = other(122);
+        assert!(taken(&ahead, 120));
+        for second in [121, 122, 200, 240, 241, 242] {
+            taken(&other(second), second);
+            assert!(!taken(&ahead, second), "a second time, at {second}");
+        }
+    }
+
+    #[test]
     fn what_is_no_answer_is_not_taken_for_one() {
         let world = World::real();
         let challenges = Challenges::under(&[1; 32]);
@@ -254,7 +272,7 @@ mod tests {
             challenges.spend(nonce(i), at(0)).unwrap();
         }
         assert_eq!(challenges.spend(nonce(u32::MAX), at(100)), None);
-        assert!(challenges.spend(nonce(u32::MAX), at(121)).is_some());
-        assert_eq!(challenges.spend(nonce(5), at(122)), None, "the last generation is remembered");
+        assert!(challenges.spend(nonce(u32::MAX), at(123)).is_some());
+        assert_eq!(challenges.spend(nonce(5), at(124)), None, "the last generation is remembered");
     }
 }

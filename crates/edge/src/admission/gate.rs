@@ -56,12 +56,16 @@ impl Gate {
     /// addresses from where somebody known here came lately.
     pub(crate) fn enter(self: &Arc<Self>, friend: bool) -> Result<Permit, Refused> {
         let mut open = self.lock();
-        let most = if friend { self.most } else { self.most - self.most / 5 };
-        if open.all >= most.max(1) {
+        if open.all >= self.places(friend) {
             return Err(Refused::Full);
         }
         open.all += 1;
         Ok(Permit { gate: Arc::clone(self), party: None })
+    }
+
+    fn places(&self, friend: bool) -> usize {
+        let most = if friend { self.most } else { self.most - self.most / 5 };
+        most.max(1)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Open> {
@@ -70,6 +74,13 @@ impl Gate {
 }
 
 impl Permit {
+    /// Says whose connection it is that was let in on a proxy's word to come: if it is no friend's, it has none
+    /// of the places that are kept for them.
+    pub(crate) fn is_of(&self, friend: bool) -> Result<(), Refused> {
+        let open = self.gate.lock();
+        if open.all > self.gate.places(friend) { Err(Refused::Full) } else { Ok(()) }
+    }
+
     /// Counts the connection for `party` as well. Apart from [`Gate::enter`] because behind a proxy the
     /// party is known only after the first bytes.
     pub(crate) fn count_for(&mut self, party: IpAddr) -> Result<(), Refused> {

@@ -14,13 +14,13 @@
 //! at one edge is shut out at all ([`together`]). Connections, handshakes and lanes are each edge's own.
 
 mod address;
+mod at_once;
 mod budgets;
 mod challenge;
 mod detect;
 mod forms;
 mod gate;
 mod gradient;
-mod handshakes;
 mod lane;
 mod lanes;
 mod places;
@@ -47,6 +47,7 @@ use kernel::{Timestamp, World};
 use siphasher::sip::SipHasher13;
 
 use address::Prefix;
+use at_once::{AtOnce, UnderWay};
 use budgets::Charge;
 pub(crate) use challenge::CHALLENGE;
 use challenge::Challenges;
@@ -54,7 +55,6 @@ use detect::{Detector, Dimension, Step};
 pub use detect::{Dimension as TrafficDimension, Step as MeasureStep};
 pub use forms::FormList;
 pub(crate) use gate::{Gate, Permit, Refused};
-use handshakes::{Hands, Handshakes};
 use lane::Class;
 use lanes::{Lanes, Turns};
 pub use places::{Country, PlaceFile};
@@ -84,6 +84,10 @@ impl Visit {
     }
 }
 
+/// Large bodies of strangers that are read at once, and as many of those who are known.
+const LARGE: usize = 64;
+/// What many have a budget for together is remembered in a table of its own, with room for so many.
+const PURSES: usize = 8192;
 /// How many times a subscriber's share its site has.
 const SITE: f64 = 4.0;
 
@@ -98,11 +102,15 @@ struct Inner {
     hash: SipHasher13,
     connections: Buckets,
     requests: Buckets,
+    /// Of what many have a budget for together: however many come, they do not crowd these out.
+    purses: Buckets,
     /// Credentials that the core has accepted.
     credentials: Standings,
     /// Addresses from where they came.
     friends: Standings,
-    handshakes: Handshakes,
+    handshakes: AtOnce,
+    /// Bodies that are larger than what is read of any before its turn.
+    large: AtOnce,
     /// By door.
     lanes: Vec<Lanes>,
     detector: Mutex<Detector>,
@@ -167,9 +175,11 @@ impl Admission {
             hash: SipHasher13::new_with_key(&seed),
             connections: Buckets::new(config.memory),
             requests: Buckets::new(config.memory),
+            purses: Buckets::new(config.memory.min(PURSES)),
             credentials: Standings::under(&key("credentials"), config.memory),
             friends: Standings::under(&key("friends"), config.memory),
-            handshakes: Handshakes::new(config.handshakes_at_once * processors()),
+            handshakes: AtOnce::new(config.handshakes_at_once * processors()),
+            large: AtOnce::new(LARGE),
             lanes: lanes.collect(),
             detector: Mutex::new(Detector::new()),
             measured: ArcSwap::default(),
@@ -263,7 +273,7 @@ impl Admission {
     }
 
     /// The second layer: the costly part of a handshake, once the client has said hello.
-    pub(crate) async fn handshake(&self, address: IpAddr) -> Result<Option<Hands>, Turned> {
+    pub(crate) async fn handshake(&self, address: IpAddr) -> Result<Option<UnderWay>, Turned> {
         let settings = self.0.settings.load();
         if !settings.config.enabled {
             return Ok(None);
@@ -272,7 +282,7 @@ impl Admission {
         if !friend && !settings.access.proxies.holds(address) {
             #[expect(clippy::cast_precision_loss, reason = "a number of processors")]
             let rate = settings.config.handshakes.times(processors() as f64);
-            let took = self.0.requests.take(self.key("handshakes"), rate, 1.0, self.0.world.now());
+            let took = self.0.purses.take(self.key("handshakes"), rate, 1.0, self.0.world.now());
             took.map_err(|wait| self.too_many_hands(address, wait))?;
         }
         drop(settings);
@@ -313,13 +323,14 @@ impl Admission {
         }
         let credential = self.0.credentials.credential(request.headers());
         let known = credential.and_then(|credential| self.0.credentials.find(credential, now));
+        // The token of a conversation speaks for that conversation: who opens another with it, or signs in,
+        // is as unknown as anybody who does.
+        let says_nothing = matches!(route, Route::Open | Route::Login);
+        let known = known.filter(|known| !says_nothing || known.standing > Standing::Conversation);
         let class = self.class(known.as_ref(), config);
         let prints = self.prints(request, route, address, hello);
         let [party, ..] = prints.keys;
-        let key = match (credential, known) {
-            (Some(credential), Some(_)) => credential.key(),
-            _ => party,
-        };
+        let key = known.map_or(party, |known| known.line);
         let bot = known.map_or(0, |known| known.bot);
         let (keys, measured) = (prints.keys, Vec::new());
         let mut visit = Visit { door, route, class, key, credential, known, address, bot, keys, measured };
@@ -330,6 +341,13 @@ impl Admission {
             // A budget of its own: whoever floods the rest does not make us look dead.
             let took = self.0.requests.take(self.key(("health", party)), config.address, 1.0, now);
             return took.map(|()| visit).map_err(|wait| Turned::back_in(Because::Address, wait));
+        }
+        // What staff decided holds for whoever comes from there, but not for those who can take it back.
+        if self.decided(address, now) == Some(false)
+            && known.is_none_or(|known| known.standing != Standing::Staff)
+        {
+            self.count(&prints, Some(route), Some((class, known.is_some())), Some(Because::AccessList));
+            return Err(Turned::away(Because::AccessList));
         }
         // Measures come before what all strangers share: who is measured takes none of it.
         let answer = self
@@ -351,6 +369,19 @@ impl Admission {
     /// The challenge for somebody who was turned away for want of an answer to one.
     pub(crate) fn challenge(&self, turned: &Turned) -> Option<http::HeaderValue> {
         self.0.challenges.give(turned.challenge?, self.0.world.now(), &self.0.world)
+    }
+
+    /// Leave to send a body that is larger than what is read of any before its turn. It is read to its end
+    /// before that as well: whoever sends slowly would hold a turn, and there are few of those.
+    pub(crate) async fn large(&self, visit: &Visit) -> Result<Option<UnderWay>, Turned> {
+        if !self.0.settings.load().config.enabled {
+            return Ok(None);
+        }
+        let place = self.0.large.begin(visit.key, visit.known.is_some()).await;
+        place.map(Some).ok_or_else(|| {
+            self.amend(visit, Some((Because::Busy, visit.route)));
+            Turned::back_in(Because::Busy, Duration::from_secs(1))
+        })
     }
 
     /// The last layer: a turn in the lane of the request's class; none is needed where nothing is limited.
@@ -377,10 +408,10 @@ impl Admission {
         let known = told.and_then(|field| standing::told(field, |text| self.key(text).max(1), now));
         if let Some(issued) = headers.remove(&ISSUED) {
             let (credentials, fresh) = (&self.0.credentials, self.0.credentials.hash(issued.as_bytes()));
-            // Exchanged for a new one, a credential hands its seniority on.
-            let before = visit.credential.and_then(|credential| credentials.find(credential, now));
-            let known =
-                known.map(|known| Known { since: before.map_or(now, |before| before.since), ..known });
+            // Exchanged for a new one, a credential hands its seniority on, and the new one has no budget of
+            // its own: otherwise a few exchanges would make thousands of both.
+            let (since, line) = visit.known.map_or((now, fresh.key()), |before| (before.since, before.line));
+            let known = known.map(|known| Known { since, line, ..known });
             if let Some(known) = known
                 && credentials.learn(fresh, known, now)
             {
@@ -391,6 +422,7 @@ impl Admission {
         let Some(credential) = visit.credential else { return };
         match known {
             Some(known) => {
+                let known = Known { line: credential.key(), ..known };
                 let party = self.party(visit.address);
                 let news = self.0.credentials.learn(credential, known, now);
                 if self.0.friends.learn(party, known, now) || news {
@@ -448,102 +480,4 @@ fn processors() -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use kernel::ManualClock;
-
-    use super::*;
-
-    fn rehearsal(config: AdmissionConfig) -> (Admission, Arc<ManualClock>) {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_millis(1_000_000)));
-        let world = World::rehearsal(Arc::clone(&clock), 7);
-        (Admission::new(config, &AccessConfig::default(), &world).unwrap(), clock)
-    }
-
-    fn get(path: &str, token: Option<&str>) -> http::Request<()> {
-        let mut request = http::Request::get(path);
-        if let Some(token) = token {
-            request = request.header("authorization", format!("Bearer {token}"));
-        }
-        request.body(()).unwrap()
-    }
-
-    fn said(field: &str) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(STANDING, field.parse().unwrap());
-        headers
-    }
-
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-
-    #[test]
-    fn nothing_is_limited_where_it_is_off() {
-        let admission = Admission::off(&World::real());
-        for _ in 0..10_000 {
-            admission.connect(Door::Public, HERE).unwrap();
-            admission.request(Door::Public, &get("/", None), HERE, 0).unwrap();
-        }
-    }
-
-    #[test]
-    fn a_stranger_has_the_addresses_budget_and_the_known_have_their_own() {
-        let (admission, _) = rehearsal(AdmissionConfig::default());
-        let visit = admission.request(Door::Public, &get("/", Some("t")), HERE, 0).unwrap();
-        assert_eq!(visit.class, Class::Anonymous);
-        let mut headers = said("conversation; tenant=a; bot=b");
-        admission.learn(&visit, StatusCode::OK, &mut headers);
-        assert!(headers.is_empty(), "the house's own words stay inside");
-        let mut turned = None;
-        for _ in 0..1000 {
-            turned = turned.or(admission.request(Door::Public, &get("/", None), HERE, 0).err());
-        }
-        assert_eq!(turned.unwrap().because, Because::Address);
-        let visit = admission.request(Door::Public, &get("/", Some("t")), HERE, 0).unwrap();
-        assert_eq!(visit.class, Class::Fresh);
-        assert!(admission.request(Door::Public, &get("/", Some("other")), HERE, 0).is_err());
-        assert!(admission.request(Door::Public, &get("/healthz", None), HERE, 0).is_ok());
-    }
-
-    #[test]
-    fn the_known_become_established_and_hand_their_seniority_on() {
-        let (admission, clock) = rehearsal(AdmissionConfig::default());
-        let ask = |token| admission.request(Door::Public, &get("/", Some(token)), HERE, 0).unwrap();
-        admission.learn(&ask("old"), StatusCode::OK, &mut said("conversation"));
-        clock.advance(Duration::from_secs(60));
-        assert_eq!(ask("old").class, Class::Established);
-        let mut headers = said("conversation");
-        headers.insert(ISSUED, "new".parse().unwrap());
-        admission.learn(&ask("old"), StatusCode::OK, &mut headers);
-        assert!(headers.is_empty());
-        assert_eq!(ask("new").class, Class::Established);
-        admission.learn(&ask("new"), StatusCode::UNAUTHORIZED, &mut HeaderMap::new());
-        assert_eq!(ask("new").class, Class::Anonymous, "a refused credential is forgotten");
-    }
-
-    #[test]
-    fn a_flood_of_sign_ins_leaves_room_for_those_who_have_been_here() {
-        let (admission, _) = rehearsal(AdmissionConfig::default());
-        let visit = admission.request(Door::Staff, &get("/", Some("s")), HERE, 0).unwrap();
-        admission.learn(&visit, StatusCode::OK, &mut said("staff"));
-        let mut refused = 0;
-        for i in 0..2000u32 {
-            let bot = IpAddr::from((0xC633_0000u32 + i * 256).to_be_bytes());
-            refused += usize::from(admission.request(Door::Staff, &get("/sign-in", None), bot, 0).is_err());
-        }
-        assert!(refused > 1900, "{refused}");
-        assert!(admission.request(Door::Staff, &get("/sign-in", None), HERE, 0).is_ok());
-    }
-
-    #[test]
-    fn a_trusted_proxy_names_the_client_and_nobody_else_does() {
-        let access =
-            AccessConfig { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..Default::default() };
-        let admission = Admission::new(AdmissionConfig::default(), &access, &World::real()).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
-        let named = |peer: &str| admission.client(peer.parse().unwrap(), &headers).to_string();
-        assert_eq!(named("10.0.0.1"), "203.0.113.9");
-        assert_eq!(named("192.0.2.1"), "192.0.2.1");
-        admission.reload(AdmissionConfig::default(), &AccessConfig::default()).unwrap();
-        assert_eq!(named("10.0.0.1"), "10.0.0.1", "other settings hold at once");
-    }
-}
+mod tests;

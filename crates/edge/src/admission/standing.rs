@@ -66,6 +66,8 @@ pub(crate) struct Known {
     pub(crate) bot: u64,
     /// Since when.
     pub(crate) since: Timestamp,
+    /// Whose budget it takes from: its own key, or that of the first of those that were exchanged for it.
+    pub(crate) line: u64,
 }
 
 /// A credential, seen through a keyed hash.
@@ -146,11 +148,16 @@ impl Standings {
         self.with(credential, |set| {
             let until = now.after(MEMORY);
             if let Some(entry) = set.iter_mut().flatten().find(|entry| entry.credential == credential) {
-                let since = if entry.until > now { entry.known.since } else { known.since };
+                let before = if entry.until > now { entry.known } else { known };
                 let other = entry.known.standing != known.standing || entry.until <= now;
                 let news = other || now.since(entry.told) >= NEWS;
                 let told = if news { now } else { entry.told };
-                *entry = Entry { credential, known: Known { since, ..known }, until, told };
+                *entry = Entry {
+                    credential,
+                    known: Known { since: before.since, line: before.line, ..known },
+                    until,
+                    told,
+                };
                 return news;
             }
             let place = set.iter_mut().min_by_key(|place| match place {
@@ -188,7 +195,7 @@ impl Standings {
 pub(crate) fn told(field: &str, hash: impl Fn(&str) -> u64, now: Timestamp) -> Option<Known> {
     let mut parts = field.split(';').map(str::trim);
     let standing = Standing::named(parts.next()?)?;
-    let mut known = Known { standing, tenant: 0, bot: 0, since: now };
+    let mut known = Known { standing, tenant: 0, bot: 0, since: now, line: 0 };
     for part in parts {
         match part.split_once('=') {
             Some(("tenant", id)) => known.tenant = hash(id),
@@ -227,7 +234,7 @@ mod tests {
     }
 
     fn conversation(since: u64) -> Known {
-        Known { standing: Standing::Conversation, tenant: 1, bot: 2, since: at(since) }
+        Known { standing: Standing::Conversation, tenant: 1, bot: 2, since: at(since), line: 3 }
     }
 
     #[test]
@@ -280,7 +287,10 @@ mod tests {
     fn the_cores_sentence_is_read_and_nothing_else() {
         let hash = |text: &str| text.len() as u64;
         let known = told("conversation; tenant=abc; bot=front", hash, at(7)).unwrap();
-        assert_eq!(known, Known { standing: Standing::Conversation, tenant: 3, bot: 5, since: at(7) });
+        assert_eq!(
+            known,
+            Known { standing: Standing::Conversation, tenant: 3, bot: 5, since: at(7), line: 0 }
+        );
         assert_eq!(told("staff", hash, at(7)).unwrap().standing, Standing::Staff);
         assert_eq!(told("king", hash, at(7)), None);
     }

@@ -109,7 +109,7 @@ impl Admission {
         let Some(answer) = together.shared.take(&budgets).await else { return Ok(()) };
         let now = self.0.world.now();
         for (charge, fill) in charges.iter().zip(answer.fill) {
-            self.0.requests.fill(charge.key, fill, now);
+            self.bucket(charge.because).fill(charge.key, fill, now);
         }
         let refused = answer.refused.and_then(|(which, wait)| Some((charges.get(which)?.because, wait)));
         match refused {
@@ -176,7 +176,7 @@ impl Admission {
         let Some(together) = &self.0.together else { return };
         // As it is kept: with the seniority that it has here.
         let Some(known) = self.0.credentials.find(credential, now) else { return };
-        let Known { standing, tenant, bot, since } = known;
+        let Known { standing, tenant, bot, since, line } = known;
         together.shared.mention(Rumour::Known {
             credential: credential.to_text(),
             address: party.map(Credential::to_text),
@@ -184,6 +184,7 @@ impl Admission {
             tenant,
             bot,
             since: since.as_millis(),
+            line,
             until: now.after(standing::MEMORY).as_millis(),
         });
     }
@@ -227,10 +228,11 @@ impl Admission {
                     self.detector().measures.hear(place, (step, &label), until, now)
                 })
             }
-            Rumour::Known { credential, address, standing, tenant, bot, since, .. } => {
+            Rumour::Known { credential, address, standing, tenant, bot, since, line, .. } => {
                 // Nobody is older than now: clocks differ.
                 let since = Timestamp::from_millis(since).min(now);
-                let known = Standing::named(&standing).map(|standing| Known { standing, tenant, bot, since });
+                let known = Standing::named(&standing);
+                let known = known.map(|standing| Known { standing, tenant, bot, since, line });
                 if let (Some(credential), Some(known)) = (Credential::of_text(&credential), known) {
                     self.0.credentials.learn(credential, known, now);
                     if let Some(party) = address.as_deref().and_then(Credential::of_text) {

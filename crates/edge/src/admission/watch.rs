@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap};
 use ipnet::IpNet;
 use kernel::Timestamp;
 
-use super::address::Prefix;
+use super::address::{self, Prefix};
 use super::budgets::Charge;
 use super::challenge;
 use super::detect::{Budgets, Change, Detector, Dimension, Sample, Step, TICK};
@@ -28,7 +28,7 @@ use crate::{EdgeError, Shutdown};
 /// What all of a throttled value have together, and each address by itself that is at home here.
 const THROTTLED: Rate = Rate::new(2.0, 5.0);
 /// An answer to a challenge is good once, wherever it is brought.
-const ANSWER: Rate = Rate::new(1.0 / challenge::LASTS.as_secs() as f64, 1.0);
+const ANSWER: Rate = Rate::new(1.0 / challenge::REMEMBERED.as_secs() as f64, 1.0);
 /// When somebody is to come back who cannot answer a challenge.
 const CHALLENGED: Duration = Duration::from_secs(20);
 /// Blocks of addresses that staff may decide about.
@@ -191,14 +191,20 @@ impl Admission {
         allowed: bool,
         until: Timestamp,
     ) -> Result<(), EdgeError> {
-        let now = self.0.world.now();
-        let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
-        all.retain(|other| other.until > now && other.block != block);
-        if all.len() >= OVERRIDES {
+        let (now, block) = (self.0.world.now(), address::plain(block));
+        let mut full = false;
+        self.0.overrides.rcu(|before| {
+            let mut all = before.as_ref().clone();
+            all.retain(|other| other.until > now && other.block != block);
+            full = all.len() >= OVERRIDES;
+            if !full {
+                all.push(Override { block, allowed, until });
+            }
+            all
+        });
+        if full {
             return Err(EdgeError::Limit { limit: "overrides", why: "has no room for one more" });
         }
-        all.push(Override { block, allowed, until });
-        self.0.overrides.store(Arc::new(all));
         if allowed {
             for dimension in [Dimension::Address, Dimension::Network] {
                 let changes = self.detector().measures.lift(dimension, &block.to_string());
@@ -216,11 +222,13 @@ impl Admission {
 
     /// The same, as taken back here or at another edge; until when it would have held.
     pub(super) fn forget(&self, block: IpNet) -> Option<Timestamp> {
-        let mut all: Vec<_> = self.0.overrides.load().as_ref().clone();
-        let until = all.iter().find(|other| other.block == block).map(|found| found.until);
-        all.retain(|other| other.block != block);
-        self.0.overrides.store(Arc::new(all));
-        until
+        let block = address::plain(block);
+        let before = self.0.overrides.rcu(|before| {
+            let mut all = before.as_ref().clone();
+            all.retain(|other| other.block != block);
+            all
+        });
+        before.iter().find(|other| other.block == block).map(|found| found.until)
     }
 
     /// Ends a measure before its time.
@@ -305,7 +313,7 @@ impl Admission {
                     let of_place = matches!(dimension, Dimension::Address | Dimension::Network);
                     let own = if !of_place && self.is_at_home(prints.address) { party } else { 0 };
                     let key = self.key(("measure", dimension, key, own));
-                    if let Err(wait) = self.0.requests.take(key, THROTTLED, 1.0, now) {
+                    if let Err(wait) = self.0.purses.take(key, THROTTLED, 1.0, now) {
                         return turned(wait);
                     }
                     taken.push(Charge { because: Because::Measure, key, rate: THROTTLED, units: 1.0 });
@@ -431,17 +439,15 @@ impl Admission {
 
     /// Puts changed measures into force and tells of them.
     pub(super) fn publish(&self, changes: Vec<Change>, now: Timestamp) {
-        // The ends of measures move every second while their reason lasts.
-        let in_force: HashMap<_, _> = {
+        {
+            // The ends of measures move every second while their reason lasts.
             let detector = self.detector();
-            detector
-                .measures
-                .places()
-                .map(|(place, measure)| (place, (measure.step, measure.until)))
-                .collect()
-        };
-        if !(in_force.is_empty() && self.0.measured.load().is_empty()) {
-            self.0.measured.store(Arc::new(in_force));
+            let places = detector.measures.places();
+            let in_force: HashMap<_, _> =
+                places.map(|(place, measure)| (place, (measure.step, measure.until))).collect();
+            if !(in_force.is_empty() && self.0.measured.load().is_empty()) {
+                self.0.measured.store(Arc::new(in_force));
+            }
         }
         self.spread();
         for Change { dimension, measure, ended, .. } in changes {

@@ -98,8 +98,10 @@ impl Program {
 }
 
 impl Pair {
-    fn new(rules: &Rules, policy: Policy) -> Self {
+    fn new(rules: &Rules, mut policy: Policy) -> Self {
         let mut lenient = policy.clone();
+        // Rules that say nothing of bodies which they did not see whole say nothing of what is in them.
+        policy.refuse_unread = !rules.judge_bodies();
         lenient.exclusions.push(Exclusion::ids(UNREADABLE..=UNDIVIDED));
         Self { strict: Arc::new(rules.under(policy)), forgiving: Arc::new(rules.under(lenient)) }
     }

@@ -186,7 +186,7 @@ fn catch_up(
     before.sort_by_key(|told| told.at);
     let places: Vec<String> = before.iter().map(|told| inner.keys.place(&told.rumour)).collect();
     for told in before {
-        if told.rumour.until() > now {
+        if told.rumour.until() > now && inner.is_news(&told) {
             heard(told.rumour);
         }
     }
@@ -337,7 +337,8 @@ impl<'a, H: Fn(Rumour) + Sync> Talk<'a, H> {
     fn hear(&self, push: Vec<Reply>) {
         let told = message(push).and_then(|sealed| self.inner.keys.open(&sealed));
         let others = told.filter(|told| told.from != self.inner.me);
-        if let Some(told) = others.filter(|told| told.rumour.until() > self.inner.world.now()) {
+        let now = self.inner.world.now();
+        if let Some(told) = others.filter(|told| told.rumour.until() > now && self.inner.is_news(told)) {
             count(&self.inner.counts.heard);
             (self.heard)(told.rumour);
         }

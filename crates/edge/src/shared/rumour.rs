@@ -30,6 +30,8 @@ pub(crate) enum Rumour {
         tenant: u64,
         bot: u64,
         since: u64,
+        /// Whose budget it takes from.
+        line: u64,
         until: u64,
     },
     /// Staff ended a measure before its time.

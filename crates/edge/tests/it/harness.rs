@@ -27,6 +27,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+use tower::Service;
 use wire::ca::LocalCa;
 
 pub(crate) const HOST: &str = "edge.test";
@@ -117,7 +118,7 @@ async fn app(request: Request<RequestBody>, shutdown: Shutdown) -> Result<Respon
             return Ok(known.header(edge::ISSUED, "fresh").body(say("yours")).unwrap());
         }
         "/work" => {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(400)).await;
             say("done")
         }
         _ => say("what?"),
@@ -179,6 +180,34 @@ impl House {
         home: TempDir,
     ) -> Self {
         Self::open_whole(listener, limits, (admission, None), tls, root, home)
+    }
+
+    /// With a firewall and an application of its own.
+    pub(crate) async fn open_serving<S, B>(firewall: Firewall, service: S) -> Self
+    where
+        S: Service<Request<RequestBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+        B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    {
+        let home = tempfile::tempdir().unwrap();
+        let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
+        let root = ca.certificate().clone();
+        let names = vec![ServerName::try_from(HOST).unwrap()];
+        let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (trigger, shutdown) = Shutdown::new();
+        let admission = Admission::off(&World::real());
+        let edge = Edge::new(tls.clone(), Limits::default(), admission, Door::Public).unwrap();
+        let edge = edge.behind(firewall);
+        let stats = edge.stats();
+        let task = tokio::spawn(edge.serve(listener, service, shutdown));
+        Self { addr, tls, stats, root, home, trigger, task }
     }
 
     fn open_whole(

@@ -92,7 +92,6 @@ async fn a_head_that_never_ends_is_given_up() {
     let limits = Limits { header_timeout: Duration::from_millis(600), ..Limits::default() };
     let house = House::open(limits).await;
     let mut stream = house.client().connect().await.unwrap();
-    let start = Instant::now();
     stream.write_all(format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n").as_bytes()).await.unwrap();
     // One field every 100 ms: the deadline is for the whole head, not for each byte.
     let (mut reader, mut writer) = tokio::io::split(stream);
@@ -100,12 +99,11 @@ async fn a_head_that_never_ends_is_given_up() {
         for i in 0..100 {
             tokio::time::sleep(Duration::from_millis(100)).await;
             if writer.write_all(format!("x-{i}: y\r\n").as_bytes()).await.is_err() {
-                return;
+                std::future::pending::<()>().await;
             }
         }
     };
-    tokio::select! { _ = rest(&mut reader) => {}, () = trickle => {} }
-    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    tokio::select! { _ = rest(&mut reader) => {}, () = trickle => panic!("the head was read to its end") }
     assert_eq!(house.close().await.requests, 0);
 }
 
@@ -143,9 +141,9 @@ async fn an_application_that_takes_too_long_is_answered_503() {
 #[tokio::test]
 async fn an_event_stream_outlives_the_request_timeout_and_the_idle_timeout() {
     let limits = Limits {
-        request_timeout: Duration::from_millis(200),
-        idle_timeout: Duration::from_millis(200),
-        header_timeout: Duration::from_millis(200),
+        request_timeout: Duration::from_millis(800),
+        idle_timeout: Duration::from_millis(800),
+        header_timeout: Duration::from_millis(800),
         ..Limits::default()
     };
     let house = House::open(limits).await;
@@ -154,14 +152,14 @@ async fn an_event_stream_outlives_the_request_timeout_and_the_idle_timeout() {
             let mut sender = h2(&house.client()).await;
             let mut body = within(sender.send_request(ask("/events", ""))).await.unwrap().into_body();
             let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(1000) {
+            while start.elapsed() < Duration::from_millis(2500) {
                 within(body.frame()).await.unwrap().unwrap();
             }
         } else {
             let mut stream = house.client().alpn(&[alpn]).connect().await.unwrap();
             stream.write_all(get("/events").as_bytes()).await.unwrap();
             let start = Instant::now();
-            while start.elapsed() < Duration::from_millis(1000) {
+            while start.elapsed() < Duration::from_millis(2500) {
                 until(&mut stream, "tick").await;
             }
         }
@@ -171,8 +169,8 @@ async fn an_event_stream_outlives_the_request_timeout_and_the_idle_timeout() {
 #[tokio::test]
 async fn an_idle_connection_is_closed() {
     let limits = Limits {
-        idle_timeout: Duration::from_millis(300),
-        header_timeout: Duration::from_millis(300),
+        idle_timeout: Duration::from_millis(800),
+        header_timeout: Duration::from_millis(800),
         ..Limits::default()
     };
     let house = House::open(limits).await;
@@ -249,12 +247,23 @@ async fn a_full_listener_refuses_and_recovers() {
 
 #[tokio::test]
 async fn a_peer_that_takes_no_byte_is_let_go() {
-    let house = House::open(Limits { write_stall: Duration::from_millis(300), ..Limits::default() }).await;
+    let limits =
+        Limits { write_stall: Duration::from_millis(300), connections_per_address: 1, ..Limits::default() };
+    let house = House::open(limits).await;
     let mut stream = house.client().connect().await.unwrap();
     stream.write_all(get("/flood").as_bytes()).await.unwrap();
     until(&mut stream, "xxxx").await;
-    // Not read for a while: the buffers between us fill, and then the clock runs.
-    tokio::time::sleep(Duration::from_millis(2500)).await;
+    // Not read for a while: the buffers between us fill, and then the clock runs. When it has, there is room
+    // for another connection.
+    let mut let_go = false;
+    for _ in 0..400 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let_go = house.client().connect().await.is_ok();
+        if let_go {
+            break;
+        }
+    }
+    assert!(let_go, "it is still there");
     let mut drained = 0usize;
     let mut buffer = vec![0u8; 1 << 16];
     while let Ok(count) = within(stream.read(&mut buffer)).await {
@@ -291,7 +300,6 @@ async fn a_flood_of_cancelled_requests_ends_the_connection() {
     let house = House::open(Limits::default()).await;
     let mut stream = house.client().alpn(&["h2"]).connect().await.unwrap();
     stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).await.unwrap();
-    let start = Instant::now();
     let (mut reader, mut writer) = tokio::io::split(stream);
     let flood = async {
         for id in (1u32..20_001).step_by(2) {
@@ -303,7 +311,6 @@ async fn a_flood_of_cancelled_requests_ends_the_connection() {
         }
     };
     let (_, _) = within(async { tokio::join!(flood, rest(&mut reader)) }).await;
-    assert!(start.elapsed() < Duration::from_secs(5));
     let report = house.close().await;
     assert!(report.requests < 2000, "{report:?}");
 }

@@ -19,5 +19,6 @@ mod life;
 mod limits;
 mod places;
 mod plain;
+mod readings;
 mod requests;
 mod shared;

@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use wire::ca::LocalCa;
 
 use crate::admission::{connect_from, get_from};
-use crate::harness::{HOST, House, PATIENCE, eventually, get, within};
+use crate::harness::{HOST, House, PATIENCE, eventually, get, until, within};
 use crate::requests::{Sender, h2};
 
 const SECRET: &str = "what the edges of a test know";
@@ -73,6 +73,16 @@ impl Store {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.port
+    }
+
+    /// What somebody does there who may write to it: a script in its own words.
+    async fn run(&self, script: &str) {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.unwrap();
+        let said =
+            format!("AUTH \"{PASSWORD}\"\r\nSELECT 1\r\nEVAL \"{script}\" 0\r\nECHO the-end-of-it\r\n");
+        stream.write_all(said.as_bytes()).await.unwrap();
+        let seen = until(&mut stream, "the-end-of-it").await;
+        assert!(!seen.contains("-ERR"), "{seen}");
     }
 
     /// All that it holds, as bytes.
@@ -316,6 +326,42 @@ async fn who_is_shut_out_at_one_edge_is_shut_out_at_all() {
     eventually("a new edge knows both", || four.denies("127.0.0.10/32") && four.denies("127.0.0.11/32"))
         .await;
     assert!(!four.denies("127.0.0.9/32"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_taken_back_is_not_put_in_force_by_saying_it_again() {
+    let store = Store::start().await;
+    let one = Joined::to(store.url(), only(1000.0), 1000).await;
+    let two = Joined::to(store.url(), only(1000.0), 1000).await;
+    let (block, hour) = ("127.0.0.9/32".parse().unwrap(), Duration::from_secs(3600));
+    one.admission.decide(block, false, hour).unwrap();
+    eventually("the second edge hears", || two.denies("127.0.0.9/32")).await;
+    store.run("return redis.call('SET', 'stolen', redis.call('HVALS', 'test:kept')[1])").await;
+    two.admission.undecide(block);
+    eventually("it is taken back", || !one.denies("127.0.0.9/32")).await;
+    // Sealed as it is, whoever may write to the store can say it a second time.
+    store.run("return redis.call('PUBLISH', 'test:rumours', redis.call('GET', 'stolen'))").await;
+    one.admission.decide("127.0.0.10/32".parse().unwrap(), false, hour).unwrap();
+    eventually("the second edge hears what came after it", || two.denies("127.0.0.10/32")).await;
+    assert!(!two.denies("127.0.0.9/32"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_taken_back_while_the_store_is_away_stays_taken_back() {
+    let store = Store::start().await;
+    let one = Joined::to(store.url(), only(1000.0), 25).await;
+    let block = "127.0.0.9/32".parse().unwrap();
+    one.admission.decide(block, false, Duration::from_secs(3600)).unwrap();
+    eventually("it is told", || one.admission.shared().unwrap().told == 1).await;
+    store.signal("-STOP");
+    eventually("the connection is given up", || {
+        one.admission.shared().unwrap().why.contains("does not answer")
+    })
+    .await;
+    one.admission.undecide(block);
+    store.signal("-CONT");
+    eventually("it is told that it was taken back", || one.admission.shared().unwrap().told == 2).await;
+    assert!(!one.denies("127.0.0.9/32"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

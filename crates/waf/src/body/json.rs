@@ -1,8 +1,9 @@
 //! JSON (RFC 8259), flattened: `{"a":{"b":[1]}}` is the argument `json.a.b.array_0` with the value `1`,
 //! the names that ModSecurity 3 gives and rules know.
 //!
-//! One pass; it calls itself no deeper than the bound on nesting. Duplicate keys are all kept, so that a value a service behind us might
-//! pick cannot hide behind another.
+//! One pass; it calls itself no deeper than the bound on nesting. Duplicate keys are all kept, so that a
+//! value a service behind us might pick cannot hide behind another; and so are the names of objects and
+//! arrays that are empty, which ModSecurity passes over.
 
 use std::io::Write;
 
@@ -27,13 +28,15 @@ pub(super) fn read(body: &[u8], limits: &BodyLimits) -> Body {
         path: b"json".to_vec(),
         open: Vec::new(),
         args: Vec::new(),
+        bare_names: Vec::new(),
         limits,
         // Names repeat the keys above them; without a bound a small body could write a large one.
         room: body.len().saturating_mul(4).saturating_add(64 * 1024),
     };
     let done = if body.is_empty() { Ok(()) } else { reader.document() };
     let error = if broken { Some("invalid UTF-8") } else { done.err() };
-    Body { args: reader.args, error: error.map(|why| format!("JSON: {why}")), ..Body::default() }
+    let error = error.map(|why| format!("JSON: {why}"));
+    Body { args: reader.args, bare_names: reader.bare_names, error, ..Body::default() }
 }
 
 /// An object or array that has begun and not ended.
@@ -49,6 +52,7 @@ struct Reader<'a> {
     path: Vec<u8>,
     open: Vec<Open>,
     args: Vec<Pair>,
+    bare_names: Vec<Vec<u8>>,
     limits: &'a BodyLimits,
     room: usize,
 }
@@ -92,7 +96,11 @@ impl Reader<'_> {
         self.open.push(Open { outside: self.path.len(), index });
         self.skip_space();
         match (index, self.rest) {
-            (None, [b'}', ..]) | (Some(_), [b']', ..]) => self.leave(),
+            (None, [b'}', ..]) | (Some(_), [b']', ..]) => {
+                self.count(0)?;
+                self.bare_names.push(self.path.clone());
+                self.leave()
+            }
             (None, _) => self.member(),
             (Some(_), _) => self.element(),
         }
@@ -160,11 +168,17 @@ impl Reader<'_> {
         }
     }
 
-    fn leaf(&mut self, value: Vec<u8>) -> Step {
-        if self.args.len() >= self.limits.args {
+    /// Room for one more name, and so many bytes of a value.
+    fn count(&mut self, value: usize) -> Step {
+        if self.args.len() + self.bare_names.len() >= self.limits.args {
             return Err("too many values");
         }
-        self.room = self.room.checked_sub(self.path.len() + value.len()).ok_or("its names are too long")?;
+        self.room = self.room.checked_sub(self.path.len() + value).ok_or("its names are too long")?;
+        Ok(())
+    }
+
+    fn leaf(&mut self, value: Vec<u8>) -> Step {
+        self.count(value.len())?;
         self.args.push(Pair { name: self.path.clone(), value });
         Ok(())
     }
@@ -303,6 +317,9 @@ mod tests {
         );
         assert_eq!(flat(r#""top""#), [("json".to_owned(), "top".to_owned())]);
         assert_eq!(flat(""), []);
+        let body = br#"{"a":{},"b":[[],1],"c":{"d":[{}]}}"#;
+        let bare = read(body, &BodyLimits::default()).bare_names;
+        assert_eq!(bare, [&b"json.a"[..], b"json.b.array_0", b"json.c.d.array_0"]);
     }
 
     #[test]
@@ -348,6 +365,7 @@ mod tests {
         assert_eq!(super::read(b"[[[[[1]]]]]", &limits).error.as_deref(), Some("JSON: nested too deep"));
         let read = super::read(b"[1,2,3,4]", &limits);
         assert_eq!((read.args.len(), read.error.as_deref()), (3, Some("JSON: too many values")));
+        assert!(super::read(b"[[],{},[],1]", &limits).error.is_some(), "what is empty counts as well");
         let body = format!("{{\"{}\":[{}1]}}", "k".repeat(60_000), "1,".repeat(500));
         let read = super::read(body.as_bytes(), &BodyLimits { args: 10_000, depth: 9 });
         assert_eq!(read.error.as_deref(), Some("JSON: its names are too long"));

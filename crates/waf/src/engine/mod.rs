@@ -113,6 +113,9 @@ pub(crate) fn request(
         let side = RequestSide { body: Some(body), processor, whole: run.whole_body, ..side };
         side.gather(used, &mut run.texts, &mut run.values);
         stop = run.phase(2);
+        if policy.refuse_unread && goes_on(&stop) && body.error.is_some() {
+            stop = Some(Stop::Refused(Refusal { status: 400, cause: Cause::Unread }));
+        }
     }
     run.finish(stop)
 }

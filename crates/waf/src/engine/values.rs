@@ -164,6 +164,9 @@ impl<'t> RequestSide<'t> {
         for pair in self.head.args.iter().filter(|_| query) {
             out.put(&pair.name, if names { &pair.name } else { &pair.value });
         }
+        for name in self.body.iter().flat_map(|body| &body.bare_names).filter(|_| posted && names) {
+            out.put(name, name);
+        }
         for pair in self.body.iter().flat_map(|body| &body.args).filter(|_| posted) {
             if names {
                 out.put(&pair.name, &pair.name);

@@ -1,5 +1,6 @@
-//! How many TLS handshakes are under way. One costs as much as thirty requests, so this is where little
-//! traffic does much harm.
+//! How many of something that costs much are under way at once. A TLS handshake costs as much as thirty
+//! requests, and a large body the memory that it takes and the time that its sender does: here little traffic
+//! does much harm.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,24 +11,25 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How long to wait for a place.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// So many at once, and of one party a quarter of them.
 #[derive(Debug)]
-pub(crate) struct Handshakes {
+pub(crate) struct AtOnce {
     places: Arc<Semaphore>,
-    /// As many again for those whose address is known here.
+    /// As many again for those who are known here.
     reserved: Arc<Semaphore>,
     most_per_party: usize,
     parties: Arc<Mutex<HashMap<u64, usize>>>,
 }
 
-/// A handshake under way.
+/// One that is under way.
 #[derive(Debug)]
-pub(crate) struct Hands {
+pub(crate) struct UnderWay {
     party: u64,
     parties: Arc<Mutex<HashMap<u64, usize>>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl Handshakes {
+impl AtOnce {
     pub(crate) fn new(at_once: usize) -> Self {
         Self {
             places: Arc::new(Semaphore::new(at_once)),
@@ -38,7 +40,7 @@ impl Handshakes {
     }
 
     /// A place, or none when too many of this party, or of all, are under way.
-    pub(crate) async fn begin(&self, party: u64, friend: bool) -> Option<Hands> {
+    pub(crate) async fn begin(&self, party: u64, friend: bool) -> Option<UnderWay> {
         let places = if friend { &self.reserved } else { &self.places };
         let place = tokio::time::timeout(PATIENCE, Arc::clone(places).acquire_owned()).await.ok()?.ok()?;
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,11 +50,11 @@ impl Handshakes {
         }
         *count += 1;
         drop(parties);
-        Some(Hands { party, parties: Arc::clone(&self.parties), _place: place })
+        Some(UnderWay { party, parties: Arc::clone(&self.parties), _place: place })
     }
 }
 
-impl Drop for Hands {
+impl Drop for UnderWay {
     fn drop(&mut self) {
         let mut parties = self.parties.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = parties.get_mut(&self.party) {
@@ -70,7 +72,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_party_has_a_quarter_of_the_places() {
-        let handshakes = Handshakes::new(8);
+        let handshakes = AtOnce::new(8);
         let mut mine =
             vec![handshakes.begin(1, false).await.unwrap(), handshakes.begin(1, false).await.unwrap()];
         assert!(handshakes.begin(1, false).await.is_none());
