@@ -23,6 +23,7 @@ mod house;
 mod keys;
 mod kill;
 mod mail;
+mod newcomer;
 mod own;
 mod people;
 mod policies;
