@@ -440,6 +440,10 @@ await check("the owner looks over people, sessions, groups and the access review
   await look(owner)("groups");
   await go(owner, "/holds");
   await look(owner)("holds");
+  await go(owner, "/policies");
+  await look(owner)("policies");
+  await go(owner, "/connections");
+  await look(owner)("connections");
   await go(owner, "/access-review?days=1");
   await look(owner)("access-review");
   for (const [button, end] of [["Download CSV", "csv"], ["Download JSON", "json"]]) {

@@ -12,7 +12,8 @@ export const SIZES = [
 
 /**
  * Takes screenshots of the page as it stands, and fails when it is wider than
- * the window or axe-core finds something serious (within `scope`).
+ * the window, a table or a secret is cut off at the side of its frame, or
+ * axe-core finds something serious (within `scope`).
  */
 export async function inspect(page, watch, out, name, { scope = "html", fullPage = true } = {}) {
   const faults = [];
@@ -25,6 +26,10 @@ export async function inspect(page, watch, out, name, { scope = "html", fullPage
       await page.screenshot({ path: join(out, `${name}-${dress}.png`), fullPage });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       if (wide > 0) faults.push(`${dress}: ${wide} px too wide`);
+      const cut = await page.evaluate(() =>
+        [...document.querySelectorAll(".table-wrap, .card, pre.whole")].filter((frame) => frame.scrollWidth > frame.clientWidth + 1)
+          .map((frame) => `${frame.className} "${frame.innerText.slice(0, 40)}" by ${frame.scrollWidth - frame.clientWidth} px`));
+      faults.push(...cut.map((what) => `${dress}: cut off: ${what.replaceAll("\n", " ")}`));
       faults.push(...(await watch.expecting(() => findings(page, scope))).map((f) => `${dress}: ${f}`));
     }
   }

@@ -9,6 +9,14 @@ use std::path::{Path, PathBuf};
 use crate::report::{Finding, Position};
 use crate::secrets;
 
+/// Why something could not be read, in words that people know.
+fn spoken(cause: &std::io::Error) -> String {
+    match cause.kind() {
+        std::io::ErrorKind::NotFound => "it is not there".to_owned(),
+        kind => kind.to_string(),
+    }
+}
+
 /// How much a bot folder may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -93,7 +101,9 @@ impl<'l> Walk<'l> {
                 walk.folder("", 0);
             }
             Err(cause) => {
-                walk.error(".", format!("the folder cannot be read: {}", cause.kind()), "check the path");
+                let what = format!("the folder cannot be read: {}", spoken(&cause));
+                let mend = "name a bot folder; `wardroom bot new NAME` makes one";
+                walk.error(&dir.display().to_string(), what, mend);
             }
         }
         (walk.files, walk.findings)
@@ -111,7 +121,7 @@ impl<'l> Walk<'l> {
         let entries = match fs::read_dir(self.root.join(folder)) {
             Ok(entries) => entries,
             Err(cause) => {
-                let what = format!("the folder cannot be read: {}", cause.kind());
+                let what = format!("the folder cannot be read: {}", spoken(&cause));
                 return self.error(if folder.is_empty() { "." } else { folder }, what, "check its rights");
             }
         };
@@ -185,7 +195,7 @@ impl<'l> Walk<'l> {
         let read = fs::File::open(full_path)
             .and_then(|file| file.take(limit.saturating_add(1)).read_to_end(&mut bytes));
         if let Err(cause) = read {
-            let what = format!("the file cannot be read: {}", cause.kind());
+            let what = format!("the file cannot be read: {}", spoken(&cause));
             return self.error(path, what, "check its rights");
         }
         let length = bytes.len() as u64;

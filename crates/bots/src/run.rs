@@ -235,6 +235,19 @@ impl fmt::Display for TestReport {
                 }
             }
         }
-        write!(f, "{} conversations: {} passed, {} failed", self.tests.len(), self.passed(), self.failed())
+        writeln!(
+            f,
+            "{} conversations: {} passed, {} failed",
+            self.tests.len(),
+            self.passed(),
+            self.failed()
+        )?;
+        if self.failed() > 0 {
+            writeln!(
+                f,
+                "mend: change what the bot knows or says, or the conversation that expects otherwise"
+            )?;
+        }
+        Ok(())
     }
 }

@@ -19,7 +19,23 @@ use crate::trouble::{Answer, Trouble};
 struct Overview {
     shell: Shell,
     cards: Vec<Card>,
-    findings: Vec<Finding>,
+    findings: Vec<Shown>,
+}
+
+/// A finding as the page shows it.
+struct Shown {
+    what: String,
+    /// The mend in pieces, and whether each is to be typed as it stands.
+    mend: Vec<(bool, String)>,
+}
+
+impl From<Finding> for Shown {
+    fn from(finding: Finding) -> Self {
+        let pieces = finding.mend.split('`').enumerate();
+        let mend =
+            pieces.filter(|(_, piece)| !piece.is_empty()).map(|(at, piece)| (at % 2 == 1, piece.to_owned()));
+        Self { what: finding.what, mend: mend.collect() }
+    }
 }
 
 /// One protection.
@@ -46,6 +62,7 @@ pub(crate) async fn overview(leave: Authorized<ReadOverview>, State(desk): State
     cards.push(talks(&desk, leave.into_permit()).await?);
     let mut findings = posture.findings;
     findings.extend(unreviewed(&desk).await?);
+    let findings = findings.into_iter().map(Shown::from).collect();
     html(&Overview { shell, cards, findings })
 }
 
@@ -206,4 +223,16 @@ async fn talks(desk: &Desk, permit: Permit<ReadOverview>) -> Result<Card, Troubl
     ];
     let says = "Who reads what was said states a reason, and the audit log keeps it.";
     Ok(Card { title: "Conversations", tone, state, facts, says, link })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_typed_stands_apart_from_what_is_said_about_it() {
+        let finding = Finding { what: "w".into(), mend: "Set `[tls]`, or `key`.".into() };
+        let pieces = [(false, "Set "), (true, "[tls]"), (false, ", or "), (true, "key"), (false, ".")];
+        assert_eq!(Shown::from(finding).mend, pieces.map(|(code, text)| (code, text.to_owned())));
+    }
 }

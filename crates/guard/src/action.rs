@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::ResourceKind::{self, Account, Bot, Conversation, Hold, Person, Release, Tenant};
-use crate::role::NameError;
+use crate::role::{LISTED, NameError};
 
 mod sealed {
     pub trait Listed {}
@@ -230,7 +230,11 @@ impl FromStr for Act {
     type Err = NameError;
 
     fn from_str(text: &str) -> Result<Self, NameError> {
-        Act::ALL.iter().copied().find(|act| act.name() == text).ok_or(NameError { what: "action" })
+        Act::ALL
+            .iter()
+            .copied()
+            .find(|act| act.name() == text)
+            .ok_or(NameError { what: "action", mend: LISTED })
     }
 }
 

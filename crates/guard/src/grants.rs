@@ -41,7 +41,7 @@ impl FromStr for Scope {
         text.strip_prefix("bot:")
             .and_then(|name| BotName::new(name).ok())
             .map(Self::Bot)
-            .ok_or(NameError { what: "scope (expected `tenant` or `bot:NAME`)" })
+            .ok_or(NameError { what: "scope", mend: ": write `tenant` or `bot:NAME`" })
     }
 }
 

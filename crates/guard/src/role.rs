@@ -10,10 +10,15 @@ use crate::CustomRole;
 
 /// A text that names nothing in one of this crate's lists.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no such {what}")]
+#[error("no such {what}{mend}")]
 pub struct NameError {
     pub(crate) what: &'static str,
+    /// What follows, with the mark that sets it off.
+    pub(crate) mend: &'static str,
 }
+
+/// Where the names of roles and actions are told.
+pub(crate) const LISTED: &str = "; `wardroom role list` shows them";
 
 macro_rules! roles {
     ($($(#[$doc:meta])* $variant:ident, $name:literal, $display:literal;)*) => {
@@ -85,7 +90,7 @@ impl FromStr for Role {
         if let Some(role) = Role::ALL.iter().copied().find(|role| role.name() == text) {
             return Ok(role);
         }
-        CustomRole::parse(text).map(Role::Custom).map_err(|_| NameError { what: "role" })
+        CustomRole::parse(text).map(Role::Custom).map_err(|_| NameError { what: "role", mend: LISTED })
     }
 }
 

@@ -17,10 +17,10 @@ use crate::verify::StoredLeaf;
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// The directory has something in it already.
-    #[error("`{0}` is not empty")]
+    #[error("`{0}` is not empty; name a new folder")]
     NotEmpty(PathBuf),
     /// A log that was never signed cannot be checked by anyone.
-    #[error("the log has no checkpoint yet")]
+    #[error("the log has no checkpoint yet; a running deployment signs one within a minute")]
     NoCheckpoint,
     /// The stored log ends before its last checkpoint.
     #[error("the log has {leaves} leaves, but a checkpoint of {signed} was signed")]

@@ -24,7 +24,9 @@ pub enum NoteError {
     #[error("not a key name: white space, control characters and `+` are not allowed")]
     Name,
     /// Not a verifier key.
-    #[error("not a verifier key: expected name+hash+key as in C2SP signed-note, Ed25519")]
+    #[error(
+        "not a verifier key: expected NAME+HASH+KEY as in `audit.vkey` of the data directory (C2SP signed-note, Ed25519)"
+    )]
     VerifierKey,
     /// Not a signed note.
     #[error("not a signed note")]

@@ -42,22 +42,35 @@ pub enum Thing {
 
 /// A text that is the address of nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID`, `account/ID`, `person/ID` or `hold/ID`")]
-pub struct NoThing;
+pub enum NoThing {
+    /// It is of no kind that there is.
+    #[error(
+        "name `tenant`, `bot/NAME`, `release/ID`, `conversation/ID`, `account/ID`, `person/ID` or `hold/ID`"
+    )]
+    Kind,
+    /// What stands behind the kind is not what it is called by.
+    #[error("what stands after `{0}/` is no {1}")]
+    Name(&'static str, &'static str),
+}
 
 impl std::str::FromStr for Thing {
     type Err = NoThing;
 
     fn from_str(text: &str) -> Result<Self, NoThing> {
+        let id = |kind| NoThing::Name(kind, "id; ids look like 0198c0de-1234-7abc-8def-0123456789ab");
         match text.split_once('/') {
             None if text == "tenant" => Ok(Self::Tenant),
-            Some(("bot", name)) => BotName::new(name).map(Self::Bot).map_err(|_| NoThing),
-            Some(("release", text)) => text.parse().map(Self::Release).map_err(|_| NoThing),
-            Some(("conversation", text)) => text.parse().map(Self::Conversation).map_err(|_| NoThing),
-            Some(("account", text)) => text.parse().map(Self::Account).map_err(|_| NoThing),
-            Some(("person", text)) => text.parse().map(Self::Person).map_err(|_| NoThing),
-            Some(("hold", text)) => text.parse().map(Self::Hold).map_err(|_| NoThing),
-            _ => Err(NoThing),
+            Some(("bot", name)) => {
+                BotName::new(name).map(Self::Bot).map_err(|_| NoThing::Name("bot", "name of a bot"))
+            }
+            Some(("release", text)) => text.parse().map(Self::Release).map_err(|_| id("release")),
+            Some(("conversation", text)) => {
+                text.parse().map(Self::Conversation).map_err(|_| id("conversation"))
+            }
+            Some(("account", text)) => text.parse().map(Self::Account).map_err(|_| id("account")),
+            Some(("person", text)) => text.parse().map(Self::Person).map_err(|_| id("person")),
+            Some(("hold", text)) => text.parse().map(Self::Hold).map_err(|_| id("hold")),
+            _ => Err(NoThing::Kind),
         }
     }
 }
@@ -210,7 +223,15 @@ mod tests {
         for bad in
             ["", "bot", "bot/", "bot/A", "release/x", "tenant/1", "account/alice", "person/bob", "hold/"]
         {
-            assert_eq!(bad.parse::<Thing>(), Err(NoThing), "{bad}");
+            assert!(bad.parse::<Thing>().is_err(), "{bad}");
         }
+        assert_eq!("desk/a".parse::<Thing>(), Err(NoThing::Kind));
+        assert!(
+            "hold/a"
+                .parse::<Thing>()
+                .unwrap_err()
+                .to_string()
+                .starts_with("what stands after `hold/` is no id")
+        );
     }
 }

@@ -159,6 +159,12 @@ impl Variable {
         NAMES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(name)).map(|(_, variable, _)| *variable)
     }
 
+    /// The names of all variables, in a row.
+    pub(crate) fn all_names() -> String {
+        let names: Vec<&str> = NAMES.iter().map(|(name, ..)| *name).chain(["XML"]).collect();
+        names.join(", ")
+    }
+
     /// Whether it is a part of the request.
     #[must_use]
     pub(crate) fn is_of_request(self) -> bool {

@@ -36,6 +36,9 @@ pub(crate) async fn verify(place: &Place, config: &Config, wish: Wish<'_>) -> Re
     let Wish { export, key, since, log_only, json } = wish;
     let beside = export.map_or_else(|| place.data.join("audit.vkey"), |export| export.join("vkey"));
     let text = match key {
+        // A file's name will do: a key has two plus signs in it, and no file is named like one.
+        Some(key) if Path::new(key).is_file() => std::fs::read_to_string(key)
+            .map_err(|error| format!("cannot read the log's public key `{key}`: {error}"))?,
         Some(key) => key.to_owned(),
         None => std::fs::read_to_string(&beside).map_err(|error| {
             format!("cannot read the log's public key `{}`: {error}; give it with --key", beside.display())

@@ -1,6 +1,8 @@
 //! The command line: what can be asked of the binary, in words that `--help` shows.
 
 mod access;
+#[cfg(test)]
+mod documented;
 mod holds;
 mod keys;
 mod mail;
@@ -44,11 +46,11 @@ pub(crate) enum Command {
     Up {
         #[command(flatten)]
         place: Place,
-        /// Where the public door listens
-        #[arg(long, value_name = "ADDR")]
+        /// Where the public door listens, for example `0.0.0.0:8443`
+        #[arg(long, value_name = "ADDR", value_parser = address)]
         listen: Option<SocketAddr>,
-        /// Where the staff door listens
-        #[arg(long, value_name = "ADDR")]
+        /// Where the staff door listens, for example `127.0.0.1:9443`
+        #[arg(long, value_name = "ADDR", value_parser = address)]
         console: Option<SocketAddr>,
         /// Print one line of JSON when ready, for scripts
         #[arg(long)]
@@ -128,6 +130,11 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+}
+
+/// Where to listen.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "must be an address and a port, for example `127.0.0.1:8443`".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -266,8 +273,8 @@ pub(crate) enum AuditCommand {
         /// An exported log, instead of the deployment's own
         #[arg(long, value_name = "DIR")]
         export: Option<PathBuf>,
-        /// The verifier key that you noted earlier; unset: the one beside the log, which an intruder could
-        /// have replaced
+        /// The verifier key that you noted earlier, or a file with it; unset: the one beside the log, which
+        /// an intruder could have replaced
         #[arg(long, value_name = "VKEY")]
         key: Option<String>,
         /// An earlier checkpoint of yours that the log must still agree with

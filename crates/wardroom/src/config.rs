@@ -236,12 +236,53 @@ impl Default for Bots {
 
 /// A secret by reference: the configuration file itself can be shown to anybody.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, rename_all = "lowercase")]
+#[serde(from = "Written", into = "Written")]
 pub(crate) enum Reference {
     /// The value of an environment variable.
     Env(String),
     /// The content of a file, without the line end.
     File(PathBuf),
+}
+
+/// A reference as it is written. What stands in its place by mistake is a secret: no error repeats it.
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(
+    untagged,
+    expecting = "a secret is never written here: put it into a file or a variable, and write `{ file = \"/path\" }` or `{ env = \"NAME\" }`"
+)]
+enum Written {
+    Env(InVariable),
+    File(InFile),
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct InVariable {
+    env: String,
+}
+
+#[derive(Clone, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct InFile {
+    file: PathBuf,
+}
+
+impl From<Written> for Reference {
+    fn from(written: Written) -> Self {
+        match written {
+            Written::Env(InVariable { env }) => Self::Env(env),
+            Written::File(InFile { file }) => Self::File(file),
+        }
+    }
+}
+
+impl From<Reference> for Written {
+    fn from(reference: Reference) -> Self {
+        match reference {
+            Reference::Env(env) => Self::Env(InVariable { env }),
+            Reference::File(file) => Self::File(InFile { file }),
+        }
+    }
 }
 
 impl Reference {
@@ -286,7 +327,7 @@ impl Config {
         Self::parse(&text, path)
     }
 
-    fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text).map_err(|error| {
             let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
             let line = before.matches('\n').count() + 1;
@@ -296,7 +337,8 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Refuses what contradicts itself. Files are not looked at.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         let refuse = |key, message: &str| Err(ConfigError::Value { key, message: message.to_owned() });
         if self.tls.certificate.is_some() != self.tls.key.is_some() {
             return refuse("tls", "set both `certificate` and `key`, or neither");
@@ -314,7 +356,7 @@ impl Config {
         self.sign_in.check()?;
         // Port 0 asks the system for any free port, so two zeros are two different ports.
         if self.public.listen == self.console.listen && self.public.listen.port() != 0 {
-            return refuse("console.listen", "must differ from `public.listen`");
+            return refuse("console.listen", "must be another address or port than `public.listen`");
         }
         for (key, origin) in
             [("public.origin", &self.public.origin), ("console.origin", &self.console.origin)]
@@ -336,11 +378,14 @@ impl Config {
 }
 
 /// An error and its causes in one line.
-fn words(error: &dyn std::error::Error) -> String {
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text = format!("{text}: {more}");
+        }
         cause = error.source();
     }
     text
@@ -352,8 +397,18 @@ fn is_origin(text: &str) -> bool {
     })
 }
 
-/// Adds the nearest valid name to serde's "unknown field" message.
+/// Says what is to be written where serde says only what cannot be read, and adds the nearest valid name
+/// to its "unknown field" message.
 fn suggest(message: &str) -> String {
+    match message {
+        "invalid socket address syntax" => {
+            return "must be an address and a port, for example `127.0.0.1:8443`".to_owned();
+        }
+        "invalid IP address syntax" => {
+            return "must be a block of addresses, for example `10.0.0.0/24` or `2001:db8::/32`".to_owned();
+        }
+        _ => {}
+    }
     let mut quoted = message.split('`').skip(1).step_by(2);
     let Some(wrong) = quoted.next().filter(|_| message.starts_with("unknown ")) else {
         return message.to_owned();
@@ -410,9 +465,21 @@ mod tests {
     }
 
     #[test]
+    fn a_value_of_the_wrong_form_is_refused_with_the_right_one() {
+        for (text, form) in [
+            ("[public]\nlisten = \"8443\"\n", "`127.0.0.1:8443`"),
+            ("[edge]\ntrusted_proxies = [\"ten\"]\n", "`10.0.0.0/24`"),
+            ("[admission]\naddress = 5\n", "{ per_second = 10, burst = 60 }"),
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.contains(form), "{refused}");
+        }
+    }
+
+    #[test]
     fn contradictions_are_refused() {
         assert!(parse("[tls]\ncertificate = \"a\"\n").unwrap_err().contains("both"));
-        assert!(parse("[console]\nlisten = \"0.0.0.0:8443\"\n").unwrap_err().contains("differ"));
+        assert!(parse("[console]\nlisten = \"0.0.0.0:8443\"\n").unwrap_err().contains("another address"));
         assert!(parse("[public]\norigin = \"http://a\"\n").unwrap_err().contains("https origin"));
     }
 
@@ -473,8 +540,19 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_stands_by_reference_only() {
-        assert!(parse("[database]\nurl = \"postgres://u:p@h/d\"\n").is_err());
+    fn a_secret_stands_by_reference_only_and_no_error_repeats_one() {
+        for text in [
+            "[database]\nurl = \"postgres://u:hunter2@h/d\"\n",
+            "[database]\nurl = { file = \"/a\", hunter2 = \"b\" }\n",
+            "[database]\nurl = { evn = \"hunter2\" }\n",
+            "[mail]\nserver = \"relay\"\nfrom = \"w@e.org\"\nuser = \"w\"\npassword = \"hunter2\"\n",
+            "[keys]\npassphrase = \"hunter2\"\n",
+            "[shared]\nurl = \"redis://localhost\"\nsecret = \"hunter2\"\n",
+        ] {
+            let refused = parse(text).unwrap_err();
+            assert!(refused.contains("{ file = \"/path\" }"), "{refused}");
+            assert!(!refused.contains("hunter2"), "{refused}");
+        }
         let config = parse("[database]\nurl = { env = \"DATABASE_URL\" }\n").unwrap();
         assert_eq!(config.database.url, Some(Reference::Env("DATABASE_URL".into())));
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use backup::ErasureList;
+use conversations::ConversationError;
 use guard::action::EraseSubject;
 use guard::{Circumstances, Permit, Resource};
 use kernel::{ConversationId, Reason, SubjectId};
-use store::Via;
+use store::{StoreError, Via};
 
 use crate::Failure;
 use crate::config::Config;
@@ -42,7 +43,9 @@ pub(crate) async fn erase(
         base.guard.permit(&base.operator(), &Resource::Tenant(base.tenant), &now)?;
     let subject = match (whom.subject, whom.conversation) {
         (Some(subject), _) => subject,
-        (None, Some(conversation)) => conversations::person_of(&base.db, &permit, conversation).await?,
+        (None, Some(conversation)) => {
+            conversations::person_of(&base.db, &permit, conversation).await.map_err(nobody)?
+        }
         (None, None) => return Err("name a person, or a conversation of theirs".into()),
     };
     if !yes && !confirmed(subject)? {
@@ -58,7 +61,8 @@ pub(crate) async fn erase(
         base.world.now(),
         &Via::default(),
     )
-    .await?;
+    .await
+    .map_err(nobody)?;
     let people = list(data).keep(&base.db, &base.keys, base.tenant).await?;
     println!("{subject} is erased: {} data keys and their own were destroyed", erased.keys);
     println!("proof in the audit log: {}", hex::encode(erased.proof));
@@ -70,11 +74,21 @@ pub(crate) async fn erase(
     Ok(ExitCode::SUCCESS)
 }
 
+/// Who is not there is no failure of the store.
+fn nobody(error: ConversationError) -> Failure {
+    match error {
+        ConversationError::Store(StoreError::Missing { what }) => {
+            format!("there is no such {what} here; nothing was done").into()
+        }
+        error => error.into(),
+    }
+}
+
 /// Asks the person at the terminal; without one the answer is no.
 fn confirmed(subject: SubjectId) -> std::io::Result<bool> {
     let mut stdin = std::io::stdin().lock();
     if !stdin.is_terminal() {
-        eprintln!("wardroom: not at a terminal: say --yes");
+        eprintln!("wardroom: this asks at a terminal, and there is none; with --yes it does not ask");
         return Ok(false);
     }
     print!("Erase {subject}? What they said can never be read again. Type `erase`: ");

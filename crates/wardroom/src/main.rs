@@ -26,6 +26,7 @@ mod policies;
 mod posture;
 mod programs;
 mod providers;
+mod rehearsal;
 mod requests;
 mod retention;
 mod roots;
@@ -62,10 +63,16 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli.command)) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("wardroom: {failure}");
+            let mut said = failure.to_string();
+            eprintln!("wardroom: {said}");
             let mut cause = failure.source();
             while let Some(error) = cause {
-                eprintln!("  because {error}");
+                let words = error.to_string();
+                // Some say their cause themselves.
+                if !said.ends_with(&words) {
+                    eprintln!("  because {words}");
+                }
+                said = words;
                 cause = error.source();
             }
             ExitCode::FAILURE
@@ -79,14 +86,11 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
             let mut config = read(&place)?;
             config.public.listen = listen.unwrap_or(config.public.listen);
             config.console.listen = console.unwrap_or(config.console.listen);
+            config.check()?;
             let again = place.clone();
             up::up(&place.data, config, Box::new(move || read(&again)), json).await
         }
-        Command::Config(ConfigCommand::Check { place }) => {
-            passwords::breached(&read(&place)?.sign_in)?;
-            println!("the configuration is good");
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Config(ConfigCommand::Check { place }) => rehearsal::check(&place).await,
         Command::Config(ConfigCommand::Show { place }) => {
             print!("{}", toml::to_string_pretty(&read(&place)?)?);
             Ok(ExitCode::SUCCESS)
@@ -168,8 +172,12 @@ async fn run(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Where the configuration of a place is.
+pub(crate) fn path_of(place: &Place) -> std::path::PathBuf {
+    place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"))
+}
+
 /// The configuration in force at a place.
 pub(crate) fn read(place: &Place) -> Result<Config, Failure> {
-    let path = place.config.clone().unwrap_or_else(|| place.data.join("wardroom.toml"));
-    Ok(Config::read(&path, place.config.is_some())?)
+    Ok(Config::read(&path_of(place), place.config.is_some())?)
 }

@@ -131,6 +131,9 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
         RoleCommand::Retire { name, .. } => {
             let people = People::open(data, config).await?;
             let permit: Permit<DefineRole> = people.base.leave()?;
+            // Says who is not there in better words than the room could.
+            let name = name.strip_prefix("custom:").map_or_else(|| name.clone(), str::to_owned);
+            people.role(&format!("custom:{name}")).await?;
             let holders = people.identity.retire_role(permit, name.clone(), &via).await?;
             println!("`custom:{name}` is gone; {holders} people held it, and their sessions have ended");
         }
@@ -150,8 +153,7 @@ pub(crate) async fn role(command: RoleCommand, data: &Path, config: &Config) -> 
 impl People {
     pub(crate) async fn open(data: &Path, config: &Config) -> Result<Self, Failure> {
         let base = Foundation::open(data, config, false).await?;
-        let port = config.console.listen.port();
-        let origin = config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
+        let origin = up::staff_origin(data, config);
         let identity = up::identity(&base, &origin).await?;
         Ok(Self { base, identity, origin })
     }

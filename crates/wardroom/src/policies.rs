@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
 use guard::{INVARIANTS, Permit, PolicyFiles};
 use kernel::UserId;
-use rulebook::{Rulebook, Trial, VersionLine, difference};
+use rulebook::{Rulebook, RulebookError, Trial, VersionLine, difference};
 use store::Via;
+use store::policies::PolicyRefusal;
 
 use crate::Failure;
 use crate::cli::PolicyCommand;
@@ -31,7 +32,7 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
         PolicyCommand::Show { out, version, .. } => {
             let permit: Permit<ReadPolicy> = base.leave()?;
             let files = match version {
-                Some(version) => book.files(&permit, version).await?,
+                Some(version) => book.files(&permit, version).await.map_err(no_version)?,
                 None => book.in_force(&permit).await?,
             };
             write(&files, &out)?;
@@ -48,7 +49,7 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
         PolicyCommand::Diff { what, .. } => {
             let permit: Permit<ReadPolicy> = base.leave()?;
             let after = match what.parse() {
-                Ok(version) => book.files(&permit, version).await?,
+                Ok(version) => book.files(&permit, version).await.map_err(no_version)?,
                 Err(_) => read(Path::new(&what))?,
             };
             let lines = difference(&book.in_force(&permit).await?, &after);
@@ -84,6 +85,16 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
     Ok(ExitCode::SUCCESS)
 }
 
+/// In words that fit a question about a version, open or not.
+fn no_version(error: RulebookError) -> Failure {
+    match error {
+        RulebookError::Refused(PolicyRefusal::NoProposal) => {
+            "there is no such version; `wardroom policy history` shows them".into()
+        }
+        error => error.into(),
+    }
+}
+
 /// The `.cedar` files of a folder.
 fn read(dir: &Path) -> Result<PolicyFiles, Failure> {
     let entries =
@@ -102,7 +113,12 @@ fn read(dir: &Path) -> Result<PolicyFiles, Failure> {
 }
 
 fn write(files: &PolicyFiles, out: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(out)?;
+    std::fs::create_dir_all(out).map_err(|error| format!("cannot make `{}`: {error}", out.display()))?;
+    // What somebody changed there is not written over.
+    let there = files.iter().map(|(name, _)| out.join(format!("{name}.cedar"))).find(|path| path.exists());
+    if let Some(path) = there {
+        return Err(format!("`{}` is there already; name a new folder", path.display()).into());
+    }
     for (name, text) in files.iter() {
         std::fs::write(out.join(format!("{name}.cedar")), text)?;
     }

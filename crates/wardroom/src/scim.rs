@@ -59,9 +59,7 @@ pub(crate) async fn run(command: ScimCommand) -> Result<ExitCode, Failure> {
     let (place, via) = (command.place().clone(), Via::default());
     let config = read(&place)?;
     let base = Foundation::open(&place.data, &config, false).await?;
-    let port = config.console.listen.port();
-    let origin = config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{port}"));
-    let identity = up::identity(&base, &origin).await?;
+    let identity = up::identity(&base, &up::staff_origin(&place.data, &config)).await?;
     match command {
         ScimCommand::List { json, .. } => list(&base, &identity, json).await?,
         ScimCommand::Token { connection, days, .. } => {

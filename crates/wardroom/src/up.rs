@@ -40,6 +40,16 @@ use crate::{
 /// How long open streams get to end after Ctrl-C.
 const DRAIN: Duration = Duration::from_secs(10);
 
+/// The file that tells other commands under which origin staff's browsers see this house.
+const ORIGIN: &str = "console.origin";
+
+/// That origin: as configured, as the house that runs or ran last had it, or as the default port gives it.
+pub(crate) fn staff_origin(data: &Path, config: &Config) -> String {
+    let told = || std::fs::read_to_string(data.join(ORIGIN)).ok().map(|text| text.trim().to_owned());
+    let usual = || format!("https://localhost:{}", config.console.listen.port());
+    config.console.origin.clone().or_else(told).unwrap_or_else(usual)
+}
+
 /// Runs until Ctrl-C or SIGTERM.
 pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) -> Result<ExitCode, Failure> {
     logging();
@@ -78,6 +88,7 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let staff_port = staff.local_addr()?.port();
     let staff_origin =
         config.console.origin.clone().unwrap_or_else(|| format!("https://localhost:{staff_port}"));
+    std::fs::write(dir.path().join(ORIGIN), format!("{staff_origin}\n"))?;
     let rules = passwords::rules(&config.sign_in, &base.world)?;
     let identity = identity_with(&base, &staff_origin, rules)?;
     identity.open_to_providers(providers::access(&config.sign_in, staff_origin.clone(), origin.clone())?);

@@ -12,7 +12,7 @@ use guard::{Actor, Circumstances, Guard, Permit, Resource, ServiceName};
 use kernel::{TenantId, World};
 use mail::Mailer;
 use rulebook::{Rulebook, RulebookParts};
-use store::{Db, DbUrl, Keychain, tenants};
+use store::{Db, DbUrl, Keychain, StoreError, tenants};
 use vault::{CachePolicy, Keyring, TwoRoots};
 
 use crate::Failure;
@@ -58,6 +58,14 @@ struct Nothing(PathBuf);
     .0.display()
 )]
 struct RestorePending(PathBuf);
+
+/// The database does not answer.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{0}; see that it runs, and that `[database] url` has its host, port and name right \
+     (with `RUST_LOG=store=debug`, `wardroom up` logs why it does not)"
+)]
+struct Unreachable(StoreError);
 
 /// The file that stands in the data directory while a restore is under way.
 pub(crate) fn restore_mark(data: &Path) -> PathBuf {
@@ -110,7 +118,11 @@ impl Foundation {
             return Err(Nothing(data.to_owned()).into());
         }
         let opening = world.clone();
-        let db = tokio::task::spawn_blocking(move || Db::open(&url, &opening)).await??;
+        let opened = tokio::task::spawn_blocking(move || Db::open(&url, &opening)).await?;
+        let db = opened.map_err(|error| match error {
+            StoreError::Unavailable => Unreachable(error).into(),
+            error => Failure::from(error),
+        })?;
         let known = db.read(tenants::list).await?.first().copied();
         if known.is_none() && !make {
             return Err(Nothing(data.to_owned()).into());

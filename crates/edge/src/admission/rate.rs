@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// How much of something there may be: so much each second, and so much at once after a rest.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a rate, for example `{ per_second = 10, burst = 60 }`")]
 pub struct Rate {
     /// Units each second; fractions are fine (`0.1` is six a minute).
     pub per_second: f64,

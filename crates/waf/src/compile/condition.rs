@@ -169,7 +169,10 @@ fn data(name: &str, folder: Option<&Path>) -> Result<Vec<u8>, (String, String)> 
     }
     std::fs::read(folder.join(name)).map_err(|trouble| {
         (
-            format!("`{name}` could not be read ({})", trouble.kind()),
+            match trouble.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no file `{name}`"),
+                kind => format!("`{name}` could not be read ({kind})"),
+            },
             "put the file beside the rules".to_owned(),
         )
     })

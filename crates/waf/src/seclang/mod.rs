@@ -40,6 +40,12 @@ pub enum LoadError {
         /// Why.
         source: std::io::Error,
     },
+    /// A folder in which nothing is a rule file: whoever named it means to be protected by rules.
+    #[error("`{path}` holds no rules; name a folder with `*.conf` in it, or in its `rules`")]
+    NoRules {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A directive is wrong or asks for what this engine does not do.
     #[error("{place}: {what}; {mend}")]
     Directive {

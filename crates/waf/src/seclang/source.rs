@@ -69,6 +69,9 @@ fn members(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let rules = folder.join("rules");
     let rules = if rules.is_dir() { rules } else { folder.to_owned() };
     let mut listed = listing(&rules, |name| name.ends_with(".conf") && name != "crs-setup.conf")?;
+    if listed.is_empty() {
+        return Err(LoadError::NoRules { path: folder.to_owned() });
+    }
     found.append(&mut listed);
     Ok(found)
 }

@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<Target>, (String, String)> {
         let variable = Variable::named(name).ok_or_else(|| {
             (
                 format!("`{name}` is not a variable this engine has"),
-                "take it out or write one of those in docs".to_owned(),
+                format!("take it out, or write one of {}", Variable::all_names()),
             )
         })?;
         let (selector, after) = match after.strip_prefix(':') {

@@ -24,6 +24,7 @@ mod keys;
 mod kill;
 mod killer;
 mod mail;
+mod newcomer;
 mod own;
 mod people;
 mod policies;
