@@ -116,9 +116,11 @@ pub(crate) const CLAIMS: &[Claim] = &[
         stands_on: &["guard.fresh_sign_in"],
     },
     Claim {
-        sentence: "keys, policies and sign-in rules are changed only within five minutes of a proof",
+        sentence: "keys, policies and sign-in rules are changed, and people invited, appointed and reset, only \
+                   within five minutes of a proof",
         of: r#"permit (principal is User,
-                       action in [Action::"key-change", Action::"policy-change", Action::"connection.manage"],
+                       action in [Action::"key-change", Action::"policy-change", Action::"connection.manage",
+                                  Action::"iam.invite", Action::"iam.grant-role", Action::"iam.reset-mfa"],
                        resource)
                when { context.sign_in_age > 300 };"#,
         stands_on: &["guard.step_up"],

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use doors::{Authorized, Form, Json};
 use guard::action::ManageOwnAccount;
-use http::header;
+use http::{HeaderMap, header};
 use identity::passkey::Registration;
 use identity::{Enrolled, Enrolment, IdentityError, Refused};
 use kernel::{DisplayName, Email, Secret, SessionId, Timestamp};
@@ -15,9 +15,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::Desk;
-use crate::doorstep::{Crumbs, Doorstep, OwnPage, remember, welcome};
+use crate::doorstep::{Crumbs, Doorstep, OwnPage, remember};
 use crate::page::{html, html_with, see};
-use crate::sign_in::told;
+use crate::sign_in::{greeted, told};
 use crate::trouble::{Answer, Trouble, sentence};
 use crate::via::ByDoor;
 
@@ -169,6 +169,7 @@ pub(crate) struct CodeForm {
 /// `POST /enrol/code`
 pub(crate) async fn code(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     OwnPage { csrf }: OwnPage,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
@@ -177,8 +178,8 @@ pub(crate) async fn code(
     let ceremony = crumbs.ceremony()?;
     match desk.identity.enrol_code(ceremony, &code, &via).await {
         Ok(enrolled) => {
-            let mut response = see("/enrol/codes")?;
-            welcome(&mut response, &enrolled.signed_in);
+            let response =
+                greeted((&desk, &headers, &via), see("/enrol/codes")?, &enrolled.signed_in).await?;
             keep(&desk, enrolled);
             Ok(response)
         }
@@ -232,14 +233,15 @@ pub(crate) struct PasskeyFinish {
 /// `POST /enrol/passkey/finish`
 pub(crate) async fn passkey_finish(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     _: OwnPage,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
     Json(PasskeyFinish { credential, label }): Json<PasskeyFinish>,
 ) -> Answer {
     let enrolled = desk.identity.enrol_passkey(crumbs.ceremony()?, &credential, label, &via).await?;
-    let mut response = Json(serde_json::json!({ "next": "/enrol/codes" })).into_response();
-    welcome(&mut response, &enrolled.signed_in);
+    let response = Json(serde_json::json!({ "next": "/enrol/codes" })).into_response();
+    let response = greeted((&desk, &headers, &via), response, &enrolled.signed_in).await?;
     keep(&desk, enrolled);
     Ok(response)
 }

@@ -239,6 +239,15 @@ pub(crate) fn may_to(desk: &Desk, actor: &Actor, act: Act, thing: &Resource) -> 
     desk.guard.decide(act, actor, thing, &now).is_ok()
 }
 
+/// Whether somebody may do something to a thing, or could as soon as they prove again who they are: the form is
+/// shown, and whoever sends it is led to the proof.
+pub(crate) fn could(desk: &Desk, actor: &Actor, act: Act, thing: &Resource) -> bool {
+    match desk.guard.decide(act, actor, thing, &Circumstances::at(desk.world.now())) {
+        Ok(_) => true,
+        Err(denied) => denied.rule() == "guard.step_up",
+    }
+}
+
 /// A page as a response.
 pub(crate) fn html(page: &impl Template) -> Answer {
     Ok(Html(page.render()?).into_response())

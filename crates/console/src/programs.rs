@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use crate::Desk;
 use crate::audit::Nothing;
-use crate::page::{Shell, When, html, may, may_to, see, shell};
+use crate::page::{Shell, When, could, html, may, may_to, see, shell};
 use crate::trouble::{Answer, Trouble, invalid};
 use crate::via::ByDoor;
 
@@ -153,7 +153,8 @@ pub(crate) async fn list(
     });
     let services = services.collect();
     let fresh = may_to(&desk, &actor, Act::MakeApiKey, &own);
-    let makes_services = may(&desk, &actor, Act::InviteUser) && reads_people;
+    let makes_services =
+        could(&desk, &actor, Act::InviteUser, &Resource::Tenant(desk.tenant)) && reads_people;
     let acts = ACTS.iter().map(|(field, act, words)| (*field, act.name(), *words)).collect();
     html(&List { shell, all, rows, owners, acts, fresh, services, people, makes_services })
 }

@@ -149,6 +149,7 @@ enum Kind {
 /// `POST /sign-in/code`
 pub(crate) async fn code(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     OwnPage { csrf }: OwnPage,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
@@ -161,7 +162,7 @@ pub(crate) async fn code(
         Kind::Recovery => desk.identity.recovery_step(ceremony, &code, &via).await,
     };
     match done {
-        Ok(signed_in) => greeted(see(&next)?, &signed_in),
+        Ok(signed_in) => greeted((&desk, &headers, &via), see(&next)?, &signed_in).await,
         Err(error @ IdentityError::Refused(Refused::SignIn | Refused::CeremonyOver)) => {
             let (status, error) = told(error)?;
             let (offers, login) = (offers(&desk, &next).await?, String::new());
@@ -174,7 +175,14 @@ pub(crate) async fn code(
     }
 }
 
-fn greeted(mut response: Response, signed_in: &SignedIn) -> Answer {
+/// Lets somebody in who has just signed in. The session that their browser had before, whosever it was, is over:
+/// nobody could end it from there any more.
+pub(crate) async fn greeted(
+    (desk, headers, via): (&Desk, &HeaderMap, &store::Via),
+    mut response: Response,
+    signed_in: &SignedIn,
+) -> Answer {
+    end(desk, headers, via).await?;
     welcome(&mut response, signed_in);
     Ok(response)
 }
@@ -206,6 +214,7 @@ pub(crate) struct Finish {
 /// `POST /sign-in/passkey/finish`
 pub(crate) async fn passkey_finish(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     _: OwnPage,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
@@ -213,7 +222,7 @@ pub(crate) async fn passkey_finish(
 ) -> Answer {
     let device = crumbs.device.as_deref();
     let signed_in = desk.identity.passkey_finish(crumbs.ceremony()?, &credential, device, &via).await?;
-    greeted(StatusCode::NO_CONTENT.into_response(), &signed_in)
+    greeted((&desk, &headers, &via), StatusCode::NO_CONTENT.into_response(), &signed_in).await
 }
 
 /// `POST /sign-out`

@@ -17,9 +17,9 @@ use kernel::{ConnectionId, Secret};
 use serde::Deserialize;
 
 use crate::Desk;
-use crate::doorstep::{Crumbs, OwnPage, remember, renewed, way, welcome};
+use crate::doorstep::{Crumbs, OwnPage, remember, renewed, way};
 use crate::page::{html, html_with, see};
-use crate::sign_in::told;
+use crate::sign_in::{greeted, told};
 use crate::trouble::{Answer, nothing};
 use crate::via::ByDoor;
 
@@ -96,6 +96,7 @@ pub(crate) async fn script() -> impl IntoResponse {
 /// `GET /sso/oidc/callback`
 pub(crate) async fn callback(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
     RawQuery(query): RawQuery,
@@ -106,13 +107,14 @@ pub(crate) async fn callback(
         }
         Err(_) => Err(Refused::CeremonyOver.into()),
     };
-    arrive(outcome)
+    arrive((&desk, &headers, &via), outcome).await
 }
 
 /// `GET /sso/oidc/callback/{connection}`, for a provider that does not name itself in its answers.
 pub(crate) async fn own_callback(
     State(desk): State<Desk>,
     Path(connection): Path<ConnectionId>,
+    headers: HeaderMap,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
     RawQuery(query): RawQuery,
@@ -122,7 +124,7 @@ pub(crate) async fn own_callback(
         Ok(ceremony) => desk.identity.oidc_answer(ceremony, &query, Some(connection), &via).await,
         Err(_) => Err(Refused::CeremonyOver.into()),
     };
-    arrive(outcome)
+    arrive((&desk, &headers, &via), outcome).await
 }
 
 /// What a provider makes the browser post.
@@ -143,7 +145,7 @@ pub(crate) async fn saml_form(
 ) -> Answer {
     match desk.identity.saml_form(connection, &response, &relay_state, &via).await {
         Ok(handle) => see(&format!("/sso/saml/finish?h={}", handle.0.expose())),
-        Err(error) => arrive(Err(error)),
+        Err(error) => not_believed(error),
     }
 }
 
@@ -157,6 +159,7 @@ pub(crate) struct Handle {
 /// `GET /sso/saml/finish`
 pub(crate) async fn saml_finish(
     State(desk): State<Desk>,
+    headers: HeaderMap,
     crumbs: Crumbs,
     ByDoor(via): ByDoor,
     Query(Handle { h }): Query<Handle>,
@@ -165,7 +168,7 @@ pub(crate) async fn saml_finish(
         Ok(ceremony) => desk.identity.saml_answer(ceremony, &h, &via).await,
         Err(_) => Err(Refused::CeremonyOver.into()),
     };
-    arrive(outcome)
+    arrive((&desk, &headers, &via), outcome).await
 }
 
 /// `GET /sso/saml/{connection}/metadata`
@@ -220,7 +223,7 @@ fn part(outcome: Result<Parted, IdentityError>) -> Answer {
         Ok(Parted::Asked { back: Some(back), .. }) => see(back.expose()),
         Ok(Parted::Asked { back: None, .. }) => html(&PartedPage { everywhere: true }),
         Ok(Parted::Answered { success }) => html(&PartedPage { everywhere: success }),
-        Err(error) => arrive(Err(error)),
+        Err(error) => not_believed(error),
     }
 }
 
@@ -254,14 +257,15 @@ struct RefusedPage {
 }
 
 /// What the browser is shown when it is back.
-fn arrive(outcome: Result<Finished, IdentityError>) -> Answer {
+async fn arrive(
+    browser: (&Desk, &HeaderMap, &store::Via),
+    outcome: Result<Finished, IdentityError>,
+) -> Answer {
     match outcome {
         Ok(Finished::SignedIn { signed_in, next, factor_missing }) => {
             let next = way(Some(&next)).to_owned();
-            let mut response =
-                if factor_missing { see(&format!("/step-up?next={next}"))? } else { see(&next)? };
-            welcome(&mut response, &signed_in);
-            Ok(response)
+            let response = if factor_missing { see(&format!("/step-up?next={next}"))? } else { see(&next)? };
+            greeted(browser, response, &signed_in).await
         }
         Ok(Finished::SteppedUp { secret, next }) => {
             let mut response = see(way(Some(&next)))?;
@@ -273,11 +277,14 @@ fn arrive(outcome: Result<Finished, IdentityError>) -> Answer {
             remember(&mut response, &ceremony);
             Ok(response)
         }
-        Err(error) => {
-            let (status, error) = told(error)?;
-            html_with(status, &RefusedPage { error: Some(error) })
-        }
+        Err(error) => not_believed(error),
     }
+}
+
+/// A sign-in through a provider came to nothing.
+fn not_believed(error: IdentityError) -> Answer {
+    let (status, error) = told(error)?;
+    html_with(status, &RefusedPage { error: Some(error) })
 }
 
 /// An address, to find its provider by.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use crate::Desk;
 use crate::audit::Nothing;
 use crate::desk::{LinkLetter, roles};
-use crate::page::{Shell, When, html, may, may_to, see, shell};
+use crate::page::{Shell, When, could, html, may_to, see, shell};
 use crate::review::Sources;
 use crate::trouble::{Answer, Trouble, invalid, nothing};
 use crate::via::ByDoor;
@@ -109,7 +109,7 @@ pub(crate) async fn list(
 ) -> Answer {
     let shell = shell(&desk, &leave, "People", "/users").await?.after(wanted.done.as_deref());
     let permit = leave.into_permit();
-    let invites_people = may(&desk, permit.actor(), Act::InviteUser);
+    let invites_people = could(&desk, permit.actor(), Act::InviteUser, &Resource::Tenant(desk.tenant));
     let now = desk.world.now();
     let again: Permit<ReadUsers> =
         desk.guard.permit(permit.actor(), &Resource::Tenant(desk.tenant), &Circumstances::at(now))?;
@@ -309,7 +309,9 @@ pub(crate) async fn one(
         &Circumstances::at(desk.world.now()),
     );
     let confirm = matches!(&enable, Err(denied) if denied.rule() == "guard.step_up");
-    let (grants, disables, resets) = (able(Act::GrantRole), able(Act::DisableUser), able(Act::ResetFactors));
+    let after_proof = |act| could(&desk, permit.actor(), act, permit.resource());
+    let (grants, disables, resets) =
+        (after_proof(Act::GrantRole), able(Act::DisableUser), after_proof(Act::ResetFactors));
     let (actor, thing) = (permit.actor().clone(), permit.resource().clone());
     let again = || desk.guard.permit::<ReadUsers>(&actor, &thing, &Circumstances::at(desk.world.now()));
     let (for_review, for_sessions) = (again()?, again()?);

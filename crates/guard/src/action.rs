@@ -105,7 +105,7 @@ actions! {
 
     /// See staff accounts, their roles and factors.
     ReadUsers, "iam.read", "iam", [Tenant, Account];
-    /// Invite a member of staff.
+    /// Invite a member of staff. Needs a fresh proof.
     InviteUser, "iam.invite", "iam", [Tenant];
     /// Disable an account, which ends its sessions.
     DisableUser, "iam.disable", "iam", [Account];
@@ -113,14 +113,14 @@ actions! {
     EnableUser, "iam.enable", "iam", [Account];
     /// Make a role of actions, change what it gives, or end it. Needs a fresh proof.
     DefineRole, "iam.define-role", "iam", [Tenant];
-    /// Grant a role to somebody else.
+    /// Grant a role to somebody else. Needs a fresh proof.
     GrantRole, "iam.grant-role", "iam", [Account];
     /// Make somebody an owner; asked besides the leave to grant, to invite or to agree. Needs a fresh proof
     /// that cannot be phished.
     GrantOwner, "iam.grant-owner", "iam", [Tenant, Account];
     /// Take a role away.
     RevokeRole, "iam.revoke-role", "iam", [Account];
-    /// Remove somebody's second factors so that they must enrol again.
+    /// Remove somebody's second factors so that they must enrol again. Needs a fresh proof.
     ResetFactors, "iam.reset-mfa", "iam", [Account];
 
     /// See who asked for which role for a while, and what became of it.

@@ -255,7 +255,8 @@ impl Inner {
         via: &Via,
     ) -> Result<Enrolled, IdentityError> {
         let (tenant, now, key) = (self.tenant, self.world.now(), self.key().await?);
-        let Enrolling { invite, user, again, .. } = open.step;
+        let Enrolling { invite, user, again, invited_by, .. } = open.step;
+        self.still_stands(invited_by, &open.step.grant).await?;
         let new = NewUser {
             tenant,
             id: user,
@@ -281,6 +282,11 @@ impl Inner {
         self.db
             .write(move |tx| {
                 open.take(tx, now)?;
+                if let Some(inviter) = invited_by
+                    && users::find(tx, tenant, inviter)?.is_none_or(|row| row.state != UserState::Active)
+                {
+                    return Err(Refused::Invite.into());
+                }
                 if again {
                     still_without_factors(tx, tenant, user)?;
                 } else {

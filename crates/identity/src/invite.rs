@@ -6,11 +6,11 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use guard::action::{InviteUser, ReadUsers};
-use guard::{Actor, Circumstances, Grant, Permit, Resource, Role, ServiceName};
-use kernel::{Email, Id, InviteId, Secret, Timestamp, UserId};
+use guard::{Actor, Circumstances, Grant, Permit, Resource, Role, ServiceName, Staff};
+use kernel::{Email, Id, InviteId, Secret, SessionId, Timestamp, UserId};
 use ledger::Token;
 use ledger::catalogue::UserInvited;
-use store::users::{self, Invite};
+use store::users::{self, Invite, UserState};
 use store::{StoreError, Via};
 use vault::{DataKey, Place, VaultError};
 
@@ -228,7 +228,32 @@ impl Inner {
     pub(crate) async fn find_invite(&self, secret: &str) -> Result<Invite, IdentityError> {
         let (hash, now, tenant) = (sha256(secret.as_bytes()), self.world.now(), self.tenant);
         let found = self.db.read(move |tx| users::find_invite(tx, hash, now)).await?;
-        Ok(found.filter(|invite| invite.tenant == tenant).ok_or(Refused::Invite)?)
+        let invite = found.filter(|invite| invite.tenant == tenant).ok_or(Refused::Invite)?;
+        self.still_stands(invite.invited_by, &invite.grant).await?;
+        Ok(invite)
+    }
+
+    /// Refuses when whoever invited could not do so any more, with whatever proof: an invitation gives nothing
+    /// that the person behind it has lost. The operator has nobody's name.
+    pub(crate) async fn still_stands(
+        &self,
+        invited_by: Option<UserId>,
+        grant: &Grant,
+    ) -> Result<(), IdentityError> {
+        let Some(user) = invited_by else { return Ok(()) };
+        let (tenant, now) = (self.tenant, self.world.now());
+        let found = self.db.read(move |tx| {
+            let row = users::find(tx, tenant, user)?.filter(|row| row.state == UserState::Active);
+            row.map(|_| users::grants_of(tx, tenant, user, now)).transpose()
+        });
+        let grants = found.await?.ok_or(Refused::Invite)?;
+        let session = SessionId::from_bytes([0; 16]);
+        let staff = Staff { user, tenant, grants, assurance: 3, authenticated_at: now, session };
+        let (actor, house) = (Actor::Staff(staff), Resource::Tenant(tenant));
+        let at = Circumstances::at(now);
+        self.guard.permit::<InviteUser>(&actor, &house, &at).map_err(|_| Refused::Invite)?;
+        self.may_appoint(&actor, &house, grant).map_err(|_| Refused::Invite)?;
+        Ok(())
     }
 
     /// Whom an invitation is for. Which it is, is part of what the seal authenticates.

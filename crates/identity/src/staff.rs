@@ -6,7 +6,7 @@ use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role, check_a
 use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
 use ledger::catalogue::{ApiKeyRevoked, FactorsReset, UserDisabled, UserEnabled};
 use store::users::{self, GrantRow, User, UserState};
-use store::{Read, StoreError, Tx, Via, api_keys, credentials};
+use store::{Read, StoreError, Tx, Via, api_keys, credentials, identities};
 
 use crate::invite::{self, Draft, For};
 use crate::notices::{NoticeKind, Particulars};
@@ -159,11 +159,13 @@ impl Identity {
     }
 
     /// Removes every factor of an account, ends its sessions, and gives the secret of an invitation with
-    /// which its owner, and only that account, enrols anew. Earlier such invitations are withdrawn. The
-    /// password stays, and opens nothing by itself.
+    /// which its owner, and only that account, enrols anew. Earlier such invitations are withdrawn, and
+    /// providers' people that were linked to it no longer are. The password stays, and opens nothing by itself.
     ///
     /// # Errors
-    /// [`Refused::NoAccount`]; [`Refused::Unusable`] when the account is disabled or holds no role.
+    /// [`Refused::NoAccount`]; [`Refused::Unusable`] when the account is disabled or holds no role;
+    /// [`IdentityError::Denied`] when it is an owner's and there is no leave to make owners: whoever has the
+    /// invitation becomes one.
     pub async fn reset_factors(
         &self,
         permit: Permit<ResetFactors>,
@@ -178,6 +180,9 @@ impl Identity {
             Ok(users::find(tx, tenant, user)?.zip(Some(users::grants_of(tx, tenant, user, now)?)))
         });
         let (row, grants) = found.await?.ok_or(Refused::NoAccount)?;
+        for grant in &grants {
+            inner.may_appoint(permit.actor(), permit.resource(), grant)?;
+        }
         let grant = grants.into_iter().next().filter(|_| row.state == UserState::Active);
         let email = inner.who(&row).await?.email;
         let pen = inner.pen(permit.actor().clone(), via).await?;
@@ -192,6 +197,7 @@ impl Identity {
             let passkeys = credentials::passkeys(tx, tenant, user)?.len() as u64;
             let codes = credentials::recovery_codes_left(tx, tenant, user)?;
             users::reset_factors(tx, &permit)?;
+            identities::unlink(tx, tenant, user)?;
             end_all(tx, &pen, (tenant, user), None, now)?;
             let removed = u64::from(totp) + passkeys + codes;
             pen.tell(tx, user, NoticeKind::FactorsReset, Particulars::default())?;

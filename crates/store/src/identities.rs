@@ -104,6 +104,40 @@ pub fn account_of(
     row.map(|mut row| Ok(row.take("user_id")?)).transpose()
 }
 
+/// Whether an account is linked to a person of a provider.
+///
+/// # Errors
+/// Only what the database says.
+pub fn is_linked(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    connection: ConnectionId,
+    user: UserId,
+) -> Result<bool, StoreError> {
+    let row = tx.row(
+        "SELECT user_id FROM identities WHERE tenant = $1 AND connection = $2 AND user_id = $3 LIMIT 1",
+        params![tenant, connection, user],
+    )?;
+    Ok(row.is_some())
+}
+
+/// Forgets whom providers know an account as, and gives the number of links: its person enrols anew.
+///
+/// # Errors
+/// Only what the database says.
+pub fn unlink(tx: &mut Tx<'_>, tenant: TenantId, user: UserId) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM identities WHERE tenant = $1 AND user_id = $2", params![tenant, user])
+}
+
+/// Forgets whom a provider knows our accounts as, and gives the number of links: from now on it names its
+/// people in another way.
+///
+/// # Errors
+/// Only what the database says.
+pub fn unlink_all(tx: &mut Tx<'_>, tenant: TenantId, connection: ConnectionId) -> Result<u64, StoreError> {
+    tx.execute("DELETE FROM identities WHERE tenant = $1 AND connection = $2", params![tenant, connection])
+}
+
 /// The connections that vouch for an account.
 ///
 /// # Errors

@@ -133,6 +133,27 @@ async fn the_first_owner_enrols_signs_out_and_signs_in_again() {
 }
 
 #[tokio::test]
+async fn whoever_signs_in_again_in_the_same_browser_leaves_no_session_behind() {
+    let house = House::open().await;
+    let (cookies, letters) = first_owner(&house).await;
+    // The session's cookie is the first of them.
+    let before = cookies.split("; ").next().unwrap().to_owned();
+    assert_eq!(get(&house, "/", &before).await.status, StatusCode::OK);
+    let csrf = token(&get(&house, "/enrol", &before).await);
+    let fields =
+        [("login", "ines@desk.example"), ("password", PASSWORD), ("next", "/"), ("csrf_token", &csrf)];
+    let half = house.post_with("/sign-in", &before, &fields).await;
+    assert_eq!(half.location(), "/sign-in/code?next=/", "{}", half.text);
+    let cookies = format!("{before}; {}", jar(&[&half]));
+    let next = code(&letters, &house, 1);
+    let fields = [("code", next.as_str()), ("kind", "app"), ("next", "/"), ("csrf_token", &csrf)];
+    let inside = house.post_with("/sign-in/code", &cookies, &fields).await;
+    assert_eq!(inside.location(), "/", "{}", inside.text);
+    assert_eq!(get(&house, "/", &jar(&[&inside])).await.status, StatusCode::OK);
+    assert_eq!(get(&house, "/", &before).await.location(), "/sign-in", "the old secret opens nothing");
+}
+
+#[tokio::test]
 async fn a_wrong_password_and_an_unknown_address_read_the_same() {
     let house = House::open().await;
     house.staff("owner", &[Role::Owner]).await;

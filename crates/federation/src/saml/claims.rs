@@ -21,6 +21,7 @@ const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 const EMAIL: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
 const WINDOWS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:WindowsDomainQualifiedName";
+const ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
 const BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 /// The longest value that names or describes a person, in octets.
 const VALUE_LIMIT: usize = 4096;
@@ -111,7 +112,7 @@ pub(crate) fn read(
     let assertion = tree.root();
 
     let issuer = part(assertion, "Issuer", Refusal::Issuer)?;
-    if xml::text(issuer) != Some(settings.idp_entity_id.as_str()) {
+    if !is_entity(issuer, &settings.idp_entity_id) {
         return Err(Refusal::Issuer);
     }
     if moment(assertion, "IssueInstant")?.ok_or(Refusal::Instant)? > now.after(SKEW) {
@@ -174,6 +175,14 @@ pub(crate) fn read_name_id(node: Node<'_, '_>) -> Result<NameId, Refusal> {
         name_qualifier: owned("NameQualifier"),
         sp_name_qualifier: owned("SPNameQualifier"),
     })
+}
+
+/// Whether an `Issuer` is this entity: by its text, in the one format that an issuer may have, and without
+/// qualifiers (profiles, 4.1.4.2; core, 8.3.6).
+pub(crate) fn is_entity(issuer: Node<'_, '_>, entity: &str) -> bool {
+    let plain =
+        issuer.attributes().all(|attribute| attribute.name() == "Format" && attribute.value() == ENTITY);
+    plain && xml::text(issuer) == Some(entity)
 }
 
 fn name_id(subject: Node<'_, '_>, settings: &SamlSettings) -> Result<NameId, Refusal> {

@@ -10,7 +10,7 @@ use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use serde::{Deserialize, Serialize};
 
 use super::census;
-use super::claims::{Claims, NameId, read_name_id};
+use super::claims::{Claims, NameId, is_entity, read_name_id};
 use super::connection::{SKEW, SamlConnection};
 use super::error::SamlError;
 use super::grammar;
@@ -334,8 +334,8 @@ fn common(
     if xml::attribute(root, "Version") != Some("2.0") {
         return Err(Refusal::Version);
     }
-    let issuer = xml::only(root, ns::SAML, "Issuer").and_then(xml::text);
-    if issuer != Some(settings.idp_entity_id.as_str()) {
+    let issuer = xml::only(root, ns::SAML, "Issuer").ok_or(Refusal::Issuer)?;
+    if !is_entity(issuer, &settings.idp_entity_id) {
         return Err(Refusal::Issuer);
     }
     let issued = instant::parse(xml::attribute(root, "IssueInstant").ok_or(Refusal::Instant)?)?;

@@ -78,7 +78,8 @@ fn without_comments(file: &[u8]) -> Result<Vec<u8>, SamlError> {
 }
 
 fn read(entity: Node<'_, '_>, role: Node<'_, '_>, now: Timestamp) -> Result<IdpMetadata, SamlError> {
-    for node in [entity, role] {
+    // What stands around a provider ends it too: a federation's file ends as a whole.
+    for node in entity.ancestors().filter(Node::is_element).chain([role]) {
         let until = xml::attribute(node, "validUntil").map(instant::parse).transpose();
         if until.map_err(SamlError::Metadata)?.is_some_and(|until| now >= until) {
             return Err(SamlError::MetadataExpired);

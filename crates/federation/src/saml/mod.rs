@@ -10,7 +10,7 @@
 //! |---|---|
 //! | 1 | size, strict base64, UTF-8 without byte order mark or other declaration |
 //! | 2 | no document type, comment, CDATA section, processing instruction |
-//! | 3 | well-formed; nodes, depth, names, absolute namespaces |
+//! | 3 | well-formed; nodes, attributes, depth, names, absolute namespaces |
 //! | 4 | census: one assertion in its place, signatures in theirs, unique identifiers, no place to hide |
 //! | 5 | the grammar of the message, version 2.0 |
 //! | 6 | the connection is that of the address posted to (the caller's) |
@@ -33,6 +33,7 @@
 //! one who began the login (the caller binds the pending login to a cookie), or that a message is fresh
 //! beyond its own dates (the caller records [`Once`]).
 
+mod bounds;
 mod c14n;
 mod census;
 mod claims;

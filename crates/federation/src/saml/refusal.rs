@@ -38,6 +38,8 @@ refusals! {
     Declaration, 1, "saml.declaration", "the XML declaration is not that of XML 1.0 in UTF-8";
     Markup, 2, "saml.markup", "the message holds a document type, a comment or a CDATA section";
     ProcessingInstruction, 2, "saml.processing_instruction", "the message holds a processing instruction";
+    Attributes, 3, "saml.attributes", "an element has too many attributes";
+    Namespaces, 3, "saml.namespaces", "too many namespaces are declared";
     Xml, 3, "saml.xml", "the message is not well-formed XML";
     Nodes, 3, "saml.nodes", "the message has too many nodes";
     Depth, 3, "saml.depth", "the message is nested too deeply";

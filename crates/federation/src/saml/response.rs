@@ -207,7 +207,7 @@ fn around(
         return Err(Refusal::Status);
     }
     if let Some(issuer) = xml::only(root, ns::SAML, "Issuer")
-        && xml::text(issuer) != Some(settings.idp_entity_id.as_str())
+        && !claims::is_entity(issuer, &settings.idp_entity_id)
     {
         return Err(Refusal::ResponseIssuer);
     }

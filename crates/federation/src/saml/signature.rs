@@ -59,6 +59,10 @@ fn digest_algorithm(uri: &str) -> Option<&'static digest::Algorithm> {
 /// leave less.
 const LEAST_OCTETS: usize = 200;
 
+/// The most prefixes that a signature may ask to keep: each is looked up for each element, before anything
+/// is believed. Genuine ones name one or two.
+const MOST_PREFIXES: usize = 32;
+
 /// What was verified.
 #[derive(Debug)]
 pub(crate) struct Verified {
@@ -149,10 +153,10 @@ fn exclusive_with_prefixes<'a>(method: Node<'a, '_>) -> Option<Vec<&'a str>> {
     if xml::attribute(method, "Algorithm") != Some(c14n::ALGORITHM) {
         return None;
     }
-    match xml::only(method, ns::EXC_C14N, "InclusiveNamespaces") {
-        Some(list) => Some(xml::attribute(list, "PrefixList")?.split_ascii_whitespace().collect()),
-        None => Some(Vec::new()),
-    }
+    let Some(list) = xml::only(method, ns::EXC_C14N, "InclusiveNamespaces") else { return Some(Vec::new()) };
+    let words = xml::attribute(list, "PrefixList")?.split_ascii_whitespace();
+    let prefixes: Vec<&str> = words.take(MOST_PREFIXES + 1).collect();
+    (prefixes.len() <= MOST_PREFIXES).then_some(prefixes)
 }
 
 fn only_text<'a>(parent: Node<'a, '_>, name: &'static str) -> Result<&'a str, Refusal> {

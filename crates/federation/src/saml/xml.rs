@@ -4,8 +4,11 @@
 //! types, entities, comments, CDATA sections, processing instructions, other encodings. What remains
 //! has exactly one reading: elements, attributes and text.
 
+use std::collections::BTreeSet;
+
 use roxmltree::{Document, Namespace, Node, ParsingOptions};
 
+use super::bounds;
 use super::refusal::Refusal;
 
 /// The most octets of a message, after base64 and inflating.
@@ -62,6 +65,7 @@ impl<'a> Tree<'a> {
         if text.contains("<?") {
             return Err(Refusal::ProcessingInstruction);
         }
+        bounds::check(text)?;
         let options = ParsingOptions { allow_dtd: false, nodes_limit: nodes, ..ParsingOptions::default() };
         let document = Document::parse_with_options(text, options).map_err(|error| match error {
             roxmltree::Error::NodesLimitReached => Refusal::Nodes,
@@ -150,18 +154,14 @@ impl<'a> Tree<'a> {
 /// The declarations that were looked at. Every element has those of its ancestors too, and the tree keeps
 /// each pair of prefix and address once, so that each need be judged only once.
 #[derive(Default)]
-struct Distinct<'a, 'i>(Vec<&'a Namespace<'i>>);
+struct Distinct<'i>(BTreeSet<*const Namespace<'i>>);
 
-impl<'a, 'i> Distinct<'a, 'i> {
+impl<'i> Distinct<'i> {
     /// Whether `judge` admits every declaration in scope that no element before had.
-    fn all_new(&mut self, element: Node<'a, 'i>, judge: impl Fn(&Namespace<'i>) -> bool) -> bool {
-        element.namespaces().all(|namespace| {
-            if self.0.iter().any(|known| std::ptr::eq(*known, namespace)) {
-                return true;
-            }
-            self.0.push(namespace);
-            judge(namespace)
-        })
+    fn all_new(&mut self, element: Node<'_, 'i>, judge: impl Fn(&Namespace<'i>) -> bool) -> bool {
+        element
+            .namespaces()
+            .all(|namespace| !self.0.insert(std::ptr::from_ref(namespace)) || judge(namespace))
     }
 }
 
@@ -366,5 +366,23 @@ mod tests {
         let deep = |depth: usize| format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth));
         assert_eq!(refused(&deep(41)), Refusal::Depth);
         assert!(Tree::parse(deep(40).as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn attributes_and_namespaces_that_would_cost_their_square_are_refused_unread() {
+        let attributes: String = (0..65).map(|n| format!(" a{n}=''")).collect();
+        assert_eq!(refused(&format!("<a{attributes}/>")), Refusal::Attributes);
+        let declared = |from: usize, to: usize| -> String {
+            (from..to).map(|n| format!(" xmlns:p{n}='urn:{n}'")).collect()
+        };
+        assert_eq!(refused(&format!("<a{}/>", declared(0, 65))), Refusal::Attributes);
+        // What is in scope adds up, whatever stands between and however it is written.
+        let (outer, inner) = (declared(0, 40), declared(40, 65));
+        assert_eq!(refused(&format!("<a{outer}><b c='>'/>x<b{inner}/></a>")), Refusal::Namespaces);
+        let spaced = inner.replace("='", " =\n\"").replace('\'', "\"");
+        assert_eq!(refused(&format!("<a{outer}><b{spaced}></b></a>")), Refusal::Namespaces);
+        // Side by side it does not, and as many as are allowed are read.
+        let beside = format!("<a{}>{}</a>", declared(0, 39), format!("<b{inner}/>").repeat(50));
+        assert!(Tree::parse(beside.as_bytes()).is_ok());
     }
 }

@@ -125,6 +125,21 @@ fn what_we_do_not_keep_is_passed_over_and_the_rest_is_done() {
 }
 
 #[test]
+fn a_path_with_a_filter_without_end_is_refused_and_never_weighed() {
+    // A body may have a million bytes; a chain of comparisons is a tree as deep as it is long.
+    let chain = "value eq \"x\" and ".repeat(60_000);
+    for path in [
+        format!("members[{chain}value pr]"),
+        format!("members[{}]", "type pr or ".repeat(90_000) + "type pr"),
+    ] {
+        let before = json!({ "displayName": "All", "members": [{ "value": "x" }] });
+        let operations = json!([{ "op": "remove", "path": path }]);
+        let refused = patched(Kind::Group, before, operations).unwrap_err();
+        assert_eq!(refused.kind, Some(ScimType::InvalidPath));
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_refused_and_changes_nothing() {
     for (operations, kind) in [
         (json!([{ "op": "remove" }]), ScimType::NoTarget),

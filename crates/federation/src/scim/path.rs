@@ -7,6 +7,10 @@ use super::filter::Reader;
 use super::schema::{ENTERPRISE, GROUP, USER};
 use super::{Filter, ScimError, ScimType};
 
+/// The longest path, in bytes, its filter included: a chain of comparisons is a tree as deep as it is long, and
+/// is weighed against each value of a list. Directories write one or two comparisons.
+const MAX_LENGTH: usize = 512;
+
 /// A path to an attribute, to a part of it, or to some of its values.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Path {
@@ -25,6 +29,9 @@ impl FromStr for Path {
 
     fn from_str(text: &str) -> Result<Self, ScimError> {
         let refuse = || ScimError::bad(ScimType::InvalidPath, "a path cannot be read");
+        if text.len() > MAX_LENGTH {
+            return Err(ScimError::bad(ScimType::InvalidPath, "a path is too long"));
+        }
         let (extension, rest) = split_urn(text.trim());
         if extension && rest.is_empty() {
             return Ok(Self { extension, attribute: String::new(), filter: None, part: None });
@@ -88,7 +95,10 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for bad in ["", ".", "a.b.c d", "emails[", "emails[type eq]", "emails[type eq \"x\"]value", "a b"] {
+        let long = format!("emails[{}type pr]", "type pr or ".repeat(50));
+        for bad in
+            [&long, "", ".", "a.b.c d", "emails[", "emails[type eq]", "emails[type eq \"x\"]value", "a b"]
+        {
             assert_eq!(bad.parse::<Path>().unwrap_err().kind, Some(ScimType::InvalidPath), "{bad}");
         }
     }

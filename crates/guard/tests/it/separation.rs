@@ -173,6 +173,33 @@ fn a_custodian_acts_only_within_five_minutes_of_a_proof() {
 }
 
 #[test]
+fn whoever_appoints_invites_or_resets_somebody_proved_who_they_are_a_moment_ago() {
+    let house = House::new();
+    let staff = house.staff(&[Role::Owner]);
+    let other = Resource::Account { tenant: house.tenant, user: house.world.id() };
+    let at =
+        |seconds| Circumstances::at(staff.authenticated_at.after(std::time::Duration::from_secs(seconds)));
+    let owner = Actor::Staff(staff.clone());
+    // A session that was left open, or stolen, makes nobody's account its own.
+    for (fresh, refused) in [
+        (
+            refusal::<InviteUser>(&owner, &house.whole(), &at(300)),
+            refusal::<InviteUser>(&owner, &house.whole(), &at(301)),
+        ),
+        (refusal::<GrantRole>(&owner, &other, &at(300)), refusal::<GrantRole>(&owner, &other, &at(301))),
+        (
+            refusal::<ResetFactors>(&owner, &other, &at(300)),
+            refusal::<ResetFactors>(&owner, &other, &at(301)),
+        ),
+    ] {
+        assert_eq!((fresh, refused.as_deref()), (None, Some("guard.step_up")));
+    }
+    // Taking somebody out does not wait for a proof.
+    assert_eq!(refusal::<DisableUser>(&owner, &other, &at(301)), None);
+    assert_eq!(refusal::<RevokeRole>(&owner, &other, &at(301)), None);
+}
+
+#[test]
 fn the_core_rotates_by_the_calendar_and_neither_asks_nor_approves() {
     let house = House::new();
     let core = Actor::Service { name: guard::ServiceName::Core, tenant: house.tenant };

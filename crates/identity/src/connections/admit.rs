@@ -32,7 +32,8 @@ const UNSAID: Duration = Duration::from_secs(10 * 60);
 enum Whose {
     /// The person was here before.
     Linked(UserId),
-    /// The account with the same address, which is in a proved domain of the connection.
+    /// The account with the same address, which is in a proved domain of the connection, and which nobody
+    /// of the connection is linked to yet.
     SameAddress(UserId),
     /// One that is made now.
     New(UserId, Email),
@@ -132,13 +133,19 @@ impl Inner {
         let found = self.db.read(move |tx| {
             let domain = connections::domain(tx, tenant, domain_blind)?;
             let ours = domain.is_some_and(|row| row.connection == connection && row.proved.is_some());
-            Ok((ours, users::find_by_email(tx, tenant, email_blind)?))
+            let user = users::find_by_email(tx, tenant, email_blind)?.map(|user| user.id);
+            let taken = match user {
+                Some(user) => identities::is_linked(tx, tenant, connection, user)?,
+                None => false,
+            };
+            Ok((ours, user, taken))
         });
         Ok(match found.await? {
-            (false, _) => Err(Objection::ForeignAddress),
-            (true, Some(user)) => Ok(Whose::SameAddress(user.id)),
-            (true, None) if opened.settings.people.create => Ok(Whose::New(self.world.id(), email)),
-            (true, None) => Err(Objection::NoAccount),
+            (false, ..) => Err(Objection::ForeignAddress),
+            (true, Some(_), true) => Err(Objection::OtherSubject),
+            (true, Some(user), false) => Ok(Whose::SameAddress(user)),
+            (true, None, _) if opened.settings.people.create => Ok(Whose::New(self.world.id(), email)),
+            (true, None, _) => Err(Objection::NoAccount),
         })
     }
 
@@ -246,7 +253,10 @@ impl Act {
         }
         match (&self.whose, &self.new) {
             (Whose::Linked(_), _) => {
-                identities::account_of(tx, tenant, connection, self.identity.subject_blind, now)?;
+                let subject = self.identity.subject_blind;
+                if identities::account_of(tx, tenant, connection, subject, now)? != Some(user) {
+                    return self.refuse(tx, connection, Objection::OtherSubject);
+                }
             }
             (_, new) => {
                 if let Some(new) = new {
@@ -255,6 +265,10 @@ impl Act {
                 }
                 if !active(tx, tenant, user)? {
                     return self.refuse(tx, connection, Objection::Disabled);
+                }
+                // Of two people with one address, who come at the same time, one was quicker.
+                if identities::is_linked(tx, tenant, connection, user)? {
+                    return self.refuse(tx, connection, Objection::OtherSubject);
                 }
                 identities::link(tx, &self.identity)?;
                 let how = if new.is_some() { "created" } else { "address" };

@@ -7,7 +7,7 @@ use guard::action::{ManageConnections, ReadConnections, ReadUsers};
 use kernel::{ConnectionId, Secret, Timestamp, UserId};
 use ledger::catalogue::{BreakGlassNamed, ConnectionChanged};
 use store::connections::{self, Connection, ConnectionKind, ConnectionState, DomainProof};
-use store::{StoreError, Via, credentials};
+use store::{StoreError, Via, credentials, identities};
 use vault::Purpose;
 
 use super::begin::redirect;
@@ -220,9 +220,10 @@ impl Identity {
         inner.serves_visitors(connection, &settings)?;
         let name = name_of(name)?;
         let opened = inner.opened(connection).await?;
-        if !same_provider(&opened.settings.provider, &settings.provider) {
+        if !opened.settings.provider.is_same_as(&settings.provider) {
             return Err(Refused::Setting("issuer").into());
         }
+        let renames = !opened.settings.provider.names_people_as(&settings.provider);
         let secret = inner.with_encryption_key(&opened, &settings).await?;
         let (sealed, secret) = inner.seal_connection(connection, &settings, secret.as_ref()).await?;
         let row = Connection { name, settings: sealed, secret: secret.or(opened.row.secret), ..opened.row };
@@ -233,6 +234,9 @@ impl Identity {
         let pen = inner.pen(permit.actor().clone(), via).await?;
         let job = inner.db.write(move |tx| {
             connections::update(tx, &permit, &row, now)?;
+            if renames {
+                identities::unlink_all(tx, tenant, connection)?;
+            }
             let event = ConnectionChanged { connection: Some(row.id), what: "settings" };
             pen.note_why(tx, &event, &detail)?;
             end_those(tx, &pen, (tenant, connection), (!serves.staff(), !serves.visitors()), now)?;
@@ -577,14 +581,6 @@ fn name_of(text: &str) -> Result<String, Refused> {
     let name = text.trim();
     let fits = !name.is_empty() && name.len() <= MAX_NAME && !name.chars().any(char::is_control);
     if fits { Ok(name.to_owned()) } else { Err(Refused::Setting("name")) }
-}
-
-fn same_provider(a: &Provider, b: &Provider) -> bool {
-    match (a, b) {
-        (Provider::Oidc(a), Provider::Oidc(b)) => a.issuer == b.issuer,
-        (Provider::Saml(a), Provider::Saml(b)) => a.idp_entity_id == b.idp_entity_id && a.acs == b.acs,
-        _ => false,
-    }
 }
 
 /// What a change is recorded with.

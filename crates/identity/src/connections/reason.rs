@@ -32,6 +32,9 @@ reasons! {
     Unverified, "sso.address-unverified", "the provider has not verified the e-mail address";
     /// The address is in a domain that was not proved for this connection.
     ForeignAddress, "sso.address-foreign", "the address is in a domain that this connection does not vouch for";
+    /// The account with this address is somebody else's at the provider: an address is given to another
+    /// person when the one who had it has left.
+    OtherSubject, "sso.other-subject", "the account with this address belongs to another person of the provider";
     /// The account is disabled.
     Disabled, "sso.disabled", "the account is disabled";
     /// Groups mean something, and nothing was said of them.

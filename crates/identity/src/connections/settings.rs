@@ -157,6 +157,30 @@ impl Settings {
     }
 }
 
+impl Provider {
+    /// Whether both settings are of one provider.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Oidc(a), Self::Oidc(b)) => a.issuer == b.issuer,
+            (Self::Saml(a), Self::Saml(b)) => a.idp_entity_id == b.idp_entity_id && a.acs == b.acs,
+            _ => false,
+        }
+    }
+
+    /// Whether the provider names its people by the same ids with both settings. Where it does not, nobody is
+    /// who they were linked as, and they are found by their addresses once more.
+    pub(crate) fn names_people_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            // A provider may give each client ids of its own (OpenID Connect Core section 8.1).
+            (Self::Oidc(a), Self::Oidc(b)) => a.client == b.client,
+            (Self::Saml(a), Self::Saml(b)) => {
+                a.subject_attribute == b.subject_attribute && a.name_id_format == b.name_id_format
+            }
+            _ => false,
+        }
+    }
+}
+
 impl OidcSettings {
     fn check(&self) -> Result<(), Refused> {
         Issuer::parse(&self.issuer).map_err(|_| Refused::Setting("issuer"))?;

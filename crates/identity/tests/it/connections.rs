@@ -1,7 +1,7 @@
 //! Signing in through a provider, and what follows when the provider, or the house, changes its mind.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use guard::action::{
     DisableUser, GrantRole, ManageConnections, ManageOwnAccount, ReadConnections, ReadOverview,
@@ -20,11 +20,11 @@ use crate::provider::{ACCESS_TOKEN, CLIENT_SECRET, Idp, Net};
 const ISSUER: &str = "https://idp.corp.example";
 
 /// A house with an owner of its own and one connection to a provider that vouches for `corp.example`.
-struct Fed {
-    house: House,
+pub(crate) struct Fed {
+    pub(crate) house: House,
     net: Net,
     idp: Arc<Idp>,
-    connection: ConnectionId,
+    pub(crate) connection: ConnectionId,
 }
 
 fn alice() -> Value {
@@ -40,7 +40,7 @@ fn with(mut person: Value, name: &str, value: Value) -> Value {
 }
 
 impl Fed {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with_net(true).await
     }
 
@@ -67,7 +67,7 @@ impl Fed {
         fed
     }
 
-    fn may(&self) -> guard::Permit<ManageConnections> {
+    pub(crate) fn may(&self) -> guard::Permit<ManageConnections> {
         self.house.operator_may::<ManageConnections>(&self.house.whole())
     }
 
@@ -76,7 +76,7 @@ impl Fed {
         self.house.identity.connection(&permit, self.connection).await.unwrap().settings
     }
 
-    async fn set(&self, change: impl FnOnce(&mut Settings)) {
+    pub(crate) async fn set(&self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.settings().await;
         change(&mut settings);
         let identity = &self.house.identity;
@@ -91,7 +91,7 @@ impl Fed {
         identity.switch_connection(self.may(), self.connection, on, &Via::default()).await.unwrap();
     }
 
-    async fn go(&self, wish: Wish, person: Value) -> Result<Finished, IdentityError> {
+    pub(crate) async fn go(&self, wish: Wish, person: Value) -> Result<Finished, IdentityError> {
         let there = self.house.identity.depart(self.connection, wish, None).await?;
         let answer = self.idp.authorize(there.to.expose(), person);
         self.house.identity.oidc_answer(&there.ceremony, &answer, None, &from("192.0.2.7")).await
@@ -104,12 +104,12 @@ impl Fed {
         }
     }
 
-    async fn sign_in(&self, person: Value) -> SignedIn {
+    pub(crate) async fn sign_in(&self, person: Value) -> SignedIn {
         self.try_sign_in(person).await.unwrap()
     }
 
     /// The sign-in is refused, and for this reason.
-    async fn refused(&self, person: Value, reason: &str) {
+    pub(crate) async fn refused(&self, person: Value, reason: &str) {
         let before = self.house.events("AUTH-1013W").await.len();
         assert_eq!(refusal(self.try_sign_in(person).await), Refused::Provider);
         let events = self.house.events("AUTH-1013W").await;
@@ -532,7 +532,7 @@ async fn a_trial_shows_everything_and_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_is_open_for_a_session_hears_of_its_end_within_two_seconds() {
+async fn whatever_is_open_for_a_session_hears_of_its_end_by_itself() {
     let fed = Fed::new().await;
     let signed_in = fed.sign_in(alice()).await;
     let signed = fed.house.signed(&signed_in).await;
@@ -540,13 +540,11 @@ async fn whatever_is_open_for_a_session_hears_of_its_end_within_two_seconds() {
     let waiting = tokio::spawn(async move { identity.ended(&signed).await.unwrap() });
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!waiting.is_finished());
-    #[expect(clippy::disallowed_methods, reason = "measures how long it takes")]
-    let begun = Instant::now();
     let permit = fed.house.operator_may::<DisableUser>(&fed.house.account(signed_in.user));
     fed.house.identity.disable(permit, &Via::default()).await.unwrap();
-    let why = tokio::time::timeout(Duration::from_secs(2), waiting).await.unwrap().unwrap();
+    // How soon is measured where streams are (`wardroom`, the suites of SCIM and OpenID Connect).
+    let why = tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap().unwrap();
     assert_eq!(why, Why::Ended);
-    assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 /// The access token is for asking the provider once; the ID token is kept, sealed, to sign out there.

@@ -18,6 +18,7 @@ mod documents;
 mod enrolment;
 mod house;
 mod keys;
+mod left_behind;
 mod own;
 mod privacy;
 mod provider;

@@ -123,6 +123,9 @@ pub(crate) fn all(xml: &str) -> Vec<Attack> {
     signatures(&pieces, &mut attacks);
     prologues(&pieces, &mut attacks);
     namespaces(&pieces, &mut attacks);
+    repetitions(&pieces, &mut attacks);
+    attributes(&pieces, &mut attacks);
+    quantities(&pieces, &mut attacks);
     attacks
 }
 
@@ -461,5 +464,129 @@ fn namespaces(pieces: &Pieces<'_>, out: &mut Vec<Attack>) {
     let foreign = format!("<Assertion xmlns=\"urn:x\">{evil}</Assertion>");
     for at in Pieces::gaps(pieces.xml) {
         push(String::from_utf8(inserted(pieces.xml, at, &foreign)).unwrap());
+    }
+}
+
+/// Each element of the assertion twice, with and without the forger's name in the copy, in its own namespace
+/// and in a foreign one; and parts of the schema that name a subject in another way.
+fn repetitions(pieces: &Pieces<'_>, out: &mut Vec<Attack>) {
+    let mut push = |xml: Vec<u8>| out.push(Attack { family: "parts repeated and exchanged", xml });
+    let root = pieces.document.root_element();
+    let assertion = local(root, "Assertion").expect("a plain assertion");
+    let ds = "http://www.w3.org/2000/09/xmldsig#";
+    let inside = assertion.descendants().filter(|node| node.is_element() && *node != assertion);
+    for node in inside.filter(|node| node.tag_name().namespace() != Some(ds)) {
+        let range = node.range();
+        let part = &pieces.xml[range.clone()];
+        let forged = part.replace(&pieces.name, FORGED);
+        let foreign = format!("<{0} xmlns=\"urn:x\">{FORGED}</{0}>", node.tag_name().name());
+        for copy in [part, forged.as_str(), foreign.as_str()] {
+            push(inserted(pieces.xml, range.start, copy));
+            push(inserted(pieces.xml, range.end, copy));
+            if copy != part {
+                push([&pieces.xml[..range.start], copy, &pieces.xml[range.end..]].concat().into_bytes());
+            }
+        }
+        push([&pieces.xml[..range.start], &pieces.xml[range.end..]].concat().into_bytes());
+    }
+    let name = local(local(assertion, "Subject").unwrap(), "NameID").unwrap().range();
+    let saml = "xmlns:s=\"urn:oasis:names:tc:SAML:2.0:assertion\"";
+    for other in [
+        format!("<s:BaseID {saml}>{FORGED}</s:BaseID>"),
+        format!(
+            "<s:EncryptedID {saml}><x:EncryptedData xmlns:x=\"http://www.w3.org/2001/04/xmlenc#\"/></s:EncryptedID>"
+        ),
+        format!("<s:NameID {saml} SPProvidedID=\"{FORGED}\">{FORGED}</s:NameID>"),
+        format!("<s:NameID {saml}><s:NameID>{FORGED}</s:NameID></s:NameID>"),
+    ] {
+        push(inserted(pieces.xml, name.start, &other));
+        push(inserted(pieces.xml, name.end, &other));
+        push([&pieces.xml[..name.start], &other, &pieces.xml[name.end..]].concat().into_bytes());
+    }
+}
+
+/// Attributes that a lenient reader takes for others, on every element, and values with what a lenient reader
+/// drops: blanks, controls, references to what nobody declared.
+fn attributes(pieces: &Pieces<'_>, out: &mut Vec<Attack>) {
+    let mut push = |xml: Vec<u8>| out.push(Attack { family: "attributes", xml });
+    for node in pieces.document.descendants().filter(Node::is_element) {
+        let start = node.range().start;
+        let end = pieces.xml[start..].find([' ', '>', '/']).unwrap() + start;
+        for extra in [
+            "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"x\"",
+            "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:nil=\"true\"",
+            "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:schemaLocation=\"urn:x https://evil.example/\"",
+            "xml:lang=\"en\"",
+            "xml:space=\"preserve\"",
+            "xmlns:q=\"urn:oasis:names:tc:SAML:2.0:assertion\" q:Recipient=\"https://evil.example/\"",
+            "xmlns:q=\"urn:oasis:names:tc:SAML:2.0:protocol\" q:ID=\"_evil\"",
+            "Unheard=\"of\"",
+        ] {
+            push(inserted(pieces.xml, end, &format!(" {extra}")));
+        }
+        for attribute in node.attributes() {
+            let range = attribute.range_value();
+            for tail in [
+                " ", "\t", "\n", "&#32;", "&#13;", "&#10;", "&#0;", "&#xD800;", "&#1;", "&nbsp;", "&x;",
+                "\u{a0}",
+            ] {
+                push(inserted(pieces.xml, range.end, tail));
+                push(inserted(pieces.xml, range.start, tail));
+            }
+            let whole = &pieces.xml[attribute.range()];
+            push(inserted(pieces.xml, attribute.range().end, &format!(" {whole}")));
+        }
+    }
+}
+
+/// More than any reader should take: attributes, namespaces, prefixes, depth; and lists of prefixes that name
+/// what is not there, what is reserved, or the same thing again.
+fn quantities(pieces: &Pieces<'_>, out: &mut Vec<Attack>) {
+    let mut push = |xml: Vec<u8>| out.push(Attack { family: "quantities and prefix lists", xml });
+    let declared = |of: usize, count: usize| -> String {
+        (0..count).map(|n| format!(" xmlns:p{of}x{n}=\"a:{of}x{n}\"")).collect()
+    };
+    let many: String = (0..1_500).map(|n| format!(" a{n}=\"\"")).collect();
+    for node in pieces.document.descendants().filter(Node::is_element) {
+        let start = node.range().start;
+        let at = pieces.xml[start..].find([' ', '>', '/']).unwrap() + start;
+        push(inserted(pieces.xml, at, &many));
+        push(inserted(pieces.xml, at, &declared(0, 800)));
+    }
+    let levels: String = (0..30).map(|level| format!("<a{}>", declared(level, 30))).collect();
+    let seen_by_many = format!("{levels}{}{}", "<b/>".repeat(300), "</a>".repeat(30));
+    let deep = format!("{}{}", "<a>".repeat(4_000), "</a>".repeat(4_000));
+    for at in Pieces::gaps(pieces.xml).iter().step_by(5) {
+        push(inserted(pieces.xml, *at, &seen_by_many));
+        push(inserted(pieces.xml, *at, &deep));
+    }
+    let lists = [
+        "",
+        "#default",
+        "#default #default",
+        "xml",
+        "xmlns",
+        "saml samlp ds xs xsi",
+        "zz",
+        " \t\n ",
+        "a b".repeat(2_000).leak(),
+    ];
+    for node in pieces.document.descendants().filter(Node::is_element) {
+        if !matches!(node.tag_name().name(), "CanonicalizationMethod" | "Transform") {
+            continue;
+        }
+        let (start, part) = (node.range().start, &pieces.xml[node.range()]);
+        let open = open_tag(part);
+        let tag = part[1..].split([' ', '>', '/']).next().unwrap();
+        for list in lists {
+            let listed = format!(
+                "<ec:InclusiveNamespaces xmlns:ec=\"http://www.w3.org/2001/10/xml-exc-c14n#\" PrefixList=\"{list}\"/>"
+            );
+            let with = match part[..open].strip_suffix("/>") {
+                Some(open) => format!("{open}>{listed}</{tag}>{}", &part[part.len()..]),
+                None => format!("{}{listed}{}", &part[..open], &part[open..]),
+            };
+            push([&pieces.xml[..start], &with, &pieces.xml[start + part.len()..]].concat().into_bytes());
+        }
     }
 }

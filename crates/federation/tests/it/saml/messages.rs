@@ -299,7 +299,19 @@ fn the_providers_metadata_becomes_settings() {
         role("").replace("idp.example/metadata", "idp2.example/metadata")
     );
     assert_eq!(parse(several.clone(), None), Err(SamlError::SeveralProviders(2)));
-    assert_eq!(parse(several, Some(IDP)), Ok(()));
+    assert_eq!(parse(several.clone(), Some(IDP)), Ok(()));
+    // A federation's file ends as a whole, and with it what it says of each provider.
+    let over = several.replacen(
+        "<md:EntitiesDescriptor",
+        "<md:EntitiesDescriptor validUntil=\"2026-11-22T20:14:00Z\"",
+        1,
+    );
+    assert_eq!(parse(over.clone(), Some(IDP)), Err(SamlError::MetadataExpired));
+    let within = over.replacen("</md:EntitiesDescriptor>", "", 1);
+    let around = format!(
+        "<md:EntitiesDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\">{within}</md:EntitiesDescriptor></md:EntitiesDescriptor>"
+    );
+    assert_eq!(parse(around, Some(IDP)), Err(SamlError::MetadataExpired));
 }
 
 #[test]

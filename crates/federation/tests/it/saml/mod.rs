@@ -2,6 +2,7 @@
 
 mod attacks;
 mod checklist;
+mod costs;
 mod encrypted;
 mod idp;
 mod messages;

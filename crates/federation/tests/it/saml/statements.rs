@@ -29,6 +29,14 @@ fn later(seconds: u64) -> Timestamp {
 fn the_issuer_is_the_connections() {
     assert_eq!(signed(&format!(">{IDP}<"), ">https://other.example/<"), Refusal::Issuer);
     assert_eq!(signed(&format!(">{IDP}<"), &format!(">{IDP} <")), Refusal::Issuer);
+    // An issuer is an entity and nothing else, whatever somebody writes beside its name.
+    for beside in ["Format=\"urn:oasis:names:tc:SAML:2.0:nameid-format:persistent\"", "NameQualifier=\"x\""] {
+        assert_eq!(signed("<saml:Issuer>", &format!("<saml:Issuer {beside}>")), Refusal::Issuer);
+        let around = login().response("<saml:Issuer ", &format!("<saml:Issuer {beside} "));
+        assert_eq!(refusal(&around.xml()), Refusal::ResponseIssuer);
+    }
+    let entity = "<saml:Issuer Format=\"urn:oasis:names:tc:SAML:2.0:nameid-format:entity\">";
+    assert!(judge(&login().assertion("<saml:Issuer>", entity).xml()).is_ok());
     assert_eq!(signed("20:14:58Z", "20:16:30Z"), Refusal::IssueInstant);
     assert_eq!(signed("20:14:58Z", "20:14:58"), Refusal::Instant);
     assert_eq!(signed("20:14:58Z", "20:14:58+01:00"), Refusal::Instant);
