@@ -26,6 +26,7 @@ mod policies;
 mod posture;
 mod programs;
 mod providers;
+mod refused;
 mod requests;
 mod retention;
 mod roots;

@@ -35,6 +35,7 @@ mod saml_idp;
 mod sockets;
 mod start;
 mod tamper;
+mod two;
 mod visitor;
 mod visits;
 mod visits_saml;
