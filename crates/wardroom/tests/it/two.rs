@@ -30,7 +30,6 @@ async fn told(stream: &mut mpsc::UnboundedReceiver<u64>, seq: u64) -> Instant {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[expect(clippy::disallowed_methods, reason = "how long it takes to be told is measured")]
-#[expect(clippy::print_stdout, reason = "figures")]
 async fn what_one_process_stores_the_streams_of_another_tell() {
     let temp = tempfile::tempdir().unwrap();
     let (here, there) = (temp.path().join("here"), temp.path().join("there"));
