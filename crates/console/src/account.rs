@@ -61,7 +61,7 @@ pub(crate) async fn page(
     let signed = desk.identity.session(&secret).await?.map_err(|_| nothing())?;
     let who = desk.identity.who(&signed).await?;
     let factors = factors(&own_factors(&desk, leave.permit()).await?);
-    let notices = desk.identity.notices(leave.permit()).await?.iter().map(Line::of).collect();
+    let notices = desk.identity.notices(leave.permit()).await?.told.iter().map(Line::of).collect();
     let sessions = desk.identity.sessions(leave.into_permit()).await?;
     let rows = sessions.into_iter().map(|session| Row {
         id: session.id.to_string(),

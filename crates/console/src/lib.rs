@@ -244,6 +244,7 @@ fn policy_doors() -> Doors<Desk> {
         .guarded(get, "/policies/files/{file}", policies::file)
         .guarded(post.clone(), "/policies/files/{file}", policies::try_out)
         .guarded(post.clone(), "/policies/propose", policies::propose)
+        .guarded(post.clone(), "/policies/adopt", policies::adopt)
         .guarded(post.clone(), "/policies/roll-back", policies::roll_back)
         .guarded(post.clone(), "/policies/{version}/approve", policies::approve)
         .guarded(post, "/policies/{version}/refuse", policies::refuse)

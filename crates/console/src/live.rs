@@ -284,7 +284,8 @@ impl Open for OpenTranscript {
     async fn changed(&mut self) -> Option<Told> {
         loop {
             match self.watch.next().await {
-                Signal::Changed => {
+                Signal::Stored { seq } if seq <= self.after => {}
+                Signal::Changed | Signal::Stored { .. } => {
                     self.dirty = true;
                     return None;
                 }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{Html, IntoResponse};
 use guard::{Act, Action, Actor, Circumstances, Resource, Scope};
 use http::{HeaderValue, StatusCode, header};
+use identity::notices::Notices;
 use kernel::Timestamp;
 
 use crate::Desk;
@@ -28,6 +29,10 @@ pub(crate) struct Shell {
     pub(crate) told: Vec<Line>,
     /// How much more there is of it than is shown.
     pub(crate) more: usize,
+    /// How much of it cannot be read.
+    pub(crate) unreadable: usize,
+    /// What lists go on without, because it is not as it was written.
+    pub(crate) left_out: String,
     /// The moment of the newest of it: the button acknowledges what happened until then.
     pub(crate) until: u64,
     /// The page that the rail shows for this one, to come back to.
@@ -128,7 +133,7 @@ pub(crate) async fn shell<A: Action>(
     here: &str,
 ) -> Result<Shell, Trouble> {
     let title = title.into();
-    let told = desk.identity.unseen_notices(leave.permit()).await?;
+    let Notices { told, unreadable } = desk.identity.unseen_notices(leave.permit()).await?;
     let actor = leave.permit().actor();
     let links = |entries: &[Entry]| -> Vec<Link> {
         let allowed = entries.iter().filter(|(_, _, act, _)| may(desk, actor, *act));
@@ -149,8 +154,17 @@ pub(crate) async fn shell<A: Action>(
         until: told.first().map_or(0, |newest| newest.at.as_millis()),
         more: told.len().saturating_sub(TOLD),
         told: told.iter().take(TOLD).map(Line::of).collect(),
+        unreadable,
+        left_out: left_out(&desk.db.refused_lately()),
         here: here.to_owned(),
     })
+}
+
+/// Rows that were refused lately, in words. Notices are told to those alone whom they are for.
+fn left_out(refused: &[(&str, usize)]) -> String {
+    let told = refused.iter().filter(|(table, _)| *table != "notices");
+    let told = told.map(|(table, rows)| format!("{} ({rows})", table.replace('_', " ")));
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// How many notices stand at the top of a page.

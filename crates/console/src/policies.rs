@@ -7,7 +7,7 @@ use doors::{Authorized, Form, Path, Query};
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, ReadUsers, RollBackPolicy};
 use guard::{Act, Circumstances, INVARIANTS, Permit, PolicyFiles, Role};
 use kernel::{Reason, UserId};
-use rulebook::{Explained, Stated, Thing, Trial, VersionLine, VersionState, Who, difference};
+use rulebook::{Explained, Lacking, Stated, Thing, Trial, VersionLine, VersionState, Who, difference};
 use serde::Deserialize;
 
 use crate::Desk;
@@ -45,6 +45,8 @@ struct Policies {
     /// Whether a fresh proof would make it so.
     confirm: bool,
     in_force: u64,
+    /// What the policies in force lack beside those that ship.
+    lacking: Option<Lacking>,
 }
 
 struct Line {
@@ -94,6 +96,7 @@ pub(crate) async fn page(
     let permit = leave.into_permit();
     let actor = permit.actor().clone();
     let explained = explain(&desk, &permit, &wanted).await?;
+    let lacking = desk.rulebook.lacking(&permit).await?;
     let files = desk.rulebook.in_force(&permit).await?;
     let files = files.iter().map(|(name, _)| name.to_owned()).collect();
     let changes = may(&desk, &actor, Act::ProposePolicy);
@@ -114,6 +117,7 @@ pub(crate) async fn page(
         changes,
         confirm: admin && !changes,
         in_force,
+        lacking,
     })
 }
 
@@ -250,6 +254,28 @@ pub(crate) async fn propose(
     let reads: Permit<ReadPolicy> = desk.guard.permit(permit.actor(), permit.resource(), &now)?;
     let files = changed(&desk.rulebook.in_force(&reads).await?, &file, &text)?;
     desk.rulebook.propose(permit, files, &via).await?;
+    see("/policies?done=policy-proposed")
+}
+
+/// Why what is lacking is taken over. It is read by the door and is in the permit.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Adoption {
+    #[serde(rename = "reason")]
+    _reason: String,
+}
+
+/// `POST /policies/adopt`: proposes what ships about the actions that the policies in force lack.
+pub(crate) async fn adopt(
+    leave: Authorized<ProposePolicy>,
+    State(desk): State<Desk>,
+    ByDoor(via): ByDoor,
+    Form(_): Form<Adoption>,
+) -> Answer {
+    let permit = leave.into_permit();
+    let now = Circumstances::at(desk.world.now());
+    let reads: Permit<ReadPolicy> = desk.guard.permit(permit.actor(), permit.resource(), &now)?;
+    desk.rulebook.adopt(&reads, permit, &via).await?;
     see("/policies?done=policy-proposed")
 }
 

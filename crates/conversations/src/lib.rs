@@ -9,6 +9,7 @@
 mod erase;
 mod error;
 mod expire;
+mod follow;
 mod holds;
 mod live;
 mod open;

@@ -1,6 +1,6 @@
 //! Who is watching. A stream of events reads messages from the store, which is the truth; this hub
 //! only wakes the streams of one process when there is something to read, and carries what is not
-//! stored: the pieces of a reply while it is being made.
+//! stored: the pieces of a reply while it is being made. What other processes store, `follow` finds out.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,11 @@ use tokio::sync::{broadcast, watch};
 pub enum Signal {
     /// New messages or another state: read the store.
     Changed,
+    /// The log has a message of this number: read the store, unless it was read as far as that.
+    Stored {
+        /// The number.
+        seq: u64,
+    },
     /// The bot has begun to think about an answer.
     Typing,
     /// A piece of the reply that will probably be stored as number `seq`.
@@ -59,7 +64,7 @@ impl Live {
 
     /// Tells whoever watches.
     pub fn signal(&self, conversation: ConversationId, signal: Signal) {
-        if matches!(signal, Signal::Changed) {
+        if matches!(signal, Signal::Changed | Signal::Stored { .. }) {
             self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
         }
         if let Some(room) = self.rooms().get(&conversation) {
@@ -71,6 +76,19 @@ impl Live {
     /// Sees that something changed in some conversation, or that there is a new one; not in which.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.changes.subscribe()
+    }
+
+    /// Whether anybody listens: to a conversation, or to whether anything changes.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.0.changes.receiver_count() > 0 || !self.rooms().is_empty()
+    }
+
+    /// Tells every stream to look for itself.
+    pub(crate) fn wake(&self) {
+        self.0.changes.send_modify(|count| *count = count.wrapping_add(1));
+        for room in self.rooms().values() {
+            let _ = room.send(Signal::Changed);
+        }
     }
 
     /// How many streams are open.

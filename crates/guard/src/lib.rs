@@ -23,6 +23,7 @@
 
 pub mod action;
 mod actor;
+mod adopt;
 mod custom;
 mod facts;
 mod grants;

@@ -164,7 +164,8 @@ pub(crate) enum Asker {
 }
 
 impl Asker {
-    const ALL: [Asker; 5] = [Self::Anonymous, Self::Visitor, Self::User, Self::ApiKey, Self::Service];
+    pub(crate) const ALL: [Asker; 5] =
+        [Self::Anonymous, Self::Visitor, Self::User, Self::ApiKey, Self::Service];
 
     pub(crate) const fn of(actor: &Actor) -> Self {
         match actor {
@@ -262,7 +263,7 @@ impl Policies {
 }
 
 /// Cedar numbers the policies of a file `policy0`, `policy1`, ...: by that number, they stand as written.
-fn in_file_order(parsed: &PolicySet) -> Vec<&Policy> {
+pub(crate) fn in_file_order(parsed: &PolicySet) -> Vec<&Policy> {
     let mut policies: Vec<&Policy> = parsed.policies().collect();
     policies.sort_by_key(|policy| {
         let number = policy.id().to_string();
@@ -283,22 +284,8 @@ fn validate(schema: &Schema, policies: &[Policy]) -> Result<(), GuardError> {
 
 /// The policies whose principal and action can match. One that names neither is in every slice.
 fn slice(policies: &[Policy], asker: Asker, act: Act, actions: &Entities) -> Result<Slice, GuardError> {
-    let named = |name: &EntityTypeName| name.to_string() == asker.name();
-    let by = |policy: &Policy| match policy.principal_constraint() {
-        // `in` climbs a hierarchy of principals, and there is none: it could be anybody.
-        PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
-        PrincipalConstraint::Eq(uid) => named(uid.type_name()),
-        PrincipalConstraint::Is(name) | PrincipalConstraint::IsIn(name, _) => named(&name),
-    };
-    let uid: EntityUid = format!("Action::\"{act}\"")
-        .parse()
-        .map_err(|e: cedar_policy::ParseErrors| GuardError::Schema(e.to_string()))?;
-    let about = |policy: &Policy| match policy.action_constraint() {
-        ActionConstraint::Any => true,
-        ActionConstraint::Eq(one) => one == uid,
-        ActionConstraint::In(any) => any.iter().any(|one| *one == uid || actions.is_ancestor_of(one, &uid)),
-    };
-    let meets = |policy: &&Policy| by(policy) && about(policy);
+    let uid = uid_of(act)?;
+    let meets = |policy: &&Policy| bears(policy, asker, &uid, actions);
     let mine: Vec<Policy> = policies.iter().filter(meets).cloned().collect();
     if asker.is_flat() && mine.iter().any(climbs) {
         return Err(GuardError::Strict(format!("a policy for {} uses `in`", asker.name())));
@@ -308,6 +295,28 @@ fn slice(policies: &[Policy], asker: Asker, act: Act, actions: &Entities) -> Res
     };
     let permits = mine.iter().filter(|policy| policy.effect() == Effect::Permit).cloned().collect();
     Ok(Slice { permits: set(permits)?, whole: set(mine)? })
+}
+
+/// Whether a policy's principal and action can match.
+pub(crate) fn bears(policy: &Policy, asker: Asker, act: &EntityUid, actions: &Entities) -> bool {
+    let named = |name: &EntityTypeName| name.to_string() == asker.name();
+    let by = match policy.principal_constraint() {
+        // `in` climbs a hierarchy of principals, and there is none: it could be anybody.
+        PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+        PrincipalConstraint::Eq(uid) => named(uid.type_name()),
+        PrincipalConstraint::Is(name) | PrincipalConstraint::IsIn(name, _) => named(&name),
+    };
+    by && match policy.action_constraint() {
+        ActionConstraint::Any => true,
+        ActionConstraint::Eq(one) => one == *act,
+        ActionConstraint::In(any) => any.iter().any(|one| one == act || actions.is_ancestor_of(one, act)),
+    }
+}
+
+/// An action as the schema names it.
+pub(crate) fn uid_of(act: Act) -> Result<EntityUid, GuardError> {
+    let uid = format!("Action::\"{act}\"");
+    uid.parse().map_err(|e: cedar_policy::ParseErrors| GuardError::Schema(e.to_string()))
 }
 
 /// Whether a policy asks for a place in a hierarchy. One that cannot be looked through counts as asking.

@@ -39,6 +39,7 @@ pub mod passkey;
 pub mod password;
 pub mod recovery;
 pub mod totp;
+mod waiting;
 
 use std::sync::Arc;
 

@@ -4,15 +4,18 @@
 //! The particulars are sealed under the key for names and addresses. A notice of a changed address knows the
 //! former one, because the letter must reach whoever had the account before the change.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use guard::action::ManageOwnAccount;
 use guard::{Action, Actor, Permit, ServiceName};
-use kernel::{DisplayName, Email, NoticeId, Timestamp, UserId};
+use kernel::{DisplayName, Email, Id, NoticeId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use store::notices::{self, NewNotice, Notice};
-use store::{StoreError, Tx, api_keys, users};
+use store::notices::{self, Found, NewNotice, Notice};
+use store::{RefusedRow, StoreError, ToValue, Tx, api_keys, users};
+use vault::VaultError;
 
+use crate::letters::Lost;
 use crate::pen::Pen;
 use crate::session::account;
 use crate::{Identity, IdentityError, Inner};
@@ -73,6 +76,15 @@ pub struct Told {
     pub seen: Option<Timestamp>,
 }
 
+/// What somebody is told, and how much of it cannot be read.
+#[derive(Debug, Clone, Default)]
+pub struct Notices {
+    /// The newest first.
+    pub told: Vec<Told>,
+    /// How many are not as they were written. The audit log names them.
+    pub unreadable: usize,
+}
+
 /// A notice that is to be mailed. `Debug` shows what stands in the clear.
 #[derive(Clone)]
 pub struct Letter {
@@ -112,6 +124,10 @@ impl Told {
             NoticeKind::BreakGlassUsed => {
                 "A break-glass account was signed in to; look into it on the page Access.".to_owned()
             }
+            NoticeKind::AccessWaits => "A request for a role waits for a second person.".to_owned(),
+            NoticeKind::KeysWait => "A request about keys waits for a second person.".to_owned(),
+            NoticeKind::PolicyWaits => "A proposal of policies waits for a second person.".to_owned(),
+            NoticeKind::ReviewWaits => "A use of a break-glass account waits for a review.".to_owned(),
         }
     }
 
@@ -138,22 +154,24 @@ impl std::fmt::Debug for Letter {
 }
 
 impl Identity {
-    /// What the permit's actor has not acknowledged, the newest first; nothing for anybody but staff.
+    /// What the permit's actor has not acknowledged; nothing for anybody but staff.
     ///
     /// # Errors
     /// When the store or the keys fail.
-    pub async fn unseen_notices<A: Action>(&self, permit: &Permit<A>) -> Result<Vec<Told>, IdentityError> {
-        let (tenant, Actor::Staff(staff)) = (self.0.tenant, permit.actor()) else { return Ok(Vec::new()) };
+    pub async fn unseen_notices<A: Action>(&self, permit: &Permit<A>) -> Result<Notices, IdentityError> {
+        let (tenant, Actor::Staff(staff)) = (self.0.tenant, permit.actor()) else {
+            return Ok(Notices::default());
+        };
         let user = staff.user;
         let found = self.0.db.read(move |tx| notices::unseen(tx, tenant, user, SHOWN)).await?;
         self.0.told(found).await
     }
 
-    /// The notices of the permit's account of the last ninety days, the newest first.
+    /// The notices of the permit's account of the last ninety days.
     ///
     /// # Errors
     /// When the store or the keys fail.
-    pub async fn notices(&self, permit: &Permit<ManageOwnAccount>) -> Result<Vec<Told>, IdentityError> {
+    pub async fn notices(&self, permit: &Permit<ManageOwnAccount>) -> Result<Notices, IdentityError> {
         let (tenant, user) = (self.0.tenant, account(permit.resource())?);
         let from = before(self.0.world.now(), LISTED);
         let found = self.0.db.read(move |tx| notices::since(tx, tenant, user, from, SHOWN)).await?;
@@ -177,25 +195,52 @@ impl Identity {
     /// [`Identity::claim_letter`], and say [`Identity::letter_sent`], [`Identity::letter_failed`] or
     /// [`Identity::letter_given_up`] after it: two processes that ask at the same moment are given the same ones.
     ///
+    /// The letter of a notice that is not as it was written, or about whose account that is so, is given up
+    /// here: it does not hold up the letters of others.
+    ///
     /// # Errors
     /// When the store or the keys fail.
     pub async fn letters_due(&self, limit: u32) -> Result<Vec<Letter>, IdentityError> {
         let (inner, tenant, now) = (&self.0, self.0.tenant, self.0.world.now());
         let found = inner.db.read(move |tx| {
-            let mut found = Vec::new();
-            for notice in notices::due(tx, tenant, now, limit)? {
-                if let Some(user) = users::find(tx, tenant, notice.user)? {
-                    found.push((notice, user));
+            let Found { whole, altered } = notices::due(tx, tenant, now, limit)?;
+            let mut found = Vec::with_capacity(whole.len());
+            for notice in whole {
+                match users::find(tx, tenant, notice.user) {
+                    Ok(Some(user)) => found.push((notice, Some(user))),
+                    Ok(None) => {}
+                    Err(StoreError::Tampered { .. }) => found.push((notice, None)),
+                    Err(error) => return Err(error),
                 }
             }
-            Ok(found)
+            Ok((found, altered))
         });
+        let (found, altered) = found.await?;
+        for altered in altered {
+            self.altered_given_up(altered).await?;
+        }
+        let waits = found.iter().any(|(notice, _)| waits(notice.kind));
+        let calls = if waits { inner.calls().await? } else { HashMap::default() };
         let mut letters = Vec::new();
-        for (notice, user) in found.await? {
-            let (who, tries) = (inner.who(&user).await?, notice.tries);
-            let (told, formerly) = inner.opened_notice(notice).await?;
-            let to = std::iter::once(who.email).chain(formerly).collect();
-            letters.push(Letter { told, user: user.id, name: who.name, to, tries });
+        for (notice, user) in found {
+            if self::waits(notice.kind) && !calls.contains_key(&notice.id) {
+                inner.call_off(notice.id).await?;
+                continue;
+            }
+            let lost = Lost { notice: notice.id, user: notice.user, kind: notice.kind, tries: notice.tries };
+            let Some(user) = user else {
+                self.give_up(lost, None).await?;
+                continue;
+            };
+            let tries = notice.tries;
+            match inner.opened_notice(notice).await? {
+                Ok((told, formerly)) => {
+                    let who = inner.who(&user).await?;
+                    let to = std::iter::once(who.email).chain(formerly).collect();
+                    letters.push(Letter { told, user: user.id, name: who.name, to, tries });
+                }
+                Err(Spoiled) => self.give_up(lost, None).await?,
+            }
         }
         Ok(letters)
     }
@@ -210,22 +255,68 @@ impl Identity {
     }
 }
 
+/// A notice's row holds, and its particulars do not open.
+struct Spoiled;
+
 impl Inner {
-    async fn told(&self, found: Vec<Notice>) -> Result<Vec<Told>, IdentityError> {
-        let mut told = Vec::with_capacity(found.len());
-        for notice in found {
-            told.push(self.opened_notice(notice).await?.0);
+    async fn told(&self, found: Found) -> Result<Notices, IdentityError> {
+        let Found { whole, altered } = found;
+        let mut notices = Notices { told: Vec::with_capacity(whole.len()), unreadable: altered.len() };
+        for notice in whole {
+            match self.opened_notice(notice).await? {
+                Ok((told, _)) => notices.told.push(told),
+                Err(Spoiled) => notices.unreadable += 1,
+            }
         }
-        Ok(told)
+        Ok(notices)
     }
 
-    async fn opened_notice(&self, notice: Notice) -> Result<(Told, Option<Email>), IdentityError> {
-        let key = self.key_at(notice.particulars.1).await?;
-        let bytes = key.open(&notices::particulars_place(notice.tenant, notice.id), &notice.particulars.0)?;
-        let Particulars { from, device, what, formerly } =
-            serde_json::from_slice(&bytes).map_err(|_| IdentityError::Document("notice"))?;
-        let Notice { id, kind, hand, at, seen, .. } = notice;
-        Ok((Told { id, kind, hand, at, from, device, what, seen }, formerly))
+    /// Opens a notice. What is wrong with it alone is noted; a store or keys that fail are an error.
+    async fn opened_notice(
+        &self,
+        notice: Notice,
+    ) -> Result<Result<(Told, Option<Email>), Spoiled>, IdentityError> {
+        let Notice { tenant, id, kind, hand, at, seen, particulars: (sealed, generation), .. } = notice;
+        let opened = match self.key_at(generation).await {
+            Ok(key) => {
+                key.open(&notices::particulars_place(tenant, id), &sealed).map_err(|error| word(&error))
+            }
+            Err(error) => match error.refusal::<VaultError>() {
+                Some(VaultError::Provider(_)) | None => return Err(error.into()),
+                Some(refused) => Err(word(refused)),
+            },
+        };
+        let read = opened.and_then(|bytes| serde_json::from_slice(&bytes).map_err(|_| "tag"));
+        Ok(match read {
+            Ok(Particulars { from, device, what, formerly }) => {
+                Ok((Told { id, kind, hand, at, from, device, what, seen }, formerly))
+            }
+            Err(reason) => {
+                self.db.note_refused(RefusedRow { table: "notices", row: told_id(id), reason });
+                Err(Spoiled)
+            }
+        })
+    }
+}
+
+/// Whether a notice is about something that waits for its reader.
+fn waits(kind: NoticeKind) -> bool {
+    use NoticeKind as K;
+    matches!(kind, K::AccessWaits | K::KeysWait | K::PolicyWaits | K::ReviewWaits)
+}
+
+/// An id as the store names rows.
+fn told_id(id: NoticeId) -> String {
+    id.to_bytes().as_slice().to_value().told()
+}
+
+/// The word of the event for what does not open.
+fn word(error: &VaultError) -> &'static str {
+    match error {
+        VaultError::UnknownVersion { .. } => "version",
+        VaultError::Truncated { .. } | VaultError::Length { .. } | VaultError::TooLarge { .. } => "length",
+        VaultError::Refused | VaultError::Content { .. } => "tag",
+        _ => "key",
     }
 }
 

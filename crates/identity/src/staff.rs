@@ -56,7 +56,8 @@ impl Factors {
 }
 
 impl Identity {
-    /// All members of staff, the oldest account first; or the permit's one.
+    /// All members of staff, the oldest account first; or the permit's one. An account that is not as this
+    /// program left it, or whose roles are not, is left out.
     ///
     /// # Errors
     /// When the store or the keys fail.
@@ -65,8 +66,7 @@ impl Identity {
         let tenant = inner.tenant;
         let rows = inner.db.read(move |tx| {
             let mut rows = Vec::new();
-            for user in users::list(tx, &permit)? {
-                let grants = users::grants_of(tx, tenant, user.id, now)?;
+            for (user, grants) in users::legible(tx, &permit, now)? {
                 let factors = factors_of(tx, tenant, user.id)?;
                 let service = api_keys::service(tx, tenant, user.id)?.is_some();
                 rows.push((user, grants, factors, service));

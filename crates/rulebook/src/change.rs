@@ -302,7 +302,7 @@ impl Inner {
         Ok(self.keys.tenant_data_key_at(self.tenant, Purpose::Settings, generation).await?)
     }
 
-    async fn files_of(&self, version: &Version) -> Result<PolicyFiles, RulebookError> {
+    pub(crate) async fn files_of(&self, version: &Version) -> Result<PolicyFiles, RulebookError> {
         let key = self.key(version.key_gen).await?;
         let text = key.open(&files_place(self.tenant, version.id), &version.files)?;
         if sha256(&text) != version.digest {
@@ -387,7 +387,7 @@ fn text_of(files: &PolicyFiles) -> Result<Vec<u8>, RulebookError> {
 }
 
 /// Thousands of decisions, beside the asynchronous work.
-async fn aside<T: Send + 'static>(
+pub(crate) async fn aside<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, RulebookError> + Send + 'static,
 ) -> Result<T, RulebookError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| RulebookError::Worker)?

@@ -15,6 +15,7 @@
 mod change;
 mod error;
 mod explain;
+mod lacking;
 mod record;
 mod view;
 
@@ -27,6 +28,7 @@ use store::{Db, Keychain};
 
 pub use error::RulebookError;
 pub use explain::{Explained, NoThing, Stated, Thing, Who};
+pub use lacking::Lacking;
 pub use store::policies::{APPROVAL, PolicyRefusal, VersionState};
 pub use view::{Line, Replay, Trial, VersionLine, difference};
 

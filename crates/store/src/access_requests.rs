@@ -114,7 +114,7 @@ pub fn list(
          ORDER BY asked_ms DESC, id DESC LIMIT $4",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some()), limit],
     )?;
-    bound::held(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of).collect()
+    bound::pass_over(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of).collect()
 }
 
 /// A request by its id. No permit: whoever decides about one needs to know for whom it is before they can
@@ -183,6 +183,37 @@ pub fn withdraw(
     Ok(Some(found))
 }
 
+/// Those that wait for a second person, the oldest first. No permit: whoever could decide is told that something
+/// waits, and nothing of it.
+///
+/// # Errors
+/// Only what the database says.
+pub fn waiting(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Vec<AccessRequest>, StoreError> {
+    let rows = tx.rows(
+        "SELECT * FROM access_requests WHERE tenant = $1 AND state = 'asked' AND expires_ms > $2
+         ORDER BY asked_ms, id LIMIT 100",
+        params![tenant, now],
+    )?;
+    bound::pass_over(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of).collect()
+}
+
+/// Uses of break-glass accounts that nobody has looked into, the oldest first. No permit, as for [`waiting`].
+///
+/// # Errors
+/// Only what the database says.
+pub fn glass_waiting(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<GlassUse>, StoreError> {
+    let rows = tx.rows(
+        "SELECT * FROM break_glass_uses WHERE tenant = $1 AND reviewed_ms IS NULL
+         ORDER BY used_ms, session LIMIT 100",
+        params![tenant],
+    )?;
+    bound::pass_over(tx, Bound::GlassUses, rows)?.into_iter().map(use_of).collect()
+}
+
 /// What time alone has ended: requests that nobody decided about, and roles whose time is over. Gives them
 /// as they stood before. No permit: nobody decides here; it follows from what was decided.
 ///
@@ -195,7 +226,7 @@ pub fn run_out(tx: &mut Tx<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<
          ORDER BY asked_ms, id LIMIT 100",
         params![tenant, now],
     )?;
-    let over = bound::held(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of);
+    let over = bound::pass_over(tx, Bound::AccessRequests, rows)?.into_iter().map(request_of);
     let over: Vec<AccessRequest> = over.collect::<Result<_, _>>()?;
     for request in &over {
         let next = match request.state {
@@ -323,7 +354,7 @@ pub fn glass_uses(
          ORDER BY reviewed_ms IS NOT NULL, used_ms DESC, session LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    bound::held(tx, Bound::GlassUses, rows)?.into_iter().map(use_of).collect()
+    bound::pass_over(tx, Bound::GlassUses, rows)?.into_iter().map(use_of).collect()
 }
 
 /// How many uses nobody has looked into, and how many of these are overdue. No permit: it is a number for

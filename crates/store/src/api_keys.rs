@@ -125,7 +125,7 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadApiKeys>) -> Result<Vec<ApiKe
          ORDER BY made_ms DESC, id DESC",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    bound::held(tx, Bound::ApiKeys, rows)?.into_iter().map(key_of).collect()
+    bound::pass_over(tx, Bound::ApiKeys, rows)?.into_iter().map(key_of).collect()
 }
 
 /// Ends a key of the permit's account, or of a service account that it answers for. Gives the key as it
@@ -357,7 +357,7 @@ pub fn services(tx: &mut Read<'_>, permit: &Permit<ReadApiKeys>) -> Result<Vec<S
          WHERE tenant = $1 AND ($3 = 0 OR answers = $2) ORDER BY made_ms, user_id",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
     )?;
-    bound::held(tx, Bound::ServiceAccounts, rows)?.into_iter().map(service_of).collect()
+    bound::pass_over(tx, Bound::ServiceAccounts, rows)?.into_iter().map(service_of).collect()
 }
 
 fn service_of(mut row: Row) -> Result<ServiceAccount, StoreError> {

@@ -161,6 +161,31 @@ pub fn frontier(tx: &mut Read<'_>, tenant: TenantId) -> Result<Frontier, StoreEr
     edge_of(row.ok_or(StoreError::Missing { what: "tenant" })?)
 }
 
+/// How many entries a tenant's log has. No permit: a number, by which a process learns that another one wrote.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such tenant.
+pub fn size(tx: &mut Read<'_>, tenant: TenantId) -> Result<u64, StoreError> {
+    let row = tx.row("SELECT size FROM ledger_trees WHERE tenant = $1", params![tenant])?;
+    Ok(row.ok_or(StoreError::Missing { what: "tenant" })?.take("size")?)
+}
+
+/// Of the entries from one index up to another, those by which a stream learns that its conversation grew or
+/// changed hands. No permit: they wake streams, each of which reads under its own leave, and are shown to nobody.
+///
+/// # Errors
+/// Only what the database says.
+pub fn spoken(tx: &mut Read<'_>, tenant: TenantId, from: u64, to: u64) -> Result<Vec<Vec<u8>>, StoreError> {
+    let rows = tx.rows(
+        "SELECT json FROM ledger_leaves
+         WHERE tenant = $1 AND idx >= $2 AND idx < $3 AND json IS NOT NULL
+           AND code IN ('CHAT-1001I', 'CHAT-1002I', 'CHAT-1003I', 'CHAT-1004I', 'CHAT-1006I', 'CHAT-1010I')
+         ORDER BY idx",
+        params![tenant, from, to],
+    )?;
+    rows.into_iter().map(|mut row| Ok(row.take("json")?)).collect()
+}
+
 const EDGE: &str = "SELECT size, frontier FROM ledger_trees WHERE tenant = $1";
 const MOVE_EDGE: &str = "UPDATE ledger_trees SET size = $2, frontier = $3 WHERE tenant = $1 AND size = $4";
 

@@ -5,7 +5,8 @@
 //! again, nor put in a session or a factor of their own: the row is refused, by its name, when it is read.
 //!
 //! A row is changed inside [`change`]: it is looked at before, so that a forged one does not become a
-//! true one by the next honest change, and bound anew after. What is read goes through [`held`].
+//! true one by the next honest change, and bound anew after. What is read goes through [`held`], or, where
+//! many rows are read and none of them decides alone who may do what, through [`pass_over`].
 //!
 //! Not promised: that a row which was deleted is missed, or that an earlier state of the same row, with
 //! the MAC of its time, is not put back. What the audit log says about it remains.
@@ -19,6 +20,7 @@ use kernel::TenantId;
 use vault::{DataKey, Purpose};
 
 use crate::dump::{Dumps, LEFT_OUT};
+use crate::refusals::RefusedRow;
 use crate::value::{FromValue, Row, Value};
 use crate::{Read, StoreError, Tx, keys, params};
 
@@ -171,15 +173,44 @@ pub fn check_left_out<A: Dumps>(
     Ok(broken)
 }
 
-/// The rows, if each of them is as this program left it.
+/// The rows, if each of them is as this program left it. For whatever decides who may do what.
 pub(crate) fn held(tx: &mut Read<'_>, of: Bound, rows: Vec<Row>) -> Result<Vec<Row>, StoreError> {
     let statements = of.statements()?;
     for row in &rows {
-        let pairs: Vec<_> = row.pairs().collect();
-        let Some(key) = tx.row_key(tenant_of(&pairs)?)? else { break };
-        verify(&key, statements, &pairs)?;
+        holds(tx, statements, row)?;
     }
     Ok(rows)
+}
+
+/// The rows that are as this program left them, and apart those that are not. For lists and rounds of work
+/// that would otherwise stop for everybody because of one row.
+pub(crate) fn sift(tx: &mut Read<'_>, of: Bound, rows: Vec<Row>) -> Result<(Vec<Row>, Vec<Row>), StoreError> {
+    let statements = of.statements()?;
+    let (mut held, mut refused) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        match holds(tx, statements, &row) {
+            Ok(()) => held.push(row),
+            Err(StoreError::Tampered { .. }) => refused.push(row),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok((held, refused))
+}
+
+/// The rows that are as this program left them; the others are passed over, and noted.
+pub(crate) fn pass_over(tx: &mut Read<'_>, of: Bound, rows: Vec<Row>) -> Result<Vec<Row>, StoreError> {
+    Ok(sift(tx, of, rows)?.0)
+}
+
+/// Whether a row is as this program left it. One that is not is noted.
+fn holds(tx: &mut Read<'_>, statements: &Statements, row: &Row) -> Result<(), StoreError> {
+    let pairs: Vec<_> = row.pairs().collect();
+    let Some(key) = tx.row_key(tenant_of(&pairs)?)? else { return Ok(()) };
+    verify(&key, statements, &pairs).inspect_err(|error| {
+        if let StoreError::Tampered { table, row } = error {
+            tx.note(RefusedRow { table, row: row.clone(), reason: "bound" });
+        }
+    })
 }
 
 /// The row, if there is one and it is as this program left it.

@@ -174,7 +174,7 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadConnections>) -> Result<Vec<C
 pub fn all(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Connection>, StoreError> {
     let rows =
         tx.rows("SELECT * FROM connections WHERE tenant = $1 ORDER BY created_ms, id", params![tenant])?;
-    bound::held(tx, Bound::Connections, rows)?.into_iter().map(connection_of).collect()
+    bound::pass_over(tx, Bound::Connections, rows)?.into_iter().map(connection_of).collect()
 }
 
 /// One connection. No permit: a sign-in through it begins or ends.
@@ -287,7 +287,7 @@ pub fn domains(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<Domain>, Store
         "SELECT * FROM connection_domains WHERE tenant = $1 ORDER BY connection, domain_blind",
         params![tenant],
     )?;
-    bound::held(tx, Bound::Domains, rows)?.into_iter().map(domain_of).collect()
+    bound::pass_over(tx, Bound::Domains, rows)?.into_iter().map(domain_of).collect()
 }
 
 /// One domain by its blind index. No permit: as for [`domains`].

@@ -15,6 +15,7 @@ use crate::additions::Addition;
 use crate::address::DbUrl;
 use crate::engine::{Connector, Dialect, Duty, Link};
 use crate::job::{AddJob, Job, ReadJob, WriteJob};
+use crate::refusals::{Checks, Refusals, RefusedRow};
 use crate::tx::{Read, Tx};
 use crate::writer::Writer;
 use crate::{StoreError, migrate};
@@ -72,6 +73,7 @@ struct Inner {
     counters: Arc<Counters>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     keyring: RwLock<Option<Arc<Keyring>>>,
+    refusals: Arc<Refusals>,
 }
 
 impl Db {
@@ -96,6 +98,7 @@ impl Db {
         let (writes, queue) = sync_channel(options.queue.max(1));
         let (opened, answer) = sync_channel(1);
         let mut link = Link::new(connector.clone(), Duty::Write);
+        let refusals = Arc::new(Refusals::new(world.clone()));
         let (world, counted, until) = (world.clone(), counters.clone(), options.schema);
         threads.push(start("store-writer", move || {
             let migrated = migrate::run(&mut link, migrate::until(until), world.now());
@@ -116,7 +119,7 @@ impl Db {
         }
         let (writes, reads, threads) = (Some(writes), Some(reads), Mutex::new(threads));
         let (dialect, keyring) = (connector.dialect(), RwLock::default());
-        Ok(Self(Arc::new(Inner { dialect, writes, reads, counters, threads, keyring })))
+        Ok(Self(Arc::new(Inner { dialect, writes, reads, counters, threads, keyring, refusals })))
     }
 
     /// Runs a job that writes, and answers after its changes are committed.
@@ -133,7 +136,7 @@ impl Db {
         F: FnMut(&mut Tx<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender, self.keyring())))?;
+        queue(self.0.writes.as_ref(), Box::new(WriteJob::new(job, sender, self.checks())))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -158,7 +161,7 @@ impl Db {
         F: FnMut(&mut Read<'_>) -> Result<T, StoreError> + Send + 'static,
     {
         let (sender, answer) = oneshot::channel();
-        queue(self.0.reads.as_ref(), Box::new(ReadJob::new(job, sender, self.keyring())))?;
+        queue(self.0.reads.as_ref(), Box::new(ReadJob::new(job, sender, self.checks())))?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
@@ -167,8 +170,27 @@ impl Db {
         *self.0.keyring.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(keyring));
     }
 
-    fn keyring(&self) -> Option<Arc<Keyring>> {
-        self.0.keyring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn checks(&self) -> Checks {
+        let keyring = self.0.keyring.read().unwrap_or_else(PoisonError::into_inner).clone();
+        Checks { keyring, refusals: Arc::clone(&self.0.refusals) }
+    }
+
+    /// Notes a row that holds and whose record does not open. Rows that do not hold are noted where they are
+    /// read.
+    pub fn note_refused(&self, refused: RefusedRow) {
+        self.0.refusals.note(refused);
+    }
+
+    /// Waits for rows that were refused, each once in the life of this process. For the one who writes them
+    /// down: what is given out is not given again.
+    pub async fn refused(&self) -> Vec<RefusedRow> {
+        self.0.refusals.heard().await
+    }
+
+    /// How many rows of which tables were refused in the last quarter of an hour, for whoever shows lists that
+    /// go on without them.
+    pub fn refused_lately(&self) -> Vec<(&'static str, usize)> {
+        self.0.refusals.lately()
     }
 
     /// The engine below.

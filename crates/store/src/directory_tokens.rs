@@ -104,7 +104,7 @@ pub fn of_connection(
         "SELECT * FROM directory_tokens WHERE tenant = $1 AND connection = $2 ORDER BY created_ms DESC, id",
         params![tenant, connection],
     )?;
-    bound::held(tx, Bound::DirectoryTokens, rows)?.into_iter().map(token_of).collect()
+    bound::pass_over(tx, Bound::DirectoryTokens, rows)?.into_iter().map(token_of).collect()
 }
 
 /// A token by its hash, live or not. No permit: the token is the proof.

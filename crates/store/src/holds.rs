@@ -152,7 +152,7 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadHolds>, limit: u32) -> Result
          ORDER BY lifted_ms IS NOT NULL, placed_ms DESC, id DESC LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    bound::held(tx, Bound::Holds, rows)?.into_iter().map(hold_of).collect()
+    bound::pass_over(tx, Bound::Holds, rows)?.into_iter().map(hold_of).collect()
 }
 
 /// A hold by its id. No permit: whoever lifts one needs to know who placed it before they can be asked for

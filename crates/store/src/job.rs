@@ -1,15 +1,14 @@
 //! A job in the queue: a closure, the value it made, and who waits for it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use tokio::sync::oneshot::Sender;
-use vault::Keyring;
 
 use crate::StoreError;
 use crate::additions::Addition;
 use crate::engine::Engine;
 use crate::error::from_panic;
+use crate::refusals::Checks;
 use crate::tx::{Read, Tx};
 
 /// What the threads do with a job: run it, perhaps again, and answer once.
@@ -33,16 +32,12 @@ macro_rules! job {
             body: F,
             made: Option<T>,
             waiting: Sender<Result<T, StoreError>>,
-            keyring: Option<Arc<Keyring>>,
+            checks: Checks,
         }
 
         impl<T, F> $name<T, F> {
-            pub(crate) fn new(
-                body: F,
-                waiting: Sender<Result<T, StoreError>>,
-                keyring: Option<Arc<Keyring>>,
-            ) -> Self {
-                Self { body, made: None, waiting, keyring }
+            pub(crate) fn new(body: F, waiting: Sender<Result<T, StoreError>>, checks: Checks) -> Self {
+                Self { body, made: None, waiting, checks }
             }
         }
 
@@ -53,7 +48,7 @@ macro_rules! job {
         {
             fn run(&mut self, engine: &mut dyn Engine) -> Result<(), StoreError> {
                 self.made = None;
-                let mut handle = $handle::new(engine, self.keyring.clone());
+                let mut handle = $handle::new(engine, self.checks.clone());
                 // After a panic the closure's own state may be half made. It is not run again, and
                 // the transaction is undone, so nobody sees that state.
                 let made = catch_unwind(AssertUnwindSafe(|| (self.body)(&mut handle)))

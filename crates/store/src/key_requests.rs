@@ -265,7 +265,21 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadKeys>, limit: u32) -> Result<
         "SELECT * FROM key_requests WHERE tenant = $1 ORDER BY requested_ms DESC, id DESC LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    bound::held(tx, Bound::KeyRequests, rows)?.into_iter().map(request_of).collect()
+    bound::pass_over(tx, Bound::KeyRequests, rows)?.into_iter().map(request_of).collect()
+}
+
+/// Those that wait for a second person, the oldest first. No permit: whoever could agree is told that something
+/// waits, and nothing of it.
+///
+/// # Errors
+/// Only what the database says.
+pub fn waiting(tx: &mut Read<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<KeyRequest>, StoreError> {
+    let rows = tx.rows(
+        "SELECT * FROM key_requests WHERE tenant = $1 AND state = 'asked' AND expires_ms > $2
+         ORDER BY requested_ms, id LIMIT 100",
+        params![tenant, now],
+    )?;
+    bound::pass_over(tx, Bound::KeyRequests, rows)?.into_iter().map(request_of).collect()
 }
 
 /// The move that is approved and not done, if there is one.

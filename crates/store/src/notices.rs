@@ -18,7 +18,7 @@ use vault::{Place, Sealed};
 use crate::bound::{self, Bound};
 use crate::places::SealedColumn;
 use crate::words::{Keyed, states};
-use crate::{Read, Row, StoreError, Tx, access, params};
+use crate::{Read, Row, StoreError, ToValue, Tx, Value, access, params};
 
 /// How long after a change its notice is still worth a letter. When mail is first switched on, nobody is
 /// sent the story of a year.
@@ -57,6 +57,14 @@ states! {
         RolesChanged = "roles_changed",
         /// Somebody else's account went around the identity provider; owners are told.
         BreakGlassUsed = "break_glass_used",
+        /// A request for a role waits for a second person; those who could decide are told.
+        AccessWaits = "access_waits",
+        /// A request about keys waits for a second person; those who could approve it are told.
+        KeysWait = "keys_wait",
+        /// A proposal of policies waits for a second person; those who could approve it are told.
+        PolicyWaits = "policy_waits",
+        /// A use of a break-glass account waits for a review; those who could make it are told.
+        ReviewWaits = "review_waits",
     }
     /// By whose hand it happened.
     NoticeHand {
@@ -113,6 +121,27 @@ pub struct Notice {
     pub tries: u32,
 }
 
+/// The notices of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Those that are as this program left them.
+    pub whole: Vec<Notice>,
+    /// Those that are not.
+    pub altered: Vec<Altered>,
+}
+
+/// A notice that is not as this program left it: what it says, which nobody vouches for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Altered {
+    tenant: TenantId,
+    /// Its id as it stands there.
+    id: Value<'static>,
+    /// Which notice it says it is, whom it tells, and of what, where these are ids and a word at all.
+    pub says: Option<(NoticeId, UserId, NoticeKind)>,
+    /// How often it says its letter was tried in vain.
+    pub tries: u32,
+}
+
 /// The place of a notice's particulars.
 pub fn particulars_place(tenant: TenantId, notice: NoticeId) -> Place {
     SealedColumn::NoticeParticulars.of(tenant, notice)
@@ -142,50 +171,79 @@ pub fn put(tx: &mut Tx<'_>, new: &NewNotice) -> Result<(), StoreError> {
     bound::bind(tx, Bound::Notices, params![new.tenant, new.id])
 }
 
+/// Writes a notice that is a letter only: it counts as read. False says that there is one of this id. No permit:
+/// the house tells people what waits for them.
+///
+/// # Errors
+/// [`StoreError::Missing`] when there is no such account.
+pub fn put_for_mail(tx: &mut Tx<'_>, new: &NewNotice) -> Result<bool, StoreError> {
+    match put(tx, new) {
+        Ok(()) => {}
+        Err(StoreError::Conflict { .. }) => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    bound::change(tx, Bound::Notices, params![new.tenant, new.id], |tx| {
+        tx.execute(
+            "UPDATE notices SET seen_ms = at_ms WHERE tenant = $1 AND id = $2",
+            params![new.tenant, new.id],
+        )
+    })?;
+    Ok(true)
+}
+
+/// Those of these ids of which there is a notice. No permit, as for [`put_for_mail`].
+///
+/// # Errors
+/// Only what the database says.
+pub fn known(tx: &mut Read<'_>, tenant: TenantId, ids: &[NoticeId]) -> Result<Vec<NoticeId>, StoreError> {
+    let mut known = Vec::new();
+    for id in ids {
+        let row =
+            tx.row("SELECT 1 AS one FROM notices WHERE tenant = $1 AND id = $2", params![tenant, id])?;
+        known.extend(row.map(|_| *id));
+    }
+    Ok(known)
+}
+
 /// What somebody has not acknowledged, the newest first. No permit: it is shown to them on whatever page they
 /// have leave to open.
 ///
 /// # Errors
-/// [`StoreError::Tampered`] when a row is not as this program left it.
-pub fn unseen(
-    tx: &mut Read<'_>,
-    tenant: TenantId,
-    user: UserId,
-    limit: u32,
-) -> Result<Vec<Notice>, StoreError> {
+/// Only what the database says; rows that are not as this program left them are passed over.
+pub fn unseen(tx: &mut Read<'_>, tenant: TenantId, user: UserId, limit: u32) -> Result<Found, StoreError> {
     let rows = tx.rows(
         "SELECT * FROM notices WHERE tenant = $1 AND user_id = $2 AND seen_ms IS NULL
          ORDER BY at_ms DESC, id DESC LIMIT $3",
         params![tenant, user, limit],
     )?;
-    bound::held(tx, Bound::Notices, rows)?.into_iter().map(notice_of).collect()
+    found(tx, rows)
 }
 
 /// The notices of an account since a moment, the newest first. No permit, as for [`unseen`]: `identity` asks
 /// for one and shows them to nobody else.
 ///
 /// # Errors
-/// [`StoreError::Tampered`] when a row is not as this program left it.
+/// Only what the database says; rows that are not as this program left them are passed over.
 pub fn since(
     tx: &mut Read<'_>,
     tenant: TenantId,
     user: UserId,
     from: Timestamp,
     limit: u32,
-) -> Result<Vec<Notice>, StoreError> {
+) -> Result<Found, StoreError> {
     let rows = tx.rows(
         "SELECT * FROM notices WHERE tenant = $1 AND user_id = $2 AND at_ms >= $3
          ORDER BY at_ms DESC, id DESC LIMIT $4",
         params![tenant, user, from, limit],
     )?;
-    bound::held(tx, Bound::Notices, rows)?.into_iter().map(notice_of).collect()
+    found(tx, rows)
 }
 
 /// Acknowledges the notices of the permit's account up to a moment: those that were on the page, and none
 /// that came meanwhile. Gives their number.
 ///
 /// # Errors
-/// [`StoreError::Tampered`] when a row is not as this program left it.
+/// Only what the database says; rows that are not as this program left them are passed over.
 pub fn acknowledge(
     tx: &mut Tx<'_>,
     permit: &Permit<ManageOwnAccount>,
@@ -199,7 +257,7 @@ pub fn acknowledge(
         params![tenant, access::account(permit)?, until],
     )?;
     let mut acknowledged = 0;
-    for mut row in bound::held(tx, Bound::Notices, rows)? {
+    for mut row in bound::pass_over(tx, Bound::Notices, rows)? {
         let id: NoticeId = row.take("id")?;
         tx.execute(
             "UPDATE notices SET seen_ms = $3 WHERE tenant = $1 AND id = $2",
@@ -215,13 +273,8 @@ pub fn acknowledge(
 /// and no older than [`MAILED_WITHIN`]. No permit: it is the house that writes the letter.
 ///
 /// # Errors
-/// [`StoreError::Tampered`] when a row is not as this program left it.
-pub fn due(
-    tx: &mut Read<'_>,
-    tenant: TenantId,
-    now: Timestamp,
-    limit: u32,
-) -> Result<Vec<Notice>, StoreError> {
+/// Only what the database says; rows that are not as this program left them are passed over.
+pub fn due(tx: &mut Read<'_>, tenant: TenantId, now: Timestamp, limit: u32) -> Result<Found, StoreError> {
     let within = u64::try_from(MAILED_WITHIN.as_millis()).unwrap_or(u64::MAX);
     let from = Timestamp::from_millis(now.as_millis().saturating_sub(within));
     let rows = tx.rows(
@@ -229,7 +282,7 @@ pub fn due(
          ORDER BY at_ms, id LIMIT $4",
         params![tenant, now, from, limit],
     )?;
-    bound::held(tx, Bound::Notices, rows)?.into_iter().map(notice_of).collect()
+    found(tx, rows)
 }
 
 /// Remembers that a notice was handed over for its mailbox. False says that it was before. No permit, as
@@ -319,6 +372,26 @@ pub fn give_up(tx: &mut Tx<'_>, tenant: TenantId, notice: NoticeId) -> Result<bo
     Ok(changed == 1)
 }
 
+/// The same for a notice that is not as this program left it. It is not bound anew, so it stays what it is;
+/// its letter only no longer stands in the way of others. False says that somebody did it before, or that it
+/// is as it should be by now. No permit, as for [`due`].
+///
+/// # Errors
+/// Only what the database says.
+pub fn set_aside(tx: &mut Tx<'_>, altered: &Altered) -> Result<bool, StoreError> {
+    let key = [altered.tenant.to_value(), altered.id.clone()];
+    let row = tx.row("SELECT * FROM notices WHERE tenant = $1 AND id = $2 AND mailed_ms IS NULL", &key)?;
+    if bound::sift(tx, Bound::Notices, row.into_iter().collect())?.1.is_empty() {
+        return Ok(false);
+    }
+    let [tenant, id] = key;
+    let changed = tx.execute(
+        "UPDATE notices SET next_ms = $3 WHERE tenant = $1 AND id = $2 AND next_ms < $3",
+        &[tenant, id, Timestamp::MAX.to_value()],
+    )?;
+    Ok(changed == 1)
+}
+
 fn pause(tries: u32) -> Duration {
     FIRST_PAUSE.saturating_mul(1_u32 << tries.min(16)).min(LONGEST_PAUSE)
 }
@@ -333,6 +406,21 @@ pub fn sweep(tx: &mut Tx<'_>, seen_before: Timestamp, before: Timestamp) -> Resu
         "DELETE FROM notices WHERE at_ms < $2 OR (at_ms < $1 AND seen_ms IS NOT NULL)",
         params![seen_before, before],
     )
+}
+
+fn found(tx: &mut Read<'_>, rows: Vec<Row>) -> Result<Found, StoreError> {
+    let (held, refused) = bound::sift(tx, Bound::Notices, rows)?;
+    let whole = held.into_iter().map(notice_of).collect::<Result<_, _>>()?;
+    let altered = refused.into_iter().filter_map(altered_of).collect();
+    Ok(Found { whole, altered })
+}
+
+fn altered_of(mut row: Row) -> Option<Altered> {
+    let id = row.pairs().find(|(name, _)| *name == "id").map(|(_, value)| value.clone())?;
+    let tenant = row.take("tenant").ok()?;
+    let says = row.take("id").ok().zip(row.take("user_id").ok()).zip(row.take("kind").ok());
+    let says = says.map(|((id, user), kind)| (id, user, kind));
+    Some(Altered { tenant, id, says, tries: row.take("tries").unwrap_or_default() })
 }
 
 fn notice_of(mut row: Row) -> Result<Notice, StoreError> {

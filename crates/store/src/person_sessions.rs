@@ -167,7 +167,7 @@ pub fn of_person(
          ORDER BY last_seen_ms DESC, id DESC",
         params![tenant, subject, now],
     )?;
-    bound::held(tx, Bound::PersonSessions, rows)?.into_iter().map(session_of).collect()
+    bound::pass_over(tx, Bound::PersonSessions, rows)?.into_iter().map(session_of).collect()
 }
 
 /// The sessions that have not ended and came from a session of the provider, or from any session of a

@@ -214,7 +214,21 @@ pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadPolicy>, limit: u32) -> Resul
         "SELECT * FROM policy_versions WHERE tenant = $1 ORDER BY version DESC LIMIT $2",
         params![permit.tenant(), limit],
     )?;
-    bound::held(tx, Bound::PolicyVersions, rows)?.into_iter().map(version_of).collect()
+    bound::pass_over(tx, Bound::PolicyVersions, rows)?.into_iter().map(version_of).collect()
+}
+
+/// Those that wait for a second person. No permit: whoever could agree is told that something waits, and nothing
+/// of it.
+///
+/// # Errors
+/// Only what the database says.
+pub fn waiting(tx: &mut Read<'_>, tenant: TenantId, now: Timestamp) -> Result<Vec<Version>, StoreError> {
+    let rows = tx.rows(
+        "SELECT * FROM policy_versions WHERE tenant = $1 AND state = 'proposed' AND expires_ms > $2
+         ORDER BY version LIMIT 20",
+        params![tenant, now],
+    )?;
+    bound::pass_over(tx, Bound::PolicyVersions, rows)?.into_iter().map(version_of).collect()
 }
 
 /// One version. No permit: what may be done with it asks for its own.

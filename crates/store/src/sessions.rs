@@ -198,7 +198,7 @@ pub fn of_user(
          ORDER BY last_seen_ms DESC, id",
         params![tenant, user, now],
     )?;
-    bound::held(tx, Bound::Sessions, rows)?.into_iter().map(session_of).collect()
+    bound::pass_over(tx, Bound::Sessions, rows)?.into_iter().map(session_of).collect()
 }
 
 /// Deletes sessions and ceremonies that ended before `before`. Gives the number of rows.

@@ -5,9 +5,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use kernel::TenantId;
-use vault::{DataKey, Keyring};
+use vault::DataKey;
 
 use crate::engine::Engine;
+use crate::refusals::{Checks, RefusedRow};
 use crate::value::{Row, Value};
 use crate::{StoreError, bound};
 
@@ -17,15 +18,15 @@ pub struct Read<'e> {
     /// The first error of the engine in this job. PostgreSQL refuses every further statement after
     /// one, SQLite does not; here both do, so that a job behaves the same on either.
     failed: Option<StoreError>,
-    /// What opens the key that binds rows; none where no keychain was made for the database.
-    keyring: Option<Arc<Keyring>>,
-    /// That key, once it was asked for.
+    /// What rows are checked with.
+    checks: Checks,
+    /// The key that binds rows, once it was asked for.
     row_key: Option<Arc<DataKey>>,
 }
 
 impl<'e> Read<'e> {
-    pub(crate) fn new(engine: &'e mut dyn Engine, keyring: Option<Arc<Keyring>>) -> Self {
-        Self { engine, failed: None, keyring, row_key: None }
+    pub(crate) fn new(engine: &'e mut dyn Engine, checks: Checks) -> Self {
+        Self { engine, failed: None, checks, row_key: None }
     }
 
     /// The key that binds the rows of a tenant; none where no keychain was made for the database, as in
@@ -36,9 +37,14 @@ impl<'e> Read<'e> {
         {
             return Ok(Some(Arc::clone(key)));
         }
-        let Some(keyring) = self.keyring.clone() else { return Ok(None) };
+        let Some(keyring) = self.checks.keyring.clone() else { return Ok(None) };
         self.row_key = Some(bound::key_of(self, &keyring, tenant)?);
         Ok(self.row_key.clone())
+    }
+
+    /// Notes a row that is refused.
+    pub(crate) fn note(&self, refused: RefusedRow) {
+        self.checks.refusals.note(refused);
     }
 
     pub(crate) fn failed(&mut self) -> Option<StoreError> {
@@ -77,8 +83,8 @@ impl<'e> Read<'e> {
 pub struct Tx<'e>(Read<'e>);
 
 impl<'e> Tx<'e> {
-    pub(crate) fn new(engine: &'e mut dyn Engine, keyring: Option<Arc<Keyring>>) -> Self {
-        Self(Read::new(engine, keyring))
+    pub(crate) fn new(engine: &'e mut dyn Engine, checks: Checks) -> Self {
+        Self(Read::new(engine, checks))
     }
 
     /// Runs one statement and gives the number of rows it changed.

@@ -82,12 +82,40 @@ pub fn name_place(tenant: TenantId, user: UserId) -> Place {
 /// # Errors
 /// Only what the database says.
 pub fn list(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<User>, StoreError> {
+    let rows = listed(tx, permit)?;
+    bound::held(tx, Bound::Users, rows)?.into_iter().map(user_of).collect()
+}
+
+/// The same for a page that goes on without accounts that are not as this program left them; with what each
+/// may do now. What reviews or counts accounts takes [`list`]: it has them all or says that it has not.
+///
+/// # Errors
+/// Only what the database says.
+pub fn legible(
+    tx: &mut Read<'_>,
+    permit: &Permit<ReadUsers>,
+    now: Timestamp,
+) -> Result<Vec<(User, Vec<Grant>)>, StoreError> {
+    let rows = listed(tx, permit)?;
+    let mut found = Vec::with_capacity(rows.len());
+    for row in bound::pass_over(tx, Bound::Users, rows)? {
+        let user = user_of(row)?;
+        match grants_of(tx, user.tenant, user.id, now) {
+            Ok(grants) => found.push((user, grants)),
+            // Somebody whose roles nobody knows is not shown as somebody without any.
+            Err(StoreError::Tampered { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn listed(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<Row>, StoreError> {
     let only = permit.resource().account();
-    let rows = tx.rows(
+    tx.rows(
         "SELECT * FROM users WHERE tenant = $1 AND (id = $2 OR $3 = 0) ORDER BY created_ms, id",
         params![permit.tenant(), only.map_or([0; 16], Id::to_bytes), i64::from(only.is_some())],
-    )?;
-    bound::held(tx, Bound::Users, rows)?.into_iter().map(user_of).collect()
+    )
 }
 
 /// Disables the permit's account. Its sessions and whatever else carries the old epoch are void at once.
@@ -361,6 +389,35 @@ pub(crate) fn swap_role(tx: &mut Tx<'_>, tenant: TenantId, old: Role, new: Role)
     Ok(())
 }
 
+/// Accounts that may sign in, each with what it holds now. No permit: nobody is shown them; whoever has to be
+/// told of something is found among them by asking the guard. One that is not as this program left it decides
+/// nothing, and is passed over.
+///
+/// # Errors
+/// Only what the database says.
+pub fn able(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+    now: Timestamp,
+) -> Result<Vec<(UserId, Vec<Grant>)>, StoreError> {
+    let rows = tx.rows(
+        "SELECT * FROM users WHERE tenant = $1 AND state = $2
+           AND EXISTS (SELECT 1 FROM grants g WHERE g.tenant = $1 AND g.user_id = users.id)
+         ORDER BY created_ms, id",
+        params![tenant, UserState::Active],
+    )?;
+    let mut able = Vec::with_capacity(rows.len());
+    for mut row in bound::pass_over(tx, Bound::Users, rows)? {
+        let user: UserId = row.take("id")?;
+        match grants_of(tx, tenant, user, now) {
+            Ok(grants) => able.push((user, grants)),
+            Err(StoreError::Tampered { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(able)
+}
+
 /// The accounts that are owners of the whole house now and may sign in. No permit: without one of them
 /// nobody could manage the staff, and whatever would take the last one out asks.
 ///
@@ -462,7 +519,7 @@ pub fn invites(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<Invi
         "SELECT * FROM invites WHERE tenant = $1 ORDER BY created_ms DESC, id",
         params![permit.tenant()],
     )?;
-    bound::held(tx, Bound::Invites, rows)?.into_iter().map(invite_of).collect()
+    bound::pass_over(tx, Bound::Invites, rows)?.into_iter().map(invite_of).collect()
 }
 
 /// Withdraws an invitation that was not used.

@@ -98,6 +98,7 @@ impl Courier {
 
     /// Sends what is due.
     async fn round(&mut self, shutdown: &Shutdown) -> Result<(), Failure> {
+        self.identity.tell_waiting().await?;
         let mut session = None;
         for letter in self.identity.letters_due(MANY).await? {
             if shutdown.is_requested() || !self.identity.claim_letter(letter.told.id, CLAIM).await? {

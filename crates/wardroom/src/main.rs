@@ -26,6 +26,7 @@ mod policies;
 mod posture;
 mod programs;
 mod providers;
+mod refused;
 mod rehearsal;
 mod requests;
 mod retention;

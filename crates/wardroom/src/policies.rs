@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use guard::action::{ApprovePolicy, ProposePolicy, ReadPolicy, RollBackPolicy};
 use guard::{INVARIANTS, Permit, PolicyFiles};
 use kernel::UserId;
-use rulebook::{Rulebook, RulebookError, Trial, VersionLine, difference};
+use rulebook::{Rulebook, RulebookError, Trial, VersionLine, VersionState, difference};
 use store::Via;
 use store::policies::PolicyRefusal;
 
@@ -61,6 +61,12 @@ pub(crate) async fn run(command: PolicyCommand, data: &Path, config: &Config) ->
         PolicyCommand::Propose { dir, reason, .. } => {
             let permit: Permit<ProposePolicy> = base.leave_because(&reason)?;
             let version = book.propose(permit, read(&dir)?, &via).await?;
+            println!("version {version} is proposed; within three days a security admin has to agree");
+        }
+        PolicyCommand::Status { json, .. } => status(&base, &book, json).await?,
+        PolicyCommand::Adopt { reason, .. } => {
+            let (reads, permit) = (base.leave()?, base.leave_because(&reason)?);
+            let version = book.adopt(&reads, permit, &via).await?;
             println!("version {version} is proposed; within three days a security admin has to agree");
         }
         PolicyCommand::Approve { version, .. } => {
@@ -196,6 +202,47 @@ fn as_json(trial: &Trial) -> serde_json::Value {
         "broken": broken.collect::<Vec<_>>(), "replayed": trial.replay.decisions,
         "replay_changes": replayed.collect::<Vec<_>>(),
     })
+}
+
+/// What whoever runs the house should know of the policies in force, as a sentence and what helps.
+pub(crate) async fn lacking(base: &Foundation) -> Result<Option<(String, String)>, Failure> {
+    let lacking = base.rulebook.lacking(&base.leave()?).await?;
+    Ok(lacking.map(|lacking| {
+        let (version, names) = (lacking.version, lacking.names());
+        let what = format!(
+            "Version {version} of the policies, which is in force, does not know what this release brought; \
+             nobody may do it: {names}."
+        );
+        let mend = "Look at it with `wardroom policy status`, and propose what ships with `wardroom policy adopt \
+                    --reason ..`; a second person has to agree.";
+        (what, mend.to_owned())
+    }))
+}
+
+async fn status(base: &Foundation, book: &Rulebook, json: bool) -> Result<(), Failure> {
+    let version = book.history(base.leave()?).await?;
+    let version = version.into_iter().find(|line| line.state == VersionState::InForce);
+    let version = version.map_or(0, |line| line.version);
+    let lacking = book.lacking(&base.leave()?).await?;
+    if json {
+        let (acts, lines) = lacking.map_or_else(Default::default, |it| {
+            (it.acts.iter().map(|act| act.name()).collect::<Vec<_>>(), it.lines)
+        });
+        println!("{}", serde_json::json!({ "in_force": version, "lacks": acts, "diff": lines }));
+        return Ok(());
+    }
+    match version {
+        0 => println!("the policies that ship are in force"),
+        version => println!("version {version} of your own policies is in force"),
+    }
+    let Some(lacking) = lacking else {
+        println!("they lack nothing of what this release can do");
+        return Ok(());
+    };
+    println!("they permit to nobody, and do not forbid: {}", lacking.names());
+    println!("what ships about it, ready to be proposed with `wardroom policy adopt --reason ..`:\n");
+    lacking.lines.iter().for_each(|line| println!("{line}"));
+    Ok(())
 }
 
 async fn history(base: &Foundation, book: &Rulebook, json: bool) -> Result<(), Failure> {

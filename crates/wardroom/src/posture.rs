@@ -9,7 +9,7 @@ use vault::ProviderRecord;
 use crate::config::Config;
 use crate::config::roots::Provider;
 use crate::wiring::Foundation;
-use crate::{Failure, memory};
+use crate::{Failure, memory, policies};
 
 /// Something that is weaker than it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -48,6 +48,15 @@ pub(crate) fn of_config(config: &Config) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// What policies of one's own lack since a newer release.
+pub(crate) async fn of_policies(base: &Foundation) -> Result<Option<Finding>, Failure> {
+    let found = policies::lacking(base).await?.map(|(what, mend)| Finding { what, mend });
+    if let Some(Finding { what, mend }) = &found {
+        tracing::warn!("{what} {mend}");
+    }
+    Ok(found)
 }
 
 /// What a provider's record says, for a machine.
@@ -132,6 +141,7 @@ pub(crate) async fn doctor(data: &Path, config: &Config, json: bool) -> Result<E
                 });
             }
             provider = told(&keyring.provider_record());
+            findings.extend(of_policies(&base).await?);
         }
         Err(error) => findings.push(Finding {
             what: format!("The deployment does not open: {error}."),

@@ -33,8 +33,8 @@ use crate::courier::Courier;
 use crate::datadir::DataDir;
 use crate::wiring::{Foundation, House};
 use crate::{
-    Failure, adapters, checkpoints, invitations, passwords, posture, providers, requests, retention, samples,
-    watchman,
+    Failure, adapters, checkpoints, invitations, passwords, posture, providers, refused, requests, retention,
+    samples, watchman,
 };
 
 /// How long open streams get to end after Ctrl-C.
@@ -148,6 +148,8 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let tending = tokio::spawn(base.custody.clone().keep_tending());
     let signing = tokio::spawn(checkpoints::keep_signing(base.clone(), checkpoints::signer(&base).await?));
     let ruling = tokio::spawn(base.rulebook.clone().keep_current());
+    let following = tokio::spawn(house.conversations.clone().keep_following(base.tenant));
+    let telling = tokio::spawn(refused::keep_telling(base.clone()));
     let access = tokio::spawn(requests::keep_running_out(identity.clone()));
     let releases = tokio::spawn(adapters::keep_current(house.shelf.clone()));
     let courier = house
@@ -158,7 +160,9 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     let (shelf, rooms) = (house.shelf.clone(), house.conversations.clone());
     let expiring = tokio::spawn(retention::keep_expiring(base.tenant, shelf, rooms, identity.clone()));
 
-    let (public, console, findings) = (origin, staff_origin, posture::of_config(&config));
+    let mut findings = posture::of_config(&config);
+    findings.extend(posture::of_policies(&base).await?);
+    let (public, console) = (origin, staff_origin);
     let ready = Ready { public, console, enrolment, ca: certificates.ca, findings };
     if json {
         println!("{}", ready.json());
@@ -177,9 +181,10 @@ pub(crate) async fn up(data: &Path, config: Config, reread: Reread, json: bool) 
     if let Some(delivering) = delivering {
         let _ = tokio::time::timeout(DRAIN, delivering).await;
     }
-    for task in
-        [signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing]
-    {
+    for task in [
+        signing, releases, expiring, reloading, watching, sharing, summing, tending, ruling, access, writing,
+        telling, following,
+    ] {
         task.abort();
         // What it does between two waits it does to the end: the last checkpoint is signed after that.
         let _ = task.await;
@@ -525,6 +530,8 @@ fn logging() {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
+#[cfg(test)]
+mod beyond;
 #[cfg(test)]
 mod ended;
 #[cfg(test)]

@@ -197,6 +197,7 @@ impl Telling {
     fn hear(&mut self, signal: Signal) {
         match signal {
             Signal::Changed => self.dirty = true,
+            Signal::Stored { seq } => self.dirty |= seq > self.after,
             Signal::Typing => self.tell("state", json!({ "state": "typing" })),
             Signal::Delta { seq, text } => self.tell("delta", json!({ "seq": seq, "text": &*text })),
             Signal::Failed => {

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use guard::Role;
 use http::StatusCode;
-use store::DbUrl;
+use store::notices::{self, NewNotice, NoticeHand, NoticeKind};
+use store::{DbUrl, params};
+use vault::Purpose;
 
 use crate::doorstep::{PASSWORD, code, first_owner, get, token};
 use crate::house::{House, jar};
@@ -151,4 +153,53 @@ async fn a_password_that_is_too_old_leads_to_its_page_and_nowhere_else() {
     let csrf = token(&get(&house, "/account/password", &cookies).await);
     let out = house.post_with("/sign-out", &cookies, &[("csrf_token", &csrf)]).await;
     assert_eq!(out.location(), "/sign-in", "who wants to leave may");
+}
+
+/// Somebody flips a bit of a notice and of an account, past the program.
+#[tokio::test]
+async fn an_altered_row_costs_a_page_that_row_alone() {
+    let house = House::open().await;
+    let (ada, pat) =
+        (house.staff("ada", &[Role::Owner]).await, house.staff("pat", &[Role::SupportAgent]).await);
+    let (tenant, user) = (house.tenant, ada.user);
+    let key = house.keys.tenant_data_key(tenant, Purpose::Identity).await.unwrap();
+    for kind in [NoticeKind::PasswordChanged, NoticeKind::RolesChanged] {
+        let (id, hand, at) = (house.world.id(), NoticeHand::Administrator, house.world.now());
+        let sealed = key.seal(&notices::particulars_place(tenant, id), &b"{}".to_vec()).unwrap();
+        let new = NewNotice { tenant, id, user, kind, hand, at, particulars: (sealed, key.generation()) };
+        house.db.write(move |tx| notices::put(tx, &new)).await.unwrap();
+    }
+    let people = get(&house, "/users", &ada.cookie()).await.text;
+    assert!(people.contains("pat@desk.example") && people.contains("Your password was changed."));
+    assert!(!people.contains("cannot be read") && !people.contains("may lack something"));
+
+    let flip = move |tx: &mut store::Tx<'_>| {
+        let row = tx.row("SELECT particulars FROM notices WHERE kind = 'roles_changed'", &[])?;
+        let mut sealed: Vec<u8> = row.unwrap().take("particulars")?;
+        sealed[27] ^= 64;
+        tx.execute("UPDATE notices SET particulars = $1 WHERE kind = 'roles_changed'", params![sealed])?;
+        tx.execute("UPDATE users SET epoch = epoch + 1 WHERE id = $1", params![pat.user])
+    };
+    house.db.write(flip).await.unwrap();
+    for page in ["/", "/users", "/account", "/users"] {
+        let page = get(&house, page, &ada.cookie()).await;
+        assert_eq!(page.status, StatusCode::OK);
+        assert!(
+            page.text.contains("Your password was changed.") && !page.text.contains("roles were changed")
+        );
+        assert!(page.text.contains("A notice about your account cannot be read."), "{}", page.text);
+    }
+    let people = get(&house, "/users", &ada.cookie()).await.text;
+    assert!(people.contains("ada@desk.example") && !people.contains("pat@desk.example"));
+    assert!(people.contains("Lists may lack something.") && people.contains("users (1)"), "{people}");
+    // What decides about somebody stays closed: neither their page nor their session opens.
+    let theirs = get(&house, &format!("/users/{}", pat.user), &ada.cookie()).await;
+    assert!(!theirs.status.is_success());
+    assert!(!get(&house, "/", &pat.cookie()).await.status.is_success());
+    // Each row is told once, however many pages met it.
+    let mut told: Vec<_> = house.db.refused().await.into_iter().map(|row| row.table).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["notices", "users"]);
+    let more = tokio::time::timeout(Duration::from_millis(50), house.db.refused()).await;
+    assert!(more.is_err());
 }

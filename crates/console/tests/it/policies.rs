@@ -74,3 +74,45 @@ async fn policies_are_seen_by_owners_and_changed_by_fresh_security_admins_only()
     let form = [("file", "custom"), ("text", breaks), ("reason", "quicker")];
     assert_eq!(house.post("/policies/propose", &admin, &form).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
+
+/// Policies of one's own that were made before a release brought an action.
+#[tokio::test]
+async fn older_policies_tell_what_they_lack_and_take_it_over_by_two_people() {
+    let house = House::open().await;
+    let first = house.staff("first", &[Role::SecurityAdmin]).await;
+    let second = house.staff("second", &[Role::SecurityAdmin]).await;
+    assert!(!house.get("/policies", &first).await.text.contains("Nobody may do this."));
+    let shipped = guard::PolicyFiles::shipped();
+    let (_, text) = shipped.iter().find(|(name, _)| *name == "staff").unwrap();
+    let both = r#"[Action::"self.manage", Action::"self.change-factors"]"#;
+    let older = text.replace(both, r#"Action::"self.manage""#);
+    assert_ne!(text, older);
+    let form = [("file", "staff"), ("text", older.as_str()), ("reason", "as it was")];
+    house.post("/policies/propose", &first, &form).await;
+    house.post("/policies/1/approve", &second, &[]).await;
+    assert_eq!(house.post("/account/recovery-codes", &first, &[]).await.status, StatusCode::FORBIDDEN);
+
+    let page = house.get("/policies", &second).await;
+    for words in ["Nobody may do this.", "<code>self.change-factors</code>", "adopted.staff.own_account"] {
+        assert!(page.text.contains(words), "{words}: {}", page.text);
+    }
+    // Whoever only reads sees it and is offered nothing.
+    let owner = house.staff("owner", &[Role::Owner]).await;
+    let seen = house.get("/policies", &owner).await;
+    assert!(seen.text.contains("Nobody may do this.") && !seen.text.contains("/policies/adopt"));
+    assert_eq!(house.post("/policies/adopt", &owner, &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
+
+    let adopted = house.post("/policies/adopt", &second, &[("reason", "the new release")]).await;
+    assert_eq!(adopted.location(), "/policies?done=policy-proposed", "{}", adopted.text);
+    assert!(
+        house.get("/policies", &second).await.text.contains("Nobody may do this."),
+        "nothing changed yet"
+    );
+    assert_eq!(house.post("/policies/2/approve", &second, &[]).await.status, StatusCode::CONFLICT);
+    let agreed = house.post("/policies/2/approve", &first, &[]).await;
+    assert_eq!(agreed.location(), "/policies?done=policy-approved", "{}", agreed.text);
+    assert!(!house.get("/policies", &second).await.text.contains("Nobody may do this."));
+    assert_ne!(house.post("/account/recovery-codes", &first, &[]).await.status, StatusCode::FORBIDDEN);
+    let again = house.post("/policies/adopt", &second, &[("reason", "once more")]).await;
+    assert_eq!(again.status, StatusCode::CONFLICT, "{}", again.text);
+}

@@ -141,9 +141,10 @@ impl Identity {
     pub async fn colleagues(&self, permit: &Permit<ReadConnections>) -> Result<Vec<Who>, IdentityError> {
         let inner = &self.0;
         let reads = inner.also::<ReadUsers>(permit.actor())?;
-        let rows = inner.db.read(move |tx| store::users::list(tx, &reads)).await?;
+        let now = inner.world.now();
+        let rows = inner.db.read(move |tx| store::users::legible(tx, &reads, now)).await?;
         let mut people = Vec::new();
-        for row in rows.iter().filter(|row| row.state == store::users::UserState::Active) {
+        for (row, _) in rows.iter().filter(|(row, _)| row.state == store::users::UserState::Active) {
             people.push(inner.who(row).await?);
         }
         Ok(people)

@@ -187,7 +187,7 @@ async fn a_new_device_and_changed_groups_are_told_to_whoever_signs_in_through_a_
         let signed = fed.house.signed(signed_in).await;
         let actor = Actor::Staff(signed.actor);
         let leave = fed.house.permit::<ManageOwnAccount>(&actor, &fed.house.account(signed_in.user));
-        let mut told: Vec<_> = fed.house.identity.unseen_notices(&leave).await.unwrap();
+        let mut told = fed.house.identity.unseen_notices(&leave).await.unwrap().told;
         told.sort_by_key(|told| (told.at, told.kind.as_str()));
         told.into_iter().map(|told| (told.kind, told.hand)).collect::<Vec<_>>()
     };

@@ -55,7 +55,7 @@ async fn confirm(house: &House, secret: &SessionSecret, key: &Authenticator) -> 
 }
 
 async fn told(house: &House, signed: &Signed) -> Vec<Told> {
-    house.identity.unseen_notices(&looks(house, signed)).await.unwrap()
+    house.identity.unseen_notices(&looks(house, signed)).await.unwrap().told
 }
 
 async fn kinds(house: &House, signed: &Signed) -> Vec<NoticeKind> {
@@ -392,7 +392,7 @@ async fn people_are_told_of_every_change_by_whatever_hand() {
     let until = told(&house, &session).await[0].at;
     assert_eq!(house.identity.acknowledge_notices(looks(&house, &session), until).await.unwrap(), 3);
     assert_eq!(kinds(&house, &session).await, []);
-    assert_eq!(house.identity.notices(&looks(&house, &session)).await.unwrap().len(), 3);
+    assert_eq!(house.identity.notices(&looks(&house, &session)).await.unwrap().told.len(), 3);
 
     // What others did, without where they sat.
     house.advance(1);
@@ -453,7 +453,7 @@ async fn notices_are_given_out_as_letters_and_listed_for_ninety_days() {
     let here = house.sign_in(&ada).await;
     let session = house.signed(&here).await;
     assert_eq!(kinds(&house, &session).await.len(), 3, "two changes and the device");
-    assert_eq!(house.identity.notices(&looks(&house, &session)).await.unwrap().len(), 1);
+    assert_eq!(house.identity.notices(&looks(&house, &session)).await.unwrap().told.len(), 1);
 }
 
 /// The device of a sign-in is known to the account that signed in, and to no other.

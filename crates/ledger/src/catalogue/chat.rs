@@ -68,7 +68,8 @@ events! {
         table: Token,
         /// The row's id.
         row: Token,
-        /// Why: `tag`, `commitment`, `version`, `length`, `key`, `chain` or `missing`.
+        /// Why: `tag`, `commitment`, `version`, `length`, `key`, `chain`, `bound` (its
+        /// row was changed past this program) or `missing`.
         reason: &'static str,
     }
     shape |e| { "table": by_name(&e.table), "type_id": Json::whole(3) };

@@ -6,7 +6,7 @@ use guard::Role;
 use guard::action::ManageOwnAccount;
 use kernel::{Id, NoticeId, Timestamp, UserId};
 use store::notices::{self, NewNotice, NoticeHand, NoticeKind};
-use store::{StoreError, params};
+use store::{Keychain, StoreError, params};
 use vault::Purpose;
 
 use crate::house::{House, both};
@@ -19,6 +19,7 @@ both!(
     a_notice_is_claimed_by_one_for_a_while,
     a_notice_that_was_given_up_is_never_due_again,
     a_notice_of_nobody_is_not_written,
+    an_altered_notice_is_told_apart_and_does_not_hold_up_the_others,
     notices_are_swept_when_they_are_old_and_were_seen,
 );
 
@@ -52,7 +53,7 @@ async fn a_notice_is_shown_until_it_is_acknowledged(house: House) {
     let other = tell(&house, &tenancy, bob, NoticeKind::Disabled, now).await.unwrap();
 
     let unseen = |who: UserId| house.db.read(move |tx| notices::unseen(tx, tenant, who, 10));
-    let ids = |found: Vec<notices::Notice>| found.into_iter().map(|it| it.id).collect::<Vec<_>>();
+    let ids = |found: notices::Found| found.whole.into_iter().map(|it| it.id).collect::<Vec<_>>();
     assert_eq!(ids(unseen(ada).await.unwrap()), [second, first]);
 
     // What came after the page was made stays to be seen; somebody else's is not touched.
@@ -65,7 +66,7 @@ async fn a_notice_is_shown_until_it_is_acknowledged(house: House) {
 
     let begin = Timestamp::from_millis(0);
     let listed = house.db.read(move |tx| notices::since(tx, tenant, ada, begin, 10)).await.unwrap();
-    assert_eq!(listed.iter().map(|it| it.seen).collect::<Vec<_>>(), [None, Some(next)]);
+    assert_eq!(listed.whole.iter().map(|it| it.seen).collect::<Vec<_>>(), [None, Some(next)]);
     let listed = house.db.read(move |tx| notices::since(tx, tenant, ada, next, 10)).await.unwrap();
     assert_eq!(ids(listed), [second]);
 }
@@ -78,7 +79,7 @@ async fn a_notice_is_due_until_it_is_mailed_with_longer_pauses_after_each_failur
     let second = tell(&house, &tenancy, ada, NoticeKind::NewDevice, later(&tenancy, 1)).await.unwrap();
     let due = |at: Timestamp, limit: u32| {
         let found = house.db.read(move |tx| notices::due(tx, tenant, at, limit));
-        async move { found.await.unwrap().into_iter().map(|it| it.id).collect::<Vec<_>>() }
+        async move { found.await.unwrap().whole.into_iter().map(|it| it.id).collect::<Vec<_>>() }
     };
     assert_eq!(due(now, 10).await, [first]);
     assert_eq!(due(later(&tenancy, 1), 10).await, [first, second]);
@@ -118,9 +119,9 @@ async fn a_notice_is_claimed_by_one_for_a_while(house: House) {
     }
     assert_eq!(won, 1);
     let due = |at| house.db.read(move |tx| notices::due(tx, tenant, at, 10));
-    assert!(due(later(&tenancy, 599)).await.unwrap().is_empty());
+    assert!(due(later(&tenancy, 599)).await.unwrap().whole.is_empty());
     // Whoever had it ended in the middle.
-    assert_eq!(due(until).await.unwrap().len(), 1);
+    assert_eq!(due(until).await.unwrap().whole.len(), 1);
     let again =
         house.db.write(move |tx| notices::claim(tx, tenant, id, until, Timestamp::MAX)).await.unwrap();
     assert!(again);
@@ -137,9 +138,13 @@ async fn a_notice_that_was_given_up_is_never_due_again(house: House) {
     let id = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
     assert!(house.db.write(move |tx| notices::give_up(tx, tenant, id)).await.unwrap());
     let soon = later(&tenancy, 3600);
-    assert!(house.db.read(move |tx| notices::due(tx, tenant, soon, 10)).await.unwrap().is_empty());
+    assert!(house.db.read(move |tx| notices::due(tx, tenant, soon, 10)).await.unwrap().whole.is_empty());
     let shown = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
-    assert_eq!((shown[0].id, shown[0].tries, shown[0].mailed), (id, 1, None), "it is shown all the same");
+    assert_eq!(
+        (shown.whole[0].id, shown.whole[0].tries, shown.whole[0].mailed),
+        (id, 1, None),
+        "it is shown all the same"
+    );
     assert!(house.db.write(move |tx| notices::mailed(tx, tenant, id, now)).await.unwrap());
     assert!(!house.db.write(move |tx| notices::give_up(tx, tenant, id)).await.unwrap());
 }
@@ -170,6 +175,54 @@ async fn notices_are_swept_when_they_are_old_and_were_seen(house: House) {
     assert_eq!(house.db.write(move |tx| notices::sweep(tx, now, begin)).await.unwrap(), 0);
     assert_eq!(house.db.write(move |tx| notices::sweep(tx, soon, begin)).await.unwrap(), 1);
     let left = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
-    assert_eq!(left.iter().map(|it| it.id).collect::<Vec<_>>(), [unseen]);
+    assert_eq!(left.whole.iter().map(|it| it.id).collect::<Vec<_>>(), [unseen]);
     assert_eq!(house.db.write(move |tx| notices::sweep(tx, soon, soon)).await.unwrap(), 1);
+}
+
+async fn an_altered_notice_is_told_apart_and_does_not_hold_up_the_others(house: House) {
+    let tenancy = Tenancy::new(&house).await;
+    let keys = Keychain::new(house.db.clone(), tenancy.keyring.clone(), tenancy.world.clone());
+    keys.prepare(tenancy.tenant).await.unwrap();
+    let ada = user(&house, &tenancy, "ada@example.org").await;
+    let (tenant, now) = (tenancy.tenant, tenancy.world.now());
+    let bad = tell(&house, &tenancy, ada, NoticeKind::PasswordChanged, now).await.unwrap();
+    let good = tell(&house, &tenancy, ada, NoticeKind::NewDevice, now).await.unwrap();
+    let flip = move |tx: &mut store::Tx<'_>| {
+        let row =
+            tx.row("SELECT particulars FROM notices WHERE tenant = $1 AND id = $2", params![tenant, bad])?;
+        let mut sealed: Vec<u8> = row.unwrap().take("particulars")?;
+        *sealed.last_mut().unwrap() ^= 1;
+        tx.execute(
+            "UPDATE notices SET particulars = $3 WHERE tenant = $1 AND id = $2",
+            params![tenant, bad, sealed],
+        )
+    };
+    assert_eq!(house.db.write(flip).await.unwrap(), 1);
+
+    let due = || house.db.read(move |tx| notices::due(tx, tenant, now, 10));
+    let found = due().await.unwrap();
+    assert_eq!(found.whole.iter().map(|it| it.id).collect::<Vec<_>>(), [good]);
+    let altered = found.altered[0].clone();
+    assert_eq!(altered.says, Some((bad, ada, NoticeKind::PasswordChanged)));
+    let told = house.db.refused().await;
+    assert_eq!(told.iter().map(|row| (row.table, row.reason)).collect::<Vec<_>>(), [("notices", "bound")]);
+    assert_eq!(house.db.refused_lately(), [("notices", 1)]);
+
+    // It is due no more, and stays what it is.
+    for first in [true, false] {
+        let altered = altered.clone();
+        let done = house.db.write(move |tx| notices::set_aside(tx, &altered)).await.unwrap();
+        assert_eq!(done, first);
+    }
+    assert_eq!(due().await.unwrap().altered, []);
+    let seen = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
+    assert_eq!((seen.whole.len(), seen.altered.len()), (1, 1));
+    assert!(house.db.write(move |tx| notices::mailed(tx, tenant, bad, now)).await.is_err());
+
+    // Whoever acknowledges what they read does not make it true.
+    let permit =
+        tenancy.permit::<ManageOwnAccount>(&tenancy.staff_of(Role::Owner, ada), &tenancy.account(ada));
+    let done = house.db.write(move |tx| notices::acknowledge(tx, &permit, now, now)).await.unwrap();
+    let seen = house.db.read(move |tx| notices::unseen(tx, tenant, ada, 10)).await.unwrap();
+    assert_eq!((done, seen.whole.len(), seen.altered.len()), (1, 0, 1));
 }

@@ -45,6 +45,22 @@ pub(crate) enum PolicyCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Show what is in force, and what it lacks of what this release brought
+    Status {
+        #[command(flatten)]
+        place: Place,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Propose what ships about new actions that the policies in force lack; a second person has to agree
+    Adopt {
+        /// Why; it goes, sealed, into the audit log
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        place: Place,
+    },
     /// Agree to what somebody else proposed; it is in force at once
     Approve {
         /// The version
@@ -88,6 +104,8 @@ impl PolicyCommand {
             | Self::Check { place, .. }
             | Self::Diff { place, .. }
             | Self::Propose { place, .. }
+            | Self::Status { place, .. }
+            | Self::Adopt { place, .. }
             | Self::Approve { place, .. }
             | Self::Refuse { place, .. }
             | Self::Rollback { place, .. }

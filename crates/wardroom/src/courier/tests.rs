@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use guard::action::{DisableUser, EnableUser, ReadAudit};
-use guard::{Action, Circumstances, Permit, Resource};
+use guard::action::{
+    ApprovePolicy, DisableUser, EnableUser, ProposePolicy, ReadAudit, RequestAccess, ScheduleKeyDestruction,
+    TendKeys,
+};
+use guard::{Action, Circumstances, Grant, Permit, PolicyFiles, Resource, Role};
 use identity::notices::{NoticeKind, Told};
 use kernel::{DisplayName, ManualClock, Reason, Secret, UserId, World};
 use mail::{Credentials, Limits, Security, Sender, Settings};
 use outbound::Roots;
 use store::audit::{self, Filter};
-use store::users::{self, NewUser};
+use store::users::{self, GrantRow, NewUser};
 use testkit::{Authority, Offers, Relay};
 use vault::Purpose;
 
@@ -82,6 +85,25 @@ impl Stage {
         };
         base.db.write(move |tx| users::create(tx, &new)).await.unwrap();
         user
+    }
+
+    /// Somebody who holds a role.
+    async fn staff(&self, address: &str, role: Role) -> UserId {
+        let (user, tenant, granted) = (self.person(address).await, self.base.tenant, self.base.world.now());
+        let (grant, source) = (Grant::everywhere(role), "manual".to_owned());
+        let row = GrantRow { user, grant, source, granted_by: None, reason: None, granted, expires: None };
+        self.base.db.write(move |tx| users::put_grant(tx, tenant, &row)).await.unwrap();
+        user
+    }
+
+    /// The operator proposes policies, of which nothing may stand in a letter.
+    async fn propose(&self) -> u64 {
+        let mut files = Vec::from(PolicyFiles::shipped());
+        let number = self.base.world.now().as_millis();
+        files.push(("ours".to_owned(), format!("// zanzibar {number}\n")));
+        let permit: Permit<ProposePolicy> = self.base.leave_because("marmalade").unwrap();
+        let files = PolicyFiles::new(files).unwrap();
+        self.base.rulebook.propose(permit, files, &Via::default()).await.unwrap()
     }
 
     fn leave<A: Action>(&self, user: UserId) -> Permit<A> {
@@ -249,4 +271,128 @@ async fn told_to_stop_the_courier_stops() {
     stage.trigger.stop();
     tokio::time::timeout(Duration::from_secs(20), delivering).await.unwrap().unwrap();
     assert_eq!(stage.events("MAIL-1001I").await, 1, "what the relay took is written down");
+}
+
+/// Somebody flips a bit of a notice, and one of another person's account, past the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_notice_is_given_up_and_the_letters_of_others_go() {
+    let stage = Stage::open().await;
+    let mut courier = stage.courier().await;
+    let telling = tokio::spawn(crate::refused::keep_telling(stage.base.clone()));
+    let people = ["ada@example.org", "bob@example.org", "eve@example.org"];
+    let mut users = Vec::new();
+    for address in people {
+        let user = stage.person(address).await;
+        stage.disable(&courier, user).await;
+        users.push(user);
+    }
+    let (ada, bob) = (users[0], users[1]);
+    let flip = move |tx: &mut store::Tx<'_>| {
+        let row = tx.row("SELECT particulars FROM notices WHERE user_id = $1", store::params![ada])?;
+        let mut sealed: Vec<u8> = row.unwrap().take("particulars")?;
+        sealed[30] ^= 4;
+        tx.execute("UPDATE notices SET particulars = $2 WHERE user_id = $1", store::params![ada, sealed])?;
+        tx.execute("UPDATE users SET epoch = epoch + 1 WHERE id = $1", store::params![bob])
+    };
+    assert_eq!(stage.base.db.write(flip).await.unwrap(), 1);
+
+    stage.round(&mut courier).await;
+    let letters = stage.relay.wait_for(1).concat();
+    assert!(letters.contains("To: eve@example.org"), "{letters}");
+    stage.minutes(60).await;
+    stage.round(&mut courier).await;
+    assert_eq!((stage.relay.letters().len(), stage.events("MAIL-1001I").await), (1, 1));
+    assert_eq!(stage.events("MAIL-1002W").await, 2, "each is given up once");
+    let told = async || {
+        while stage.events("CHAT-1005W").await < 2 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), told()).await.unwrap();
+    stage.round(&mut courier).await;
+    assert_eq!(stage.events("CHAT-1005W").await, 2, "each row is told once");
+    telling.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_a_second_person_is_told_to_those_who_could_decide_once() {
+    let stage = Stage::open().await;
+    let (mut courier, mut other) = (stage.courier().await, stage.courier().await);
+    for (address, role) in [
+        ("ada@example.org", Role::Owner),
+        ("sec@example.org", Role::SecurityAdmin),
+        ("tom@example.org", Role::SecurityAdmin),
+        ("key@example.org", Role::KeyCustodian),
+    ] {
+        stage.staff(address, role).await;
+    }
+    let lee = stage.staff("lee@example.org", Role::SupportAgent).await;
+    stage.propose().await;
+    tokio::join!(stage.round(&mut courier), stage.round(&mut other));
+    let letters = stage.relay.wait_for(2).concat();
+    for words in [
+        "To: sec@example.org",
+        "To: tom@example.org",
+        "Subject: A change of policies waits for you",
+        "The console is at https://desk.example:9443/policies",
+    ] {
+        assert!(letters.contains(words), "{words}:\n{letters}");
+    }
+    assert!(!letters.contains("zanzibar") && !letters.contains("marmalade"), "{letters}");
+
+    // A request for a role goes to the owner, not to whoever asks; one about a key to the key custodian.
+    let grant = Grant::everywhere(Role::SupportManager);
+    let asks = stage.leave::<RequestAccess>(lee);
+    courier.identity.request_access(asks, grant, 8, &Via::default()).await.unwrap();
+    let base = &stage.base;
+    base.custody.rotate(base.leave().unwrap(), custody::Why::Demand, &Via::default()).await.unwrap();
+    let tending: Arc<Permit<TendKeys>> = Arc::new(base.leave().unwrap());
+    base.custody.rewrap(&tending, |_| ()).await.unwrap();
+    let permit: Permit<ScheduleKeyDestruction> = base.leave_because("old").unwrap();
+    base.custody.request_destruction(permit, 1, 7, &Via::default()).await.unwrap();
+    stage.minutes(1).await;
+    tokio::join!(stage.round(&mut courier), stage.round(&mut other));
+    stage.round(&mut courier).await;
+    let letters = stage.relay.wait_for(4);
+    let about = |subject: &str| -> Vec<&str> {
+        let found = letters.iter().filter(|letter| letter.contains(&format!("Subject: {subject}")));
+        found.flat_map(|letter| letter.lines().filter_map(|line| line.strip_prefix("To: "))).collect()
+    };
+    assert_eq!(about("A request for a role waits for you"), ["ada@example.org"]);
+    assert_eq!(about("A request about keys waits for you"), ["key@example.org"]);
+    assert_eq!((letters.len(), stage.events("MAIL-1001I").await), (4, 4), "each once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_about_what_waits_does_not_leave_when_it_was_decided_or_its_reader_may_no_longer() {
+    let stage = Stage::open().await;
+    let mut courier = stage.courier().await;
+    let sec = stage.staff("sec@example.org", Role::SecurityAdmin).await;
+    stage.staff("tom@example.org", Role::SecurityAdmin).await;
+    stage.propose().await;
+    assert_eq!(courier.identity.tell_waiting().await.unwrap(), 2);
+    assert_eq!(courier.identity.tell_waiting().await.unwrap(), 0);
+    let tenant = stage.base.tenant;
+    let gone = stage.base.world.now();
+    let row = GrantRow {
+        user: sec,
+        grant: Grant::everywhere(Role::SecurityAdmin),
+        source: "manual".to_owned(),
+        granted_by: None,
+        reason: None,
+        granted: gone,
+        expires: Some(gone),
+    };
+    stage.base.db.write(move |tx| users::put_grant(tx, tenant, &row)).await.unwrap();
+    stage.round(&mut courier).await;
+    let letters = stage.relay.wait_for(1);
+    assert!(letters.len() == 1 && letters[0].contains("To: tom@example.org"), "{letters:?}");
+
+    stage.minutes(1).await;
+    let second = stage.propose().await;
+    assert_eq!(courier.identity.tell_waiting().await.unwrap(), 1);
+    let refuses: Permit<ApprovePolicy> = stage.base.leave().unwrap();
+    stage.base.rulebook.refuse(refuses, second, &Via::default()).await.unwrap();
+    stage.round(&mut courier).await;
+    assert_eq!((stage.relay.letters().len(), stage.events("MAIL-1002W").await), (1, 0));
 }

@@ -22,7 +22,11 @@ pub(super) fn letter(letter: &Letter, to: &Email, origin: &str) -> Result<mail::
 
 fn text(letter: &Letter, happened: &str, origin: &str) -> String {
     let told = &letter.told;
-    let mut facts = vec![("When", shown(told.at)), ("By", by(told.hand).to_owned())];
+    let mut facts = vec![("When", shown(told.at))];
+    // Who asks is content, and stands on the page.
+    if page(told.kind).is_empty() {
+        facts.push(("By", by(told.hand).to_owned()));
+    }
     let address = told.from.as_deref().and_then(|from| from.parse::<IpAddr>().ok());
     let known = [
         ("What", told.what.as_deref().map(harmless)),
@@ -31,9 +35,9 @@ fn text(letter: &Letter, happened: &str, origin: &str) -> String {
     ];
     facts.extend(known.into_iter().filter_map(|(name, words)| Some((name, words?))));
     let facts: String = facts.iter().map(|(name, words)| format!("  {name:<7} {words}\n")).collect();
-    let (name, advice) = (harmless(letter.name.as_str()), advice(told));
+    let (name, advice, page) = (harmless(letter.name.as_str()), advice(told), page(told.kind));
     format!(
-        "Hello {name},\n\n{happened}\n\n{facts}\n{advice}\n\nThe console is at {origin}\n\nThis letter was written by \
+        "Hello {name},\n\n{happened}\n\n{facts}\n{advice}\n\nThe console is at {origin}{page}\n\nThis letter was written by \
          a program, and nobody reads an answer to it. Wardroom never asks for a password or a code by mail.\n"
     )
 }
@@ -91,6 +95,34 @@ fn words(kind: NoticeKind) -> (&'static str, &'static str) {
             "somebody signed in to a break-glass account of Wardroom, past the identity provider. You are told because \
              you are an owner. Who it was is on the page Access of the console, where the use waits for a review.",
         ),
+        NoticeKind::AccessWaits => (
+            "A request for a role waits for you",
+            "somebody asks for a role of Wardroom, and a second person has to decide. You are told because you may.",
+        ),
+        NoticeKind::KeysWait => (
+            "A request about keys waits for you",
+            "something is to be done to the keys of Wardroom that a second person has to agree to. You are told because \
+             you may.",
+        ),
+        NoticeKind::PolicyWaits => (
+            "A change of policies waits for you",
+            "other policies are proposed for Wardroom, and a second person has to agree. You are told because you may.",
+        ),
+        NoticeKind::ReviewWaits => (
+            "A break-glass account was used, and waits for a review",
+            "somebody signed in to a break-glass account of Wardroom, past the identity provider, and somebody else has \
+             to look into it. You are told because you may.",
+        ),
+    }
+}
+
+/// The page of the console that a letter is about, when there is one.
+fn page(kind: NoticeKind) -> &'static str {
+    match kind {
+        NoticeKind::AccessWaits | NoticeKind::ReviewWaits => "/access",
+        NoticeKind::KeysWait => "/keys",
+        NoticeKind::PolicyWaits => "/policies",
+        _ => "",
     }
 }
 
@@ -109,7 +141,11 @@ fn advice(told: &Told) -> &'static str {
              this letter. If you can still sign in, open your account on the console, end the sessions that are not \
              yours, and change what you sign in with."
         }
-        (_, NoticeKind::BreakGlassUsed) => {
+        (_, NoticeKind::AccessWaits | NoticeKind::KeysWait | NoticeKind::PolicyWaits) => {
+            "What it is and who asks is on that page, for those who sign in. If it surprises you, agree to nothing, and \
+             ask whoever asked, by a way other than this letter."
+        }
+        (_, NoticeKind::BreakGlassUsed | NoticeKind::ReviewWaits) => {
             "If nobody agreed to this, tell your security team now, by a way other than this letter, and disable the \
              account."
         }
@@ -143,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [NoticeKind; 13] = [
+    const KINDS: [NoticeKind; 17] = [
         NoticeKind::PasswordChanged,
         NoticeKind::FactorAdded,
         NoticeKind::FactorRemoved,
@@ -157,6 +193,10 @@ mod tests {
         NoticeKind::Disabled,
         NoticeKind::RolesChanged,
         NoticeKind::BreakGlassUsed,
+        NoticeKind::AccessWaits,
+        NoticeKind::KeysWait,
+        NoticeKind::PolicyWaits,
+        NoticeKind::ReviewWaits,
     ];
 
     fn about(kind: NoticeKind, hand: NoticeHand) -> Letter {

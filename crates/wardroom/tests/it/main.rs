@@ -37,6 +37,7 @@ mod saml_idp;
 mod sockets;
 mod start;
 mod tamper;
+mod two;
 mod visitor;
 mod visits;
 mod visits_saml;

@@ -39,6 +39,13 @@ fn a_change_of_policies_is_rehearsed_proposed_and_not_agreed_to_by_the_same_hand
     );
     assert!(wardroom(&["audit", "tail", "--data", data]).1.contains("policy.proposed"));
 
+    // Nothing is lacking while what ships is in force, and then there is nothing to take over.
+    let (status, out, _) = policy(&["status", "--json"]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((status, &told["in_force"], &told["lacks"]), (0, &0.into(), &serde_json::json!([])));
+    let (status, _, err) = policy(&["adopt", "--reason", "new"]);
+    assert!(status == 1 && err.contains("in force already"), "{err}");
+
     // A guard that is gone is not proposed, and says what would break.
     std::fs::write(&owner, &text).unwrap();
     let purpose = folder.join("purpose.cedar");
