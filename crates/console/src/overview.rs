@@ -174,7 +174,10 @@ async fn log(desk: &Desk, actor: &Actor) -> Result<Card, Trouble> {
 
 async fn people(desk: &Desk, actor: &Actor) -> Result<Option<Card>, Trouble> {
     let Some(permit) = leave_for::<ReadUsers>(desk, actor) else { return Ok(None) };
-    let users = desk.identity.users(permit).await?;
+    let mut users = desk.identity.users(permit).await?;
+    let all = users.len();
+    // Nobody signs in to a service account, so nobody is missing a factor there.
+    users.retain(|user| !user.service);
     let strong = users.iter().filter(|user| user.factors.any()).count();
     let without = users.iter().filter(|user| user.state == UserState::Active && !user.factors.any()).count();
     let (tone, state) = match without {
@@ -182,7 +185,10 @@ async fn people(desk: &Desk, actor: &Actor) -> Result<Option<Card>, Trouble> {
         1 => ("warn", "One must enrol".to_owned()),
         many => ("warn", format!("{many} must enrol")),
     };
-    let facts = vec![("Accounts", users.len().to_string()), ("With a second factor", strong.to_string())];
+    let mut facts = vec![("Accounts", users.len().to_string()), ("With a second factor", strong.to_string())];
+    if all > users.len() {
+        facts.push(("Service accounts", (all - users.len()).to_string()));
+    }
     let says = "Nobody signs in with a password alone. An account without a second factor can do nothing.";
     Ok(Some(Card { title: "People", tone, state, facts, says, link: Some(("/users", "See the people")) }))
 }

@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Talk<S> {
         let reply = match tokio::time::timeout(self.answer, exchange).await {
             Err(_) => return Err(MailError::Late { server: server(), step }),
             Ok(Err(Unread::Broken(error))) => {
-                return Err(MailError::Broken { server: server(), step, why: error.to_string() });
+                return Err(MailError::Broken { server: server(), step, why: why(&error) });
             }
             Ok(Err(Unread::Malformed)) => return Err(MailError::Protocol { server: server(), step }),
             Ok(Ok(reply)) => reply,
@@ -193,6 +193,14 @@ fn dotted(text: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(b".\r\n");
     out
+}
+
+/// Why a connection broke, in words for whoever looks after the relay.
+fn why(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => "the other side closed it without a word".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]

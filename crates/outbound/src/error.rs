@@ -8,7 +8,7 @@ use crate::AddressKind;
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
     /// What was given at construction cannot be used.
-    #[error("the settings of the way out cannot be used: {why}")]
+    #[error("{why}")]
     Settings {
         /// What is wrong, and how to put it right.
         why: String,

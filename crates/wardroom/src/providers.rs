@@ -20,10 +20,12 @@ const KEPT: usize = 64;
 /// What the identity room needs to reach providers.
 pub(crate) fn access(config: &SignIn, origin: String, visitors: String) -> Result<ProviderAccess, Failure> {
     let roots = match &config.provider_ca {
-        Some(path) => Roots::from_file(path)?,
+        Some(path) => Roots::from_file(path).map_err(|error| format!("`sign_in.provider_ca`: {error}"))?,
         None => Roots::Web,
     };
-    let internal = config.internal_providers.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
+    let origins = config.internal_providers.iter().map(|text| text.parse());
+    let internal = origins.collect::<Result<_, OutboundError>>();
+    let internal = internal.map_err(|error| format!("`sign_in.internal_providers`: {error}"))?;
     let vouched = config.domains.iter().map(|text| {
         Domain::parse(text).ok_or_else(|| format!("`sign_in.domains`: `{text}` is no domain").into())
     });

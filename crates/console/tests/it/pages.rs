@@ -7,6 +7,22 @@ use http::{Request, StatusCode};
 use crate::house::House;
 
 #[tokio::test]
+async fn a_service_account_is_nobody_who_must_enrol_and_no_role_is_chosen_beforehand() {
+    let house = House::open().await;
+    let owner = house.staff("owner", &[Role::Owner]).await;
+    let answers = owner.user.to_string();
+    let fields = [("name", "night robot"), ("answers", answers.as_str())];
+    let made = house.post("/service-accounts", &owner, &fields).await;
+    assert!(made.status.is_redirection(), "{}", made.text);
+    let page = house.get("/", &owner).await;
+    // The owner of this test has no factor; the robot needs none.
+    assert!(page.text.contains("One must enrol") && page.text.contains("Service accounts"), "{}", page.text);
+    assert!(house.get("/users", &owner).await.text.contains(r#"<option value="">Choose a role</option>"#));
+    let unchosen = house.post("/invites", &owner, &[("email", ""), ("role", ""), ("bot", "")]).await;
+    assert_eq!(unchosen.status, StatusCode::BAD_REQUEST, "{}", unchosen.text);
+}
+
+#[tokio::test]
 async fn the_overview_tells_what_protects_this_deployment() {
     let house = House::open().await;
     house.sign().await;

@@ -22,9 +22,9 @@ fn the_check_of_a_configuration_finds_what_would_stop_the_start() {
         ("[database]\nurl = { env = \"WARDROOM_TEST_UNSET\" }\n", "database.url", "is not set"),
         ("[waf]\nrules = [\"builtin\", \"/no/crs\"]\n", "waf", "/no/crs"),
         ("[edge]\nplaces = [\"/no/places.mmdb\"]\n", "edge", "/no/places.mmdb"),
-        ("[sign_in]\nprovider_ca = \"/no/ca.pem\"\n", "sign_in", "/no/ca.pem"),
+        ("[sign_in]\nprovider_ca = \"/no/ca.pem\"\n", "sign_in.provider_ca", "/no/ca.pem"),
         ("[sign_in]\ndomains = [\"corp example\"]\n", "sign_in.domains", "no domain"),
-        ("[sign_in]\ninternal_providers = [\"http://x\"]\n", "sign_in", "https://"),
+        ("[sign_in]\ninternal_providers = [\"http://x\"]\n", "sign_in.internal_providers", "https://"),
         ("[sign_in]\nbreached_passwords = \"/no/list\"\n", "sign_in.breached_passwords", "/no/list"),
         (
             "[mail]\nserver = \"relay\"\nfrom = \"w@e.org\"\nuser = \"w\"\npassword = { file = \"/no/pw\" }\n",
