@@ -61,11 +61,8 @@ impl Wire {
 
     /// The wire as a provider sees it, with little patience.
     pub(crate) fn service(&self) -> Service {
-        let limits = Limits {
-            connect: Duration::from_millis(1500),
-            total: Duration::from_secs(2),
-            ..Service::LIMITS
-        };
+        let limits =
+            Limits { connect: Duration::from_millis(1500), total: Duration::from_secs(2), ..Service::LIMITS };
         let roots = Roots::from_pem(self.authority.root().as_bytes()).unwrap();
         Service { target: self.target(), roots, limits }
     }
