@@ -209,6 +209,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "it measures")]
     fn a_long_word_of_many_parts_costs_what_its_length_does() {
         let took = |part: &str, bytes: usize| {
             let value = part.repeat(bytes / part.len());
