@@ -155,7 +155,10 @@ fn decisions_that_are_made_at_once_are_all_kept() {
     let block = |round: u8, thread: u8| -> ipnet::IpNet {
         ipnet::IpNet::new(IpAddr::from([10, round, thread, 0]), 24).unwrap()
     };
-    for round in 0..50 {
+    for other in 0..200 {
+        admission.decide(block(255, other), false, Duration::from_secs(600)).unwrap();
+    }
+    for round in 0..100 {
         let start = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
             for thread in 0..4 {

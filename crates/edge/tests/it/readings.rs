@@ -359,7 +359,7 @@ async fn nothing_reaches_a_handler_that_the_firewall_has_not_read_in_its_place()
     let mut sender = h2(&house.client()).await;
     let mut runner = TestRunner::new(Config::default());
     let (mut accepted, mut refused) = (0, 0);
-    for _ in 0..1500 {
+    for _ in 0..600 {
         let written = requests().new_tree(&mut runner).unwrap().current();
         let (status, told) = told(&mut sender, &written).await;
         if let Some(told) = told {
@@ -369,5 +369,5 @@ async fn nothing_reaches_a_handler_that_the_firewall_has_not_read_in_its_place()
         refused += usize::from(status == StatusCode::FORBIDDEN);
     }
     // Otherwise nothing was held against anything.
-    assert!(accepted > 50 && refused > 300, "{accepted} accepted and {refused} refused by the rules");
+    assert!(accepted > 20 && refused > 120, "{accepted} accepted and {refused} refused by the rules");
 }
