@@ -4,9 +4,10 @@
 use federation::scim::{Filter, Kind, ListAsked, MAX_PAGE, Resource, ScimError};
 use guard::Permit;
 use guard::action::ReadDirectory;
-use kernel::DirectoryEntryId;
+use kernel::{DirectoryEntryId, Id};
 use serde_json::Value;
 use store::directory::{self, Directories, Entry};
+use store::{RefusedRow, ToValue};
 
 use super::roles::{external_blind, name_blind};
 use super::{DirectoryError, Provisioned, stored};
@@ -52,7 +53,7 @@ impl Identity {
         if let ([kind], None, None) = (kinds, &asked.filter, &asked.order) {
             let total = inner.count(permit, *kind).await?;
             let part = ((asked.start - 1) as u64, asked.count as u64);
-            let page = inner.page(permit, *kind, part, beside(*kind, asked)).await?;
+            let (_, page) = inner.page(permit, *kind, part, beside(*kind, asked)).await?;
             return Ok(asked.list(page.iter().map(|one| one.shown(base)).collect(), total));
         }
         let mut found = Vec::new();
@@ -66,6 +67,13 @@ impl Identity {
 /// Whether rows are read with what they are shown with.
 fn beside(kind: Kind, asked: &ListAsked) -> bool {
     kind == Kind::User || asked.filter.is_some() || asked.shape.shows_members()
+}
+
+/// What becomes of a record that does not open: whoever asks for it is told so, a list goes on without it.
+#[derive(Clone, Copy)]
+enum Altered {
+    Refused,
+    PassedOver,
 }
 
 type Leave<A> = std::sync::Arc<Permit<A>>;
@@ -88,12 +96,12 @@ impl Inner {
         if let Some(filter) = &asked.filter
             && let Some(rows) = self.narrowed(permit, kind, filter).await?
         {
-            take(self.opened_rows(permit, kind, rows, beside).await?);
+            take(self.opened_rows(permit, kind, rows, (beside, Altered::Refused)).await?);
             return Ok(());
         }
         let mut read = 0;
-        while let Some(page) = self.next(permit, kind, read, beside).await? {
-            read += page.len() as u64;
+        while let Some((rows, page)) = self.next(permit, kind, read, beside).await? {
+            read += rows;
             take(page);
         }
         Ok(())
@@ -109,7 +117,7 @@ impl Inner {
         let leave = Leave::clone(permit);
         let row = self.db.read(move |tx| directory::find(tx, &leave, stored(kind), id)).await?;
         let Some(row) = row else { return Ok(None) };
-        let found = self.opened_rows(permit, kind, vec![row.clone()], true).await?;
+        let found = self.opened_rows(permit, kind, vec![row.clone()], (true, Altered::Refused)).await?;
         Ok(found.into_iter().next().map(|one| (row, one.resource)))
     }
 
@@ -123,7 +131,7 @@ impl Inner {
         let leave = Leave::clone(permit);
         let row = self.db.read(move |tx| directory::find(tx, &leave, stored(kind), id)).await?;
         let row = row.ok_or_else(ScimError::not_found)?;
-        let found = self.opened_rows(permit, kind, vec![row], true).await?;
+        let found = self.opened_rows(permit, kind, vec![row], (true, Altered::Refused)).await?;
         Ok(found.into_iter().next().ok_or_else(ScimError::not_found)?)
     }
 
@@ -133,16 +141,18 @@ impl Inner {
         Ok(usize::try_from(count).unwrap_or(usize::MAX))
     }
 
+    /// A page, and how many rows it was made of: one that does not open is passed over.
     async fn page<A: Directories>(
         &self,
         permit: &Leave<A>,
         kind: Kind,
         (skip, limit): (u64, u64),
         beside: bool,
-    ) -> Result<Vec<Provisioned>, DirectoryError> {
+    ) -> Result<(u64, Vec<Provisioned>), DirectoryError> {
         let leave = Leave::clone(permit);
         let rows = self.db.read(move |tx| directory::page(tx, &leave, stored(kind), skip, limit)).await?;
-        self.opened_rows(permit, kind, rows, beside).await
+        let read = rows.len() as u64;
+        Ok((read, self.opened_rows(permit, kind, rows, (beside, Altered::PassedOver)).await?))
     }
 
     /// The next page after so many; `None` when there is none.
@@ -152,9 +162,9 @@ impl Inner {
         kind: Kind,
         skip: u64,
         beside: bool,
-    ) -> Result<Option<Vec<Provisioned>>, DirectoryError> {
-        let page = self.page(permit, kind, (skip, AT_ONCE), beside).await?;
-        Ok((!page.is_empty()).then_some(page))
+    ) -> Result<Option<(u64, Vec<Provisioned>)>, DirectoryError> {
+        let (read, page) = self.page(permit, kind, (skip, AT_ONCE), beside).await?;
+        Ok((read > 0).then_some((read, page)))
     }
 
     /// The rows among which everything is that a filter can match, when an index tells; they may be more.
@@ -193,7 +203,7 @@ impl Inner {
         permit: &Leave<A>,
         kind: Kind,
         rows: Vec<Entry>,
-        beside: bool,
+        (beside, altered): (bool, Altered),
     ) -> Result<Vec<Provisioned>, DirectoryError> {
         let leave = Leave::clone(permit);
         let ids: Vec<DirectoryEntryId> = rows.iter().map(|row| row.id).collect();
@@ -210,7 +220,11 @@ impl Inner {
         });
         let mut found = Vec::with_capacity(rows.len());
         for (row, beside) in rows.into_iter().zip(read.await?) {
-            let mut resource = self.opened_record(kind, &row).await?;
+            let mut resource = match (self.opened_record(kind, &row).await, altered) {
+                (Ok(resource), _) => resource,
+                (Err(error), Altered::PassedOver) if self.is_altered(&row, &error) => continue,
+                (Err(error), _) => return Err(error),
+            };
             let mut groups = Vec::new();
             match beside {
                 Beside::Members(ids) => {
@@ -219,8 +233,13 @@ impl Inner {
                 }
                 Beside::Groups(rows) => {
                     for row in rows {
-                        let group = self.opened_record(Kind::Group, &row).await?;
-                        groups.push((row.id.to_string(), group.display_name().unwrap_or_default()));
+                        // The name of a group is told beside; it must not keep anybody from being disabled.
+                        let name = match self.opened_record(Kind::Group, &row).await {
+                            Ok(group) => group.display_name().unwrap_or_default(),
+                            Err(error) if self.is_altered(&row, &error) => Default::default(),
+                            Err(error) => return Err(error),
+                        };
+                        groups.push((row.id.to_string(), name));
                     }
                 }
                 Beside::Nothing => {}
@@ -229,6 +248,21 @@ impl Inner {
             found.push(Provisioned { id, version, created, changed, resource, groups });
         }
         Ok(found)
+    }
+
+    /// Whether a record alone is not as it was written, which is noted; else the keys or the store fail.
+    fn is_altered(&self, row: &Entry, error: &DirectoryError) -> bool {
+        use vault::VaultError as V;
+        let reason = match error {
+            DirectoryError::Identity(IdentityError::Vault(V::Refused | V::Content { .. })) => "tag",
+            DirectoryError::Identity(IdentityError::Vault(V::Truncated { .. } | V::Length { .. })) => {
+                "length"
+            }
+            _ => return false,
+        };
+        let row = row.id.to_bytes().as_slice().to_value().told();
+        self.db.note_refused(RefusedRow { table: "directory_entries", row, reason });
+        true
     }
 
     async fn opened_record(&self, kind: Kind, row: &Entry) -> Result<Resource, DirectoryError> {

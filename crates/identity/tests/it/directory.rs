@@ -509,3 +509,34 @@ async fn names_are_unique_versions_count_and_the_account_follows_the_directory()
         assert_eq!(corp.account("a.liddell@corp.example").await.unwrap().id, account.id);
     }
 }
+
+/// Somebody flips a bit of a person's and of a group's record, past the program.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_altered_record_leaves_the_list_and_keeps_nobody_else_from_being_disabled() {
+    let dir = Corp::new().await;
+    let (bad, good) = (dir.create(&person("bad")).await, dir.create(&person("good")).await);
+    let group = dir.group("Night", &[good]).await;
+    let flip = move |tx: &mut store::Tx<'_>| {
+        for id in [bad, group] {
+            let select = "SELECT record FROM directory_entries WHERE id = $1";
+            let mut sealed: Vec<u8> = tx.row(select, store::params![id])?.unwrap().take("record")?;
+            *sealed.last_mut().unwrap() ^= 2;
+            tx.execute("UPDATE directory_entries SET record = $2 WHERE id = $1", store::params![id, sealed])?;
+        }
+        Ok(())
+    };
+    dir.house.db.write(flip).await.unwrap();
+    for query in ["", "filter=active+eq+true"] {
+        let listed = dir.list(Kind::User, query).await;
+        let ids: Vec<_> =
+            listed["Resources"].as_array().unwrap().iter().map(|one| one["id"].clone()).collect();
+        assert_eq!(ids, [json!(good.to_string())], "{listed}");
+    }
+    assert_eq!(dir.list(Kind::Group, "").await["Resources"], json!([]));
+    // The one who is asked for by name is not passed over as if there were nobody.
+    let asked = (Kind::User, bad);
+    assert!(dir.house.identity.directory_entry(dir.reads(), asked).await.is_err());
+    dir.active(good, false).await;
+    let told = dir.house.db.refused_lately();
+    assert_eq!(told, [("directory_entries", 2)]);
+}
