@@ -139,7 +139,7 @@ impl fmt::Display for Report {
             writeln!(f, "{finding}")?;
         }
         let plural = |n: usize, noun: &str| format!("{n} {noun}{}", if n == 1 { "" } else { "s" });
-        writeln!(f, "{}, {}", plural(self.errors(), "error"), plural(self.warnings(), "warning"))
+        write!(f, "{}, {}", plural(self.errors(), "error"), plural(self.warnings(), "warning"))
     }
 }
 

@@ -235,17 +235,11 @@ impl fmt::Display for TestReport {
                 }
             }
         }
-        writeln!(
-            f,
-            "{} conversations: {} passed, {} failed",
-            self.tests.len(),
-            self.passed(),
-            self.failed()
-        )?;
+        write!(f, "{} conversations: {} passed, {} failed", self.tests.len(), self.passed(), self.failed())?;
         if self.failed() > 0 {
-            writeln!(
+            write!(
                 f,
-                "mend: change what the bot knows or says, or the conversation that expects otherwise"
+                "\nmend: change what the bot knows or says, or the conversation that expects otherwise"
             )?;
         }
         Ok(())

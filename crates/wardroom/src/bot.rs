@@ -47,7 +47,7 @@ pub(crate) fn check(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     match (json, report.is_empty()) {
         (true, _) => println!("{}", report.to_json()),
         (false, true) => println!("`{}` is good", dir.display()),
-        (false, false) => print!("{report}"),
+        (false, false) => println!("{report}"),
     }
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -57,7 +57,7 @@ pub(crate) fn test(dir: &Path, json: bool) -> Result<ExitCode, Failure> {
     let Some((_, report)) = gate(dir)? else { return Ok(ExitCode::FAILURE) };
     match json {
         true => println!("{}", report.to_json()),
-        false => print!("{report}"),
+        false => println!("{report}"),
     }
     Ok(if report.failed() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -67,14 +67,14 @@ fn gate(dir: &Path) -> Result<Option<(Release, TestReport)>, Failure> {
     let source = match BotSource::read(dir, &Limits::default()) {
         Ok(source) => source,
         Err(report) => {
-            eprint!("{report}");
+            eprintln!("{report}");
             return Ok(None);
         }
     };
     let release = match compile(&source, &EngineTrainer) {
         Ok(release) => release,
         Err(report) => {
-            eprint!("{report}");
+            eprintln!("{report}");
             return Ok(None);
         }
     };
@@ -86,7 +86,7 @@ fn gate(dir: &Path) -> Result<Option<(Release, TestReport)>, Failure> {
 pub(crate) async fn push(dir: &Path, data: &Path, config: &Config) -> Result<ExitCode, Failure> {
     let Some((release, report)) = gate(dir)? else { return Ok(ExitCode::FAILURE) };
     if report.failed() > 0 {
-        print!("{report}");
+        println!("{report}");
         eprintln!("not pushed: a bot goes live when all of its own conversations pass");
         return Ok(ExitCode::FAILURE);
     }

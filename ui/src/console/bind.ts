@@ -28,7 +28,7 @@ function fill(part: HTMLElement, fields: Fields): void {
     part.hidden = text === null;
     if (part instanceof HTMLTimeElement && text !== null) {
       part.dateTime = text;
-      part.textContent = localTime(text);
+      part.textContent = shownTime(text);
     } else {
       part.textContent = text;
     }
@@ -48,12 +48,8 @@ export function word(value: unknown): string | null {
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : null;
 }
 
-/** A time as people read it: the hour today, the date and hour before. */
-export function localTime(rfc3339: string): string {
+/** A time as the pages that the server writes show it. */
+export function shownTime(rfc3339: string): string {
   const at = new Date(rfc3339);
-  if (Number.isNaN(at.getTime())) return rfc3339;
-  const language = document.documentElement.lang || undefined;
-  return at.toDateString() === new Date().toDateString()
-    ? at.toLocaleTimeString(language, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" })
-    : at.toLocaleString(language, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+  return Number.isNaN(at.getTime()) ? rfc3339 : `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }

@@ -1,6 +1,6 @@
 // <wr-thread>: a transcript that grows while it is read, and its reply form.
 
-import { clone, type Fields, localTime, word } from "./bind";
+import { clone, type Fields, shownTime, word } from "./bind";
 import { Live } from "./live";
 import { send } from "./send";
 import { segments } from "../chat/links";
@@ -41,7 +41,7 @@ export class Thread extends Live {
       const value = word(body[name]);
       if (value === null) continue;
       if (part instanceof HTMLTimeElement) part.dateTime = value;
-      part.textContent = part instanceof HTMLTimeElement ? localTime(value) : value;
+      part.textContent = part instanceof HTMLTimeElement ? shownTime(value) : value;
       if (name === "state") part.dataset["state"] = value;
     }
     for (const part of this.querySelectorAll<HTMLElement>("[data-when]")) {

@@ -19,7 +19,7 @@ async fn a_service_account_is_nobody_who_must_enrol_and_no_role_is_chosen_before
     assert!(page.text.contains("One must enrol") && page.text.contains("Service accounts"), "{}", page.text);
     assert!(house.get("/users", &owner).await.text.contains(r#"<option value="">Choose a role</option>"#));
     let unchosen = house.post("/invites", &owner, &[("email", ""), ("role", ""), ("bot", "")]).await;
-    assert_eq!(unchosen.status, StatusCode::BAD_REQUEST, "{}", unchosen.text);
+    assert_eq!(unchosen.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unchosen.text);
 }
 
 #[tokio::test]
