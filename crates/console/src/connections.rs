@@ -9,6 +9,7 @@ use doors::{Authorized, Form, Path, Query};
 use federation::assurance::{About, Assurance, Rule};
 use guard::action::{ManageConnections, ReadConnections};
 use guard::{Act, Grant, Role};
+use identity::SignInRule;
 use identity::connections::{
     ConnectionView, Domain, Draft, DraftProvider, GroupRole, People, Provider, Serves, Settings, Trial,
     Unsaid, Wish,
@@ -42,7 +43,7 @@ struct ListPage {
     rows: Vec<Row>,
     manages: bool,
     only: bool,
-    glass: Vec<(String, String)>,
+    glass: Vec<Glass>,
     people: Vec<(String, String)>,
 }
 
@@ -96,15 +97,18 @@ pub(crate) async fn list(
     let manages = may(&desk, leave.permit().actor(), Act::ManageConnections) || steps_up(&leave);
     let shell = shell(&desk, &leave, "Sign-in", "/connections").await?.after(wanted.done.as_deref());
     let rows = desk.identity.connections(leave.permit()).await?;
-    let (only, named) = desk.identity.sign_in_rule(leave.permit()).await?;
-    let mut people = Vec::new();
+    let SignInRule { only, glass: named } = desk.identity.sign_in_rule(leave.permit()).await?;
+    let (mut glass, mut people) = (Vec::new(), Vec::new());
     if manages {
         for who in desk.identity.colleagues(leave.permit()).await? {
-            people.push((who.user.to_string(), format!("{}, {}", who.name.as_str(), who.email.as_str())));
+            let (id, words) =
+                (who.user.to_string(), format!("{}, {}", who.name.as_str(), who.email.as_str()));
+            match named.iter().find(|(user, _)| *user == who.user) {
+                Some((_, armed)) => glass.push(Glass { id, words, armed: armed.map(When) }),
+                None => people.push((id, words)),
+            }
         }
     }
-    let is_named = |id: &str| named.iter().any(|user| user.to_string() == id);
-    let (glass, people) = people.into_iter().partition(|(id, _)| is_named(id));
     html(&ListPage { shell, rows: rows.iter().map(Row::new).collect(), manages, only, glass, people })
 }
 
@@ -506,7 +510,14 @@ pub(crate) async fn rule(
     see("/connections?done=saved")
 }
 
-/// A break-glass account.
+/// A break-glass account as the page shows it.
+struct Glass {
+    id: String,
+    words: String,
+    armed: Option<When>,
+}
+
+/// A break-glass account, named or no longer.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GlassForm {
@@ -522,5 +533,24 @@ pub(crate) async fn glass(
     Form(GlassForm { user, named }): Form<GlassForm>,
 ) -> Answer {
     desk.identity.name_break_glass(leave.into_permit(), user, named == "yes", &via).await?;
+    see("/connections?done=saved")
+}
+
+/// A break-glass account, armed for hours or disarmed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ArmForm {
+    user: UserId,
+    hours: Option<u32>,
+}
+
+/// `POST /break-glass/arm`
+pub(crate) async fn arm(
+    leave: Authorized<ManageConnections>,
+    State(desk): State<Desk>,
+    ByDoor(via): ByDoor,
+    Form(ArmForm { user, hours }): Form<ArmForm>,
+) -> Answer {
+    desk.identity.arm_break_glass(leave.into_permit(), user, hours, &via).await?;
     see("/connections?done=saved")
 }

@@ -151,7 +151,8 @@ fn connection_doors() -> Doors<Desk> {
         .guarded(post.clone(), "/connections/{connection}/tokens", provisioning::make_token)
         .guarded(post.clone(), "/connections/{connection}/tokens/{token}/revoke", provisioning::revoke_token)
         .guarded(post.clone(), "/sign-in-rule", connections::rule)
-        .guarded(post, "/break-glass", connections::glass)
+        .guarded(post.clone(), "/break-glass", connections::glass)
+        .guarded(post, "/break-glass/arm", connections::arm)
 }
 
 /// What a directory provisions, with the token of a connection.

@@ -110,6 +110,12 @@ pub enum Refused {
     /// Nobody could sign in any more.
     #[error("nobody could sign in any more")]
     NobodyLeft,
+    /// The account is no break-glass account.
+    #[error("this is no break-glass account")]
+    NoGlass,
+    /// A break-glass account needs a passkey.
+    #[error("the account has no passkey")]
+    GlassKey,
     /// The role is held, or asked for, already.
     #[error("the role is held or asked for already")]
     Asked,
@@ -301,7 +307,17 @@ impl From<&Refused> for Problem {
             R::NobodyLeft => Problem::new(
                 Kind::Conflict,
                 "Nobody could sign in any more if the provider fails.",
-                "Enable a connection, and name a break-glass account that has factors of its own.",
+                "Enable a connection, and name a break-glass account that has a passkey.",
+            ),
+            R::NoGlass => Problem::new(
+                Kind::Conflict,
+                "The account is no break-glass account.",
+                "Name it as one first, under Sign-in.",
+            ),
+            R::GlassKey => Problem::new(
+                Kind::Conflict,
+                "The account has no passkey, and a break-glass account opens to nothing else.",
+                "Let its holder add one under Your account, then name it.",
             ),
             R::Asked => Problem::new(
                 Kind::Conflict,
@@ -480,6 +496,8 @@ mod tests {
             (Refused::DomainTaken, 409),
             (Refused::DomainUnproved, 409),
             (Refused::NobodyLeft, 409),
+            (Refused::NoGlass, 409),
+            (Refused::GlassKey, 409),
             (Refused::TwoTokens, 409),
             (Refused::NoToken, 404),
         ];

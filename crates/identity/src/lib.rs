@@ -10,6 +10,7 @@
 
 pub mod access;
 pub mod api_keys;
+mod break_glass;
 mod ceremony;
 mod custom;
 mod device;
@@ -54,6 +55,7 @@ use connections::AccessCell;
 use passkey::RelyingParty;
 use password::Passwords;
 
+pub use break_glass::{ARMED_HOURS, SignInRule};
 pub use ceremony::CeremonyId;
 pub use device::DeviceToken;
 pub use enrol::{Enrolled, Enrolment, TotpSetup};

@@ -15,9 +15,10 @@ use store::connections;
 use store::credentials;
 use store::sessions::{self, Session};
 use store::users::{self, User, UserState};
-use store::{Read, StoreError, Tx, Via};
+use store::{StoreError, Tx, Via};
 
 use crate::access::REVIEW;
+use crate::break_glass::barred;
 use crate::ceremony::{Open, Step};
 use crate::notices::{NoticeHand, NoticeKind, Particulars};
 use crate::pen::Pen;
@@ -194,7 +195,8 @@ impl Inner {
     }
 
     async fn find_login(&self, login: &str) -> Result<Found, IdentityError> {
-        let (tenant, blind) = (self.tenant, self.index().await?.blind_index("user.email", login.as_bytes())?);
+        let (tenant, now, blind) =
+            (self.tenant, self.world.now(), self.index().await?.blind_index("user.email", login.as_bytes())?);
         let (user, password, ready, elsewhere) = self
             .db
             .read(move |tx| {
@@ -203,7 +205,7 @@ impl Inner {
                 };
                 let password = credentials::password(tx, tenant, user.id)?;
                 let totp = credentials::totp(tx, tenant, user.id)?;
-                let elsewhere = elsewhere(tx, tenant, user.id)?;
+                let elsewhere = barred(tx, tenant, user.id, false, now)?;
                 Ok((Some(user), password, totp.is_some_and(|totp| totp.confirmed.is_some()), elsewhere))
             })
             .await?;
@@ -373,7 +375,7 @@ impl Beginning {
             return Err(Refused::SignIn.into());
         }
         let elsewhere = self.own && connections::only_connections(tx, tenant)?;
-        if elsewhere && !connections::break_glass(tx, tenant)?.contains(&user) {
+        if elsewhere && barred(tx, tenant, user, self.session.assurance >= 3, now)? {
             return Err(Refused::SignIn.into());
         }
         let session = Session { epoch: account.epoch, ..self.session.clone() };
@@ -405,15 +407,6 @@ impl Beginning {
         }
         self.pen.tell(tx, self.session.user, NoticeKind::NewDevice, Particulars::default())
     }
-}
-
-/// Whether an account signs in through a provider and in no other way.
-pub(crate) fn elsewhere(
-    tx: &mut Read<'_>,
-    tenant: kernel::TenantId,
-    user: UserId,
-) -> Result<bool, StoreError> {
-    Ok(connections::only_connections(tx, tenant)? && !connections::break_glass(tx, tenant)?.contains(&user))
 }
 
 /// A login name in the one spelling in which it is looked up.

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use store::users::{self, User, UserState};
 use store::{Via, credentials};
 
+use crate::break_glass::barred;
 use crate::ceremony::Step;
 use crate::passkey::{Assertion, Challenge, Passkey, PasskeyError};
-use crate::sign_in::{SignedIn, elsewhere};
+use crate::sign_in::SignedIn;
 use crate::throttle::{self, Buckets};
 use crate::{CeremonyId, DeviceToken, Identity, IdentityError, Inner, Refused, sha256};
 
@@ -119,10 +120,10 @@ impl Inner {
     /// The passkey of an answer, and whose it is.
     pub(crate) async fn known(&self, sent: &Assertion) -> Result<Option<Known>, IdentityError> {
         let Ok(id) = sent.credential_id() else { return Ok(None) };
-        let (tenant, credential) = (self.tenant, sha256(&id));
+        let (tenant, now, credential) = (self.tenant, self.world.now(), sha256(&id));
         let found = self.db.read(move |tx| {
             let Some(passkey) = credentials::find_passkey(tx, tenant, credential)? else { return Ok(None) };
-            let elsewhere = elsewhere(tx, tenant, passkey.user)?;
+            let elsewhere = barred(tx, tenant, passkey.user, true, now)?;
             Ok(users::find(tx, tenant, passkey.user)?.map(|user| (user, passkey, elsewhere)))
         });
         let Some((user, row, elsewhere)) = found.await? else { return Ok(None) };

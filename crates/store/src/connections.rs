@@ -376,13 +376,36 @@ pub fn set_break_glass(
     Ok(changed == 1)
 }
 
-/// The break-glass accounts of a tenant. No permit: every sign-in asks.
+/// Arms a break-glass account until a time, or disarms it. Gives false when it is none.
 ///
 /// # Errors
 /// Only what the database says.
-pub fn break_glass(tx: &mut Read<'_>, tenant: TenantId) -> Result<Vec<UserId>, StoreError> {
+pub fn arm(
+    tx: &mut Tx<'_>,
+    permit: &Permit<ManageConnections>,
+    user: UserId,
+    until: Option<Timestamp>,
+) -> Result<bool, StoreError> {
+    let changed = bound::change(tx, Bound::BreakGlass, params![permit.tenant(), user], |tx| {
+        tx.execute(
+            "UPDATE break_glass SET armed_ms = $3 WHERE tenant = $1 AND user_id = $2",
+            params![permit.tenant(), user, until],
+        )
+    })?;
+    Ok(changed == 1)
+}
+
+/// The break-glass accounts of a tenant, each with when it is armed until, if it was. No permit: every sign-in
+/// asks.
+///
+/// # Errors
+/// Only what the database says.
+pub fn break_glass(
+    tx: &mut Read<'_>,
+    tenant: TenantId,
+) -> Result<Vec<(UserId, Option<Timestamp>)>, StoreError> {
     let rows =
         tx.rows("SELECT * FROM break_glass WHERE tenant = $1 ORDER BY named_ms, user_id", params![tenant])?;
     let rows = bound::held(tx, Bound::BreakGlass, rows)?;
-    rows.into_iter().map(|mut row| Ok(row.take("user_id")?)).collect()
+    rows.into_iter().map(|mut row| Ok((row.take("user_id")?, row.take("armed_ms")?))).collect()
 }

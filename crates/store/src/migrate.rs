@@ -43,6 +43,7 @@ pub const MIGRATIONS: &[Migration] = migrations! {
     10 "0010_person_sessions",
     11 "0011_legal_holds",
     12 "0012_notices",
+    13 "0013_armed",
 };
 
 /// The migrations up to one of them; all when none is named.

@@ -46,6 +46,18 @@ pub(crate) async fn run(command: AccessCommand, data: &Path, config: &Config) ->
             people.identity.refuse_access(permit, request, &via).await?;
             println!("the request is refused");
         }
+        AccessCommand::Arm { who, hours, .. } => {
+            let user = people.find(&who).await?.id;
+            match people.identity.arm_break_glass(people.base.leave()?, user, Some(hours), &via).await? {
+                Some(until) => println!("armed until {}; it opens to its passkey alone", until.rfc3339()),
+                None => println!("it is not armed"),
+            }
+        }
+        AccessCommand::Disarm { who, .. } => {
+            let user = people.find(&who).await?.id;
+            people.identity.arm_break_glass(people.base.leave()?, user, None, &via).await?;
+            println!("disarmed; sessions that began while it was armed go on until they are ended");
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

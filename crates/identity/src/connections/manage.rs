@@ -4,10 +4,10 @@
 
 use guard::Permit;
 use guard::action::{ManageConnections, ReadConnections, ReadUsers};
-use kernel::{ConnectionId, Secret, Timestamp, UserId};
-use ledger::catalogue::{BreakGlassNamed, ConnectionChanged};
+use kernel::{ConnectionId, Secret, Timestamp};
+use ledger::catalogue::ConnectionChanged;
 use store::connections::{self, Connection, ConnectionKind, ConnectionState, DomainProof};
-use store::{StoreError, Via, credentials, identities};
+use store::{StoreError, Via, identities};
 use vault::Purpose;
 
 use super::begin::redirect;
@@ -399,82 +399,6 @@ impl Identity {
         });
         Ok(job.await?)
     }
-
-    /// Whether only break-glass accounts sign in with factors of their own, and which those are.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn sign_in_rule(
-        &self,
-        permit: &Permit<ReadConnections>,
-    ) -> Result<(bool, Vec<UserId>), IdentityError> {
-        let tenant = permit.tenant();
-        let rule = self.0.db.read(move |tx| {
-            Ok((connections::only_connections(tx, tenant)?, connections::break_glass(tx, tenant)?))
-        });
-        Ok(rule.await?)
-    }
-
-    /// Says that only break-glass accounts sign in with factors of their own, or that everybody may.
-    ///
-    /// # Errors
-    /// [`Refused::NobodyLeft`] unless a connection is enabled and a break-glass account can sign in.
-    pub async fn set_only_connections(
-        &self,
-        permit: Permit<ManageConnections>,
-        only: bool,
-        via: &Via,
-    ) -> Result<(), IdentityError> {
-        let inner = &self.0;
-        let (tenant, now) = (inner.tenant, inner.world.now());
-        let offered: Vec<_> = self.offers().await?.into_iter().map(|offer| offer.connection).collect();
-        let pen = inner.pen(permit.actor().clone(), via).await?;
-        let job = inner.db.write(move |tx| {
-            if only {
-                let enabled = connections::all(tx, tenant)?;
-                let enabled = enabled
-                    .iter()
-                    .any(|row| row.state == ConnectionState::Enabled && offered.contains(&row.id));
-                if !enabled || !somebody_left(tx, tenant, None)? {
-                    return Err(Refused::NobodyLeft.into());
-                }
-            }
-            connections::set_only_connections(tx, &permit, only, now)?;
-            let what = if only { "only-connections" } else { "any-way" };
-            pen.note(tx, &ConnectionChanged { connection: None, what })
-        });
-        Ok(job.await?)
-    }
-
-    /// Names a break-glass account, or no longer.
-    ///
-    /// # Errors
-    /// [`Refused::NobodyLeft`] when it is the last one and others may not sign in; [`Refused::NoAccount`].
-    pub async fn name_break_glass(
-        &self,
-        permit: Permit<ManageConnections>,
-        user: UserId,
-        named: bool,
-        via: &Via,
-    ) -> Result<(), IdentityError> {
-        let inner = &self.0;
-        let (tenant, now) = (inner.tenant, inner.world.now());
-        let pen = inner.pen(permit.actor().clone(), via).await?;
-        let job = inner.db.write(move |tx| {
-            if store::users::find(tx, tenant, user)?.is_none() {
-                return Err(Refused::NoAccount.into());
-            }
-            let only = connections::only_connections(tx, tenant)?;
-            if !named && only && !somebody_left(tx, tenant, Some(user))? {
-                return Err(Refused::NobodyLeft.into());
-            }
-            if connections::set_break_glass(tx, &permit, user, named, now)? {
-                pen.note(tx, &BreakGlassNamed { user, named })?;
-            }
-            Ok(())
-        });
-        Ok(job.await?)
-    }
 }
 
 impl Inner {
@@ -558,24 +482,6 @@ impl Inner {
         });
         Ok(job.await?)
     }
-}
-
-/// Whether a break-glass account other than `but` may sign in and has something to do so with.
-pub(crate) fn somebody_left(
-    tx: &mut store::Tx<'_>,
-    tenant: kernel::TenantId,
-    but: Option<UserId>,
-) -> Result<bool, StoreError> {
-    for user in connections::break_glass(tx, tenant)? {
-        let active = store::users::find(tx, tenant, user)?
-            .is_some_and(|account| account.state == store::users::UserState::Active);
-        let totp = credentials::totp(tx, tenant, user)?.is_some_and(|totp| totp.confirmed.is_some());
-        let able = totp || !credentials::passkeys(tx, tenant, user)?.is_empty();
-        if Some(user) != but && active && able {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 fn name_of(text: &str) -> Result<String, Refused> {

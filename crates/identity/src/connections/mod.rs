@@ -40,7 +40,6 @@ use crate::{Identity, IdentityError, Inner, Refused};
 use providers::Providers;
 use saml_keys::KeptKeys;
 
-pub(crate) use manage::somebody_left;
 pub(crate) use roles::{Synced, sync};
 pub(crate) use saml_door::Door;
 pub(crate) use visit::PARTED;

@@ -11,7 +11,8 @@ use store::users::{self, NewUser, User, UserState};
 use store::{StoreError, Tx, connections, directory};
 
 use super::Meaning;
-use crate::connections::{Domain, somebody_left};
+use crate::break_glass::somebody_left;
+use crate::connections::Domain;
 use crate::notices::{NoticeKind, Particulars};
 use crate::pen::Pen;
 use crate::session::end_all;
@@ -199,7 +200,7 @@ pub(super) fn disable(
         return Err(Refused::LastOwner.into());
     }
     let glass = connections::only_connections(tx, tenant)?
-        && connections::break_glass(tx, tenant)?.contains(&user)
+        && connections::break_glass(tx, tenant)?.iter().any(|(one, _)| *one == user)
         && !somebody_left(tx, tenant, Some(user))?;
     if glass {
         return Err(Refused::NobodyLeft.into());

@@ -184,9 +184,9 @@ async fn a_request_runs_out_is_refused_or_taken_back_and_a_role_is_given_back() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_use_of_a_break_glass_account_waits_for_somebody_else_to_look_into_it() {
-    let house = House::new().await;
+    let (house, via) = (House::new().await, Via::default());
     let owner = house.staff(Role::Owner, "owner@example.org").await;
-    let glass = house.staff(Role::SecurityAdmin, "glass@example.org").await;
+    let (mut key, glass) = house.with_passkey(Role::SecurityAdmin, "glass@example.org").await;
     let name = house.operator_may::<ManageConnections>(&house.whole());
     house.identity.name_break_glass(name, glass.user, true, &Via::default()).await.unwrap();
     // As if a connection were enabled, without a provider to enable.
@@ -194,7 +194,13 @@ async fn the_use_of_a_break_glass_account_waits_for_somebody_else_to_look_into_i
     let now = house.world.now();
     house.db.write(move |tx| store::connections::set_only_connections(tx, &only, true, now)).await.unwrap();
     assert_eq!(house.identity.glass_open().await.unwrap(), (0, 0));
-    let used = house.sign_in(&glass).await;
+    let arm = || {
+        let leave = house.operator_may::<ManageConnections>(&house.whole());
+        house.identity.arm_break_glass(leave, glass.user, Some(1), &via)
+    };
+    arm().await.unwrap();
+    key.counter += 1;
+    let used = house.passkey(&key).await.unwrap();
     assert_eq!(house.identity.glass_open().await.unwrap(), (1, 0));
     // Owners are told at once, on the console and by mail; whoever used it is not told of that.
     let letters = house.identity.letters_due(50).await.unwrap();
@@ -204,7 +210,9 @@ async fn the_use_of_a_break_glass_account_waits_for_somebody_else_to_look_into_i
     assert_eq!(house.identity.glass_open().await.unwrap(), (1, 1));
 
     // Not by the one who used it.
-    let again = house.sign_in(&glass).await;
+    arm().await.unwrap();
+    key.counter += 1;
+    let again = house.passkey(&key).await.unwrap();
     let actor: Actor = house.signed(&again).await.actor.into();
     let now = Circumstances::at(house.world.now());
     let denied = guard().permit::<ReviewBreakGlass>(&actor, &house.account(glass.user), &now).unwrap_err();

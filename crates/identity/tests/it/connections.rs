@@ -455,7 +455,7 @@ async fn a_disabled_account_is_not_let_in_by_its_provider() {
 async fn where_only_providers_let_in_a_break_glass_account_still_gets_in_and_is_noticed() {
     let fed = Fed::new().await;
     let house = &fed.house;
-    let glass = house.staff(Role::Owner, "glass@example.org").await;
+    let (mut key, glass) = house.with_passkey(Role::Owner, "glass@example.org").await;
     let local = house.staff(Role::SupportAgent, "local@example.org").await;
     let identity = &house.identity;
     let via = Via::default();
@@ -464,6 +464,8 @@ async fn where_only_providers_let_in_a_break_glass_account_still_gets_in_and_is_
         refusal(identity.set_only_connections(fed.may(), true, &Via::default()).await),
         Refused::NobodyLeft
     );
+    let without = identity.name_break_glass(fed.may(), local.user, true, &Via::default()).await;
+    assert_eq!(refusal(without), Refused::GlassKey);
     identity.name_break_glass(fed.may(), glass.user, true, &Via::default()).await.unwrap();
     let half_way = house.password(&local.email, PASSWORD).await.unwrap();
     only(true).await.unwrap();
@@ -472,8 +474,26 @@ async fn where_only_providers_let_in_a_break_glass_account_still_gets_in_and_is_
     assert_eq!(house.events("AUTH-1002W").await.last().unwrap()["reason"], "elsewhere");
     let code = house.code(&local.letters);
     assert_eq!(refusal(identity.totp_step(&half_way, &code, &Via::default()).await), Refused::SignIn);
-    house.sign_in(&glass).await;
+    // Nor does a break-glass account open, before it is armed and after its time.
+    let arm = |hours| identity.arm_break_glass(fed.may(), glass.user, hours, &via);
+    assert_eq!(refusal(house.passkey(&key).await), Refused::SignIn);
+    for wrong in [0, 25] {
+        assert_eq!(refusal(arm(Some(wrong)).await), Refused::Setting("hours"));
+    }
+    let other = identity.arm_break_glass(fed.may(), local.user, Some(1), &via).await;
+    assert_eq!(refusal(other), Refused::NoGlass);
+    assert!(arm(Some(2)).await.unwrap().is_some());
+    key.counter += 1;
+    house.passkey(&key).await.unwrap();
+    house.minutes(120);
+    key.counter += 1;
+    assert_eq!(refusal(house.passkey(&key).await), Refused::SignIn);
+    arm(Some(1)).await.unwrap();
+    arm(None).await.unwrap();
+    key.counter += 1;
+    assert_eq!(refusal(house.passkey(&key).await), Refused::SignIn);
     assert_eq!(house.events("AUTH-1017W").await.len(), 1);
+    assert_eq!(house.events("AUTH-1062W").await.len(), 3);
     fed.sign_in(alice()).await;
     assert_eq!(house.events("AUTH-1017W").await.len(), 1);
     let last = identity.name_break_glass(fed.may(), glass.user, false, &Via::default()).await;

@@ -186,6 +186,15 @@ events! {
     }
     shape |e| { "user": by_uid(e.user) };
 
+    /// A break-glass account was armed for some hours, or disarmed. Look why.
+    "AUTH-1062W" "break_glass.armed" BreakGlassArmed: AccountChange 99, Warning, Success, Accountability {
+        /// The account.
+        user: UserId,
+        /// For how many hours; 0 when it was disarmed.
+        hours: u32,
+    }
+    shape |e| { "user": by_uid(e.user) };
+
     /// Somebody signed in with their own factors although all others sign in through a provider. Look
     /// why.
     "AUTH-1017W" "break_glass.used" BreakGlassUsed: Authentication 1, Warning, Success, Accountability {

@@ -22,10 +22,10 @@ pub use access::{
 };
 pub use audit::{AuditExported, AuditVerified, AuditVerifyFailed, CheckpointSigned};
 pub use auth::{
-    AccessDenied, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, DirectoryGroup, DirectoryPerson,
-    DirectoryRefused, FactorEnrolled, FactorRemoved, FactorsReset, IdentityLinked, LoginFailed,
-    LoginSucceeded, PasskeyNamed, PasswordChanged, ProviderRefused, RecoveryCodeUsed, RoleGranted,
-    RoleRevoked, SessionEnded, UserDisabled, UserEnabled, UserEnrolled, UserInvited,
+    AccessDenied, BreakGlassArmed, BreakGlassNamed, BreakGlassUsed, ConnectionChanged, DirectoryGroup,
+    DirectoryPerson, DirectoryRefused, FactorEnrolled, FactorRemoved, FactorsReset, IdentityLinked,
+    LoginFailed, LoginSucceeded, PasskeyNamed, PasswordChanged, ProviderRefused, RecoveryCodeUsed,
+    RoleGranted, RoleRevoked, SessionEnded, UserDisabled, UserEnabled, UserEnrolled, UserInvited,
 };
 pub use backup::{
     BackupCreated, BackupRestored, BackupStarted, BackupVerified, HoldLifted, HoldPlaced, SubjectErased,

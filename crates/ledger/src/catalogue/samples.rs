@@ -103,6 +103,7 @@ fn auth(all: &mut Samples) {
         all.add(&ConnectionChanged { connection, what: "enabled" });
     }
     all.add(&BreakGlassNamed { user, named: true });
+    all.add(&BreakGlassArmed { user, hours: 4 });
     all.add(&BreakGlassUsed { user, session });
     let (key, owner) = (id(50), user);
     for replaces in [Some(id(51)), None] {

@@ -123,6 +123,23 @@ pub(crate) enum AccessCommand {
         #[command(flatten)]
         place: Place,
     },
+    /// Arm a break-glass account, so that its passkey signs in although all others sign in through a provider
+    Arm {
+        /// Address or id
+        who: String,
+        /// For how many hours, 1 to 24
+        #[arg(long, default_value_t = 4)]
+        hours: u32,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Disarm it before its time
+    Disarm {
+        /// Address or id
+        who: String,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 impl AccessCommand {
@@ -132,7 +149,9 @@ impl AccessCommand {
             Self::List { place, .. }
             | Self::Request { place, .. }
             | Self::Approve { place, .. }
-            | Self::Refuse { place, .. } => place,
+            | Self::Refuse { place, .. }
+            | Self::Arm { place, .. }
+            | Self::Disarm { place, .. } => place,
         }
     }
 }
