@@ -190,6 +190,25 @@ async fn an_owner_invites_and_the_link_is_shown_once() {
 }
 
 #[tokio::test]
+async fn an_owner_whose_proof_is_old_sees_the_forms_and_is_led_to_a_new_one_by_them() {
+    let house = House::open().await;
+    let owner = house.staff_signed_in("owner", &[Role::Owner], (301, 3)).await;
+    let agent = house.staff("agent", &[Role::SupportAgent]).await;
+    assert!(house.get("/users", &owner).await.text.contains(r#"action="/invites""#));
+    let person = format!("/users/{}", agent.user);
+    assert!(house.get(&person, &owner).await.text.contains(&format!(r#"action="{person}/reset""#)));
+    let fields = [("email", "lee@desk.example"), ("role", "support_manager"), ("bot", "")];
+    for (path, fields) in [("/invites".to_owned(), &fields[..]), (format!("{person}/reset"), &[])] {
+        let refused = house.post(&path, &owner, fields).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(refused.text.contains("guard.step_up") && refused.text.contains("/step-up?next="), "{path}");
+    }
+    // Taking somebody out waits for no proof.
+    let out = house.post(&format!("{person}/disable"), &owner, &[]).await;
+    assert_eq!(out.status, StatusCode::SEE_OTHER, "{}", out.text);
+}
+
+#[tokio::test]
 async fn a_link_that_goes_by_mail_is_shown_to_nobody_unless_the_letter_does_not_leave() {
     let house = House::open().await;
     let owner = house.staff("owner", &[Role::Owner]).await;
