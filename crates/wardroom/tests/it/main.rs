@@ -17,6 +17,7 @@ mod canary;
 mod enrol;
 mod faults;
 mod firewall;
+mod glass;
 mod holds;
 #[expect(dead_code, reason = "the measurement in benches/house.rs uses the rest")]
 mod house;

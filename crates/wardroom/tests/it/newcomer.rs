@@ -142,6 +142,10 @@ fn names_and_ids_that_are_none_are_answered_with_where_to_find_them() {
         refused(&["erase", nobody, "--yes", "--reason", "a wish"]).contains("there is no such person here")
     );
     assert!(refused(&["erase", nobody]).contains("with --yes"));
+    for args in [&["access", "arm", nobody][..], &["access", "disarm", nobody]] {
+        let err = refused(args);
+        assert!(err.contains("wardroom user list"), "{err}");
+    }
     assert!(refused(&["policy", "diff", "7"]).contains("wardroom policy history"));
     let folder = temp.path().join("policies");
     let show = ["policy", "show", folder.to_str().unwrap()];
