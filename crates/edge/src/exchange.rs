@@ -127,7 +127,8 @@ impl Exchange {
             );
         }
         flight.answered();
-        let mut response = response.map(|content| Answer { content, _flight: flight });
+        flight.is_ready();
+        let mut response = response.map(|content| Answer { content, flight });
         let headers = response.headers_mut();
         // Never for `localhost`: a browser would keep it for every other server of that machine.
         if named {
@@ -480,7 +481,7 @@ fn plain<B: Body>(problem: &Problem) -> Response<Content<B>> {
 /// The body of an answer; the request stays in flight until it is dropped.
 pub(crate) struct Answer<B: Body> {
     content: Content<B>,
-    _flight: Flight,
+    flight: Flight,
 }
 
 enum Content<B: Body> {
@@ -496,10 +497,15 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        match &mut self.content {
+        self.flight.is_taken();
+        let next = match &mut self.content {
             Content::Theirs(body) => Pin::new(body).poll_frame(cx),
             Content::Ours(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
+        };
+        if matches!(next, Poll::Ready(Some(Ok(_)))) {
+            self.flight.is_ready();
         }
+        next
     }
 
     fn is_end_stream(&self) -> bool {

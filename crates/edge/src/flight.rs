@@ -1,8 +1,11 @@
 //! The requests in flight on one connection: to know when it is idle, when it cancels too much, and when
-//! it sends much that asks for nothing (HTTP/2 PING, SETTINGS and WINDOW_UPDATE floods).
+//! it sends much that asks for nothing (HTTP/2 PING, SETTINGS and WINDOW_UPDATE floods), or takes nothing of
+//! what it asked for (a window that it never opens, CVE-2019-9517).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -17,7 +20,18 @@ pub(crate) struct Activity {
     breathless: AtomicU64,
     flood: Notify,
     last: Mutex<Instant>,
+    untaken: Mutex<Untaken>,
     chatter: Chatter,
+}
+
+/// Answers of which a piece is ready that the peer has not let us send. One that has nothing to say at the
+/// moment, as a stream of events mostly has, is not among them.
+#[derive(Debug)]
+struct Untaken {
+    /// Since when, by the number of the flight.
+    since: BTreeMap<u64, Instant>,
+    /// When the peer last took a piece of any.
+    last: Instant,
 }
 
 /// Bytes that came, and bytes that something came of.
@@ -54,6 +68,8 @@ const IDLE: u64 = 500;
 const IDLE_PER_SECOND: u64 = 50;
 const IDLE_PER_REQUEST: u64 = 24;
 const IDLE_PER_BYTES: u64 = 1024;
+/// How many times as long as all of them one answer may wait while the peer takes pieces of others.
+const ONE_OF_MANY: u32 = 15;
 /// Requests that may be cancelled in the breath in which they came.
 const BREATHLESS: u64 = 20;
 
@@ -62,7 +78,10 @@ const BREATHLESS: u64 = 20;
 #[derive(Debug)]
 pub(crate) struct Flight {
     activity: Arc<Activity>,
+    number: u64,
     answered: bool,
+    /// Whether it is among the untaken.
+    ready: bool,
 }
 
 impl Activity {
@@ -75,6 +94,7 @@ impl Activity {
             most_cancelled: u64::from(most_cancelled),
             flood: Notify::new(),
             last: Mutex::new(Instant::now()),
+            untaken: Mutex::new(Untaken { since: BTreeMap::new(), last: Instant::now() }),
             chatter: Chatter {
                 watched: AtomicBool::new(false),
                 began: Instant::now(),
@@ -124,16 +144,29 @@ impl Activity {
 
     pub(crate) fn begin(self: &Arc<Self>) -> Flight {
         self.open.fetch_add(1, Ordering::AcqRel);
-        self.started.fetch_add(1, Ordering::Relaxed);
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
         self.chatter.of_use.fetch_add(CHATTER_PER_REQUEST, Ordering::Relaxed);
         self.chatter.may_idle.fetch_add(IDLE_PER_REQUEST * IDLE_PER_BYTES, Ordering::Relaxed);
-        Flight { activity: Arc::clone(self), answered: false }
+        Flight { activity: Arc::clone(self), number, answered: false, ready: false }
     }
 
     /// Since when nothing has been in flight; `None` while something is.
     pub(crate) fn idle_since(&self) -> Option<Instant> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         (self.open.load(Ordering::Acquire) == 0).then_some(last)
+    }
+
+    /// When the peer has taken too little for too long, if it goes on as it does now: nothing of any answer for
+    /// `stall`, or nothing of one for [`ONE_OF_MANY`] times that. `None` while nothing waits for it.
+    pub(crate) fn untaken_until(&self, stall: Duration) -> Option<Instant> {
+        let untaken = self.untaken();
+        let oldest = untaken.since.values().min()?;
+        let (of_all, of_one) = ((*oldest).max(untaken.last) + stall, *oldest + stall * ONE_OF_MANY);
+        Some(of_all.min(of_one))
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, Untaken> {
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the peer has done more than it may.
@@ -178,10 +211,26 @@ impl Flight {
     pub(crate) fn answered(&mut self) {
         self.answered = true;
     }
+
+    /// A piece of the answer is ready, and waits for the peer.
+    pub(crate) fn is_ready(&mut self) {
+        self.ready = true;
+        self.activity.untaken().since.insert(self.number, Instant::now());
+    }
+
+    /// The next piece is asked for: the one before is on its way.
+    pub(crate) fn is_taken(&mut self) {
+        if std::mem::take(&mut self.ready) {
+            let mut untaken = self.activity.untaken();
+            untaken.since.remove(&self.number);
+            untaken.last = Instant::now();
+        }
+    }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        self.is_taken();
         let activity = &self.activity;
         if !self.answered {
             activity.cancelled.fetch_add(1, Ordering::Relaxed);

@@ -437,7 +437,8 @@ impl Steward<'_> {
 
     pub(crate) async fn watch<C: Future>(&self, conn: C, say_goodbye: fn(Pin<&mut C>)) {
         let mut conn = pin!(conn);
-        let mut check = pin!(sleep(self.limits.idle_timeout));
+        let often = self.limits.idle_timeout.min(self.limits.write_stall);
+        let mut check = pin!(sleep(often));
         let mut leaving = false;
         loop {
             tokio::select! {
@@ -457,9 +458,15 @@ impl Steward<'_> {
                 }
                 () = check.as_mut() => {
                     let now = Instant::now();
+                    let untaken = self.activity.untaken_until(self.limits.write_stall);
+                    if untaken.is_some_and(|until| until <= now) {
+                        say_goodbye(conn.as_mut());
+                        let _ = timeout(Duration::from_millis(50), conn).await;
+                        return;
+                    }
                     let due = match self.activity.idle_since() {
                         Some(since) => since + self.limits.idle_timeout,
-                        None => now + self.limits.idle_timeout,
+                        None => untaken.unwrap_or(now + often).min(now + often),
                     };
                     if due <= now {
                         say_goodbye(conn.as_mut());

@@ -370,6 +370,25 @@ async fn a_flood_of_frames_that_ask_for_nothing_ends_the_connection_soon() {
 }
 
 #[tokio::test]
+async fn a_peer_that_never_opens_its_window_is_let_go_and_one_that_waits_for_news_is_not() {
+    let house = House::open(Limits { write_stall: Duration::from_millis(400), ..Limits::default() }).await;
+    let closed = [0, 4, 0, 0, 0, 0];
+    for (path, settings, stays) in
+        [("/flood", &closed[..], false), ("/", &closed, false), ("/forever", &[], true)]
+    {
+        let mut stream = house.client().alpn(&["h2"]).connect().await.unwrap();
+        let asked = [PREFACE, &frame(4, 0, 0, settings), &frame(1, 5, 1, &head(path))].concat();
+        stream.write_all(&asked).await.unwrap();
+        if stays {
+            let end = tokio::time::timeout(Duration::from_secs(3), rest(&mut stream)).await;
+            assert!(end.is_err(), "{path}: {end:?}");
+        } else {
+            rest(&mut stream).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_head_in_endless_continuations_ends_the_connection() {
     let house = House::open(Limits::default()).await;
     let mut stream = house.client().alpn(&["h2"]).connect().await.unwrap();
