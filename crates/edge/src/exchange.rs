@@ -48,7 +48,7 @@ const SPOOFABLE: [&str; 12] = [
 ];
 /// How much of any body is read before its request waits for its turn. Chat messages fit. Of what is larger,
 /// few are read at once.
-const GATHERED: u64 = 64 * 1024;
+const GATHERED: u64 = 16 * 1024;
 /// How much of a body is inspected. The rooms read no body that is larger, and refuse it whole.
 const INSPECTED: u64 = 128 * 1024 + 1;
 
