@@ -127,7 +127,7 @@ impl Exchange {
             );
         }
         flight.answered();
-        flight.is_ready();
+        flight.offer();
         let mut response = response.map(|content| Answer { content, flight });
         let headers = response.headers_mut();
         // Never for `localhost`: a browser would keep it for every other server of that machine.
@@ -497,13 +497,13 @@ impl<B: Body<Data = Bytes> + Unpin> Body for Answer<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        self.flight.is_taken();
+        self.flight.taken();
         let next = match &mut self.content {
             Content::Theirs(body) => Pin::new(body).poll_frame(cx),
             Content::Ours(body) => Pin::new(body).poll_frame(cx).map_err(|never| match never {}),
         };
         if matches!(next, Poll::Ready(Some(Ok(_)))) {
-            self.flight.is_ready();
+            self.flight.offer();
         }
         next
     }

@@ -213,13 +213,13 @@ impl Flight {
     }
 
     /// A piece of the answer is ready, and waits for the peer.
-    pub(crate) fn is_ready(&mut self) {
+    pub(crate) fn offer(&mut self) {
         self.ready = true;
         self.activity.untaken().since.insert(self.number, Instant::now());
     }
 
     /// The next piece is asked for: the one before is on its way.
-    pub(crate) fn is_taken(&mut self) {
+    pub(crate) fn taken(&mut self) {
         if std::mem::take(&mut self.ready) {
             let mut untaken = self.activity.untaken();
             untaken.since.remove(&self.number);
@@ -230,7 +230,7 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.is_taken();
+        self.taken();
         let activity = &self.activity;
         if !self.answered {
             activity.cancelled.fetch_add(1, Ordering::Relaxed);

@@ -126,6 +126,16 @@ async fn app(request: Request<RequestBody>, shutdown: Shutdown) -> Result<Respon
     Ok(Response::new(body))
 }
 
+/// A certificate of an authority of one's own, for [`HOST`].
+async fn certified() -> (TempDir, CertificateDer<'static>, Tls) {
+    let home = tempfile::tempdir().unwrap();
+    let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
+    let root = ca.certificate().clone();
+    let names = vec![ServerName::try_from(HOST).unwrap()];
+    let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
+    (home, root, tls)
+}
+
 impl House {
     pub(crate) async fn open(limits: Limits) -> Self {
         Self::open_behind(Admission::off(&World::real()), limits).await
@@ -142,11 +152,7 @@ impl House {
         limits: Limits,
         firewall: Option<Firewall>,
     ) -> Self {
-        let home = tempfile::tempdir().unwrap();
-        let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
-        let root = ca.certificate().clone();
-        let names = vec![ServerName::try_from(HOST).unwrap()];
-        let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
+        let (home, root, tls) = certified().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         Self::open_whole(listener, limits, (admission, firewall), tls, root, home)
     }
@@ -194,11 +200,7 @@ impl House {
         B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send,
     {
-        let home = tempfile::tempdir().unwrap();
-        let ca = LocalCa::load_or_create(&home.path().join("ca"), &World::real()).unwrap();
-        let root = ca.certificate().clone();
-        let names = vec![ServerName::try_from(HOST).unwrap()];
-        let tls = Tls::open(TlsSource::Local { ca, names }, &World::real()).await.unwrap();
+        let (home, root, tls) = certified().await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
         let (trigger, shutdown) = Shutdown::new();

@@ -86,7 +86,7 @@ async fn a_stream_is_woken_for_what_another_process_stores_and_for_no_other_conv
 
     // Nobody listens, then somebody does again: nothing that was said between is missed.
     drop((watch, other, changes));
-    tokio::time::sleep(Duration::from_millis(600)).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     say(&there, &bot, &theirs).await;
     let mut again = live.watch(theirs.visitor.conversation);
     let woken = tokio::time::timeout(Duration::from_secs(30), again.next()).await.unwrap();
