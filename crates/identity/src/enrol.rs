@@ -256,7 +256,7 @@ impl Inner {
     ) -> Result<Enrolled, IdentityError> {
         let (tenant, now, key) = (self.tenant, self.world.now(), self.key().await?);
         let Enrolling { invite, user, again, invited_by, .. } = open.step;
-        self.still_stands(invited_by, &open.step.grant).await?;
+        self.still_stands(invited_by, &open.step.grant, again.then_some(user)).await?;
         let new = NewUser {
             tenant,
             id: user,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use guard::action::{InviteUser, ReadUsers};
+use guard::action::{InviteUser, ReadUsers, ResetFactors};
 use guard::{Actor, Circumstances, Grant, Permit, Resource, Role, ServiceName, Staff};
 use kernel::{Email, Id, InviteId, Secret, SessionId, Timestamp, UserId};
 use ledger::Token;
@@ -229,16 +229,28 @@ impl Inner {
         let (hash, now, tenant) = (sha256(secret.as_bytes()), self.world.now(), self.tenant);
         let found = self.db.read(move |tx| users::find_invite(tx, hash, now)).await?;
         let invite = found.filter(|invite| invite.tenant == tenant).ok_or(Refused::Invite)?;
-        self.still_stands(invite.invited_by, &invite.grant).await?;
+        if invite.invited_by.is_some() {
+            let again = match self.whom(&invite).await? {
+                For::Newcomer(_) => None,
+                For::Again(email) => {
+                    let blind = self.email_blind(&email).await?;
+                    let found = self.db.read(move |tx| users::find_by_email(tx, tenant, blind)).await?;
+                    Some(found.ok_or(Refused::Invite)?.id)
+                }
+            };
+            self.still_stands(invite.invited_by, &invite.grant, again).await?;
+        }
         Ok(invite)
     }
 
-    /// Refuses when whoever invited could not do so any more, with whatever proof: an invitation gives nothing
-    /// that the person behind it has lost. The operator has nobody's name.
+    /// Refuses when whoever invited, or had the factors of the account `again` reset, could not do so any more,
+    /// with whatever proof: an invitation gives nothing that the person behind it has lost. The operator has
+    /// nobody's name.
     pub(crate) async fn still_stands(
         &self,
         invited_by: Option<UserId>,
         grant: &Grant,
+        again: Option<UserId>,
     ) -> Result<(), IdentityError> {
         let Some(user) = invited_by else { return Ok(()) };
         let (tenant, now) = (self.tenant, self.world.now());
@@ -249,10 +261,14 @@ impl Inner {
         let grants = found.await?.ok_or(Refused::Invite)?;
         let session = SessionId::from_bytes([0; 16]);
         let staff = Staff { user, tenant, grants, assurance: 3, authenticated_at: now, session };
-        let (actor, house) = (Actor::Staff(staff), Resource::Tenant(tenant));
-        let at = Circumstances::at(now);
-        self.guard.permit::<InviteUser>(&actor, &house, &at).map_err(|_| Refused::Invite)?;
-        self.may_appoint(&actor, &house, grant).map_err(|_| Refused::Invite)?;
+        let (actor, at) = (Actor::Staff(staff), Circumstances::at(now));
+        let whom = again.map_or(Resource::Tenant(tenant), |user| Resource::Account { tenant, user });
+        let may = match again {
+            None => self.guard.permit::<InviteUser>(&actor, &whom, &at).map(drop),
+            Some(_) => self.guard.permit::<ResetFactors>(&actor, &whom, &at).map(drop),
+        };
+        may.map_err(|_| Refused::Invite)?;
+        self.may_appoint(&actor, &whom, grant).map_err(|_| Refused::Invite)?;
         Ok(())
     }
 

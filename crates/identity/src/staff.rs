@@ -1,7 +1,7 @@
 //! The people who work here: who they are, taking somebody out and letting them in again, and making somebody
 //! enrol anew.
 
-use guard::action::{DisableUser, EnableUser, InviteUser, ManageOwnAccount, ReadUsers, ResetFactors};
+use guard::action::{DisableUser, EnableUser, ManageOwnAccount, ReadUsers, ResetFactors};
 use guard::{Action, Actor, Circumstances, Grant, Permit, Resource, Role, check_assignment};
 use kernel::{DisplayName, Email, Secret, Timestamp, UserId};
 use ledger::catalogue::{ApiKeyRevoked, FactorsReset, UserDisabled, UserEnabled};
@@ -186,8 +186,7 @@ impl Identity {
         let grant = grants.into_iter().next().filter(|_| row.state == UserState::Active);
         let email = inner.who(&row).await?.email;
         let pen = inner.pen(permit.actor().clone(), via).await?;
-        let (reads, invites) =
-            (inner.also::<ReadUsers>(permit.actor())?, inner.also::<InviteUser>(permit.actor())?);
+        let reads = inner.also::<ReadUsers>(permit.actor())?;
         let earlier = inner.invites_again(&reads, &email).await?;
         let Draft { mut invite, hash, secret, .. } =
             inner.draft_again(grant.ok_or(Refused::Unusable)?, email).await?;
@@ -203,12 +202,12 @@ impl Identity {
             pen.tell(tx, user, NoticeKind::FactorsReset, Particulars::default())?;
             pen.note(tx, &FactorsReset { user, removed })?;
             for old in &earlier {
-                match users::withdraw_invite(tx, &invites, *old) {
+                match users::withdraw_invite(tx, &permit, *old) {
                     Ok(()) | Err(StoreError::Missing { .. }) => {}
                     Err(error) => return Err(error),
                 }
             }
-            users::invite(tx, &invites, &invite, hash)?;
+            users::invite(tx, &permit, &invite, hash)?;
             invite::note(&pen, tx, &invite, user)
         });
         job.await?;

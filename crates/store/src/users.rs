@@ -5,7 +5,7 @@
 //! end of each section and say so; only `identity` calls them.
 
 use guard::action::{DisableUser, EnableUser, GrantRole, InviteUser, ReadUsers, ResetFactors, RevokeRole};
-use guard::{Grant, Permit, Role};
+use guard::{Action, Grant, Permit, Role};
 use kernel::{DisplayName, Email, Id, InviteId, Reason, TenantId, Timestamp, UserId};
 use vault::{Place, Sealed};
 
@@ -469,6 +469,11 @@ pub struct Invite {
     pub used: Option<Timestamp>,
 }
 
+/// Leave that makes and withdraws invitations: of somebody new, or to enrol an account anew.
+pub trait Invites: Action {}
+impl Invites for InviteUser {}
+impl Invites for ResetFactors {}
+
 /// The place of an invitation's address.
 pub fn invite_place(tenant: TenantId, invite: InviteId) -> Place {
     SealedColumn::InviteEmail.of(tenant, invite)
@@ -479,9 +484,9 @@ pub fn invite_place(tenant: TenantId, invite: InviteId) -> Place {
 /// # Errors
 /// [`StoreError::Conflict`] when there is one of this id or secret, [`StoreError::Missing`] when it is
 /// for another tenant than the permit.
-pub fn invite(
+pub fn invite<A: Invites>(
     tx: &mut Tx<'_>,
-    permit: &Permit<InviteUser>,
+    permit: &Permit<A>,
     invite: &Invite,
     secret_hash: [u8; 32],
 ) -> Result<(), StoreError> {
@@ -526,9 +531,9 @@ pub fn invites(tx: &mut Read<'_>, permit: &Permit<ReadUsers>) -> Result<Vec<Invi
 ///
 /// # Errors
 /// [`StoreError::Missing`] when there is none such.
-pub fn withdraw_invite(
+pub fn withdraw_invite<A: Invites>(
     tx: &mut Tx<'_>,
-    permit: &Permit<InviteUser>,
+    permit: &Permit<A>,
     invite: InviteId,
 ) -> Result<(), StoreError> {
     tx.execute_one(

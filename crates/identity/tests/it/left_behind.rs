@@ -73,6 +73,18 @@ async fn whoever_may_make_no_owner_resets_no_owners_factors() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_security_admin_who_may_invite_nobody_resets_factors_and_the_link_enrols_anew() {
+    let house = House::new().await;
+    let guardian = house.staff(Role::SecurityAdmin, "guardian@example.org").await;
+    let agent = house.staff(Role::SupportAgent, "agent@example.org").await;
+    let actor = acting(&house, &guardian, 3).await;
+    let permit = house.permit::<ResetFactors>(&actor, &house.account(agent.user));
+    let link = house.identity.reset_factors(permit, &Via::default()).await.unwrap();
+    let again = house.enrol(&link, "Ada Lovelace", "agent@example.org").await;
+    assert_eq!(again.user, agent.user);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_address_that_was_given_to_another_person_does_not_open_the_account_of_the_one_before() {
     let fed = Fed::new().await;
     let person =
